@@ -1,0 +1,46 @@
+// What the decoder must know beside the bytes: whose kernel wrote them. Built once a session from
+// the trace's header (or from the options of `kvmtape decode`) and shared by every exit.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "schema/base/byte_cursor.h"
+#include "schema/trace_format.h"
+
+namespace kvmtape {
+
+// Upstream part of a release: "6.1.0-49-amd64" is 6.1.0, "5.18.0-rc3" is 5.18.0 with rc 3.
+struct KernelVersion {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  uint32_t patch = 0;
+  uint32_t release_candidate = 0;  // 0: none
+  bool operator==(const KernelVersion&) const = default;
+  // True when this release is major.minor or later. An -rc of major.minor is not yet it.
+  bool at_least(uint32_t other_major, uint32_t other_minor) const;
+};
+// nullopt: nothing in the text says which.
+std::optional<KernelVersion> parse_kernel_release(std::string_view release);
+
+struct DecodeContext {
+  Architecture architecture = Architecture::kUnknown;
+  ByteOrder byte_order = ByteOrder::kLittle;
+  std::optional<KernelVersion> kernel;  // nullopt: not known
+  std::string kernel_version_text;      // uname -v: distributions' patch level
+  uint32_t page_bytes = 4096;           // 0: not known
+  std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
+  std::string abi_variant;                   // empty: mainline
+
+  // nullopt: was not asked.
+  std::optional<int32_t> capability(uint32_t number) const {
+    auto found = capabilities.find(number);
+    if (found == capabilities.end()) return std::nullopt;
+    return found->second;
+  }
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,100 @@
+// The shared memory between the vCPU thread that writes records (producer) and the drain that reads
+// them (consumer), who may live in two processes of which either may die at any instruction.
+//
+//   ring file = RingHeader (one 4096-byte page) | block 0 | block 1 | ... | block n-1
+//   block     = BlockHeader (64 bytes) | records ...
+//
+// Blocks are numbered without end; block number k lies in slot k % block_count. One producer, one
+// consumer. Who may touch what:
+//   RingHeader::open_block      producer stores (release) after it has prepared that block's header
+//   BlockHeader::committed      producer stores (release) after each record: bytes of whole records
+//   RingHeader::read_position   consumer stores (release) once the bytes before it are in the trace
+//   BlockHeader::generation     producer: 0 while the slot is being reused, else block number + 1
+//
+// Dropping (RingFull::kDrop): the producer opens block k only when the consumer has left block
+// k - block_count; until then exits are counted in lost_total and a gap record follows.
+// Overwriting (RingFull::kOverwrite): the producer never waits; it stores generation 0 before it
+// touches a slot again, and a consumer accepts a copy of a block only if the generation was the
+// same before and after.
+//
+// A block begins with a keyframe, so that it can be read when those before it are gone. The reader
+// trusts nothing here: sizes are checked against the file, records against `committed`.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "schema/snapshot.h"
+
+namespace kvmtape {
+
+inline constexpr uint64_t kRingMagic = 0x676e697265706174;   // "tapering", little-endian
+inline constexpr uint32_t kBlockMagic = 0x6b6c6274;          // "tblk"
+// Raised by any change of this file's structs; a drain and a producer must agree exactly.
+inline constexpr uint32_t kRingVersion = 1;
+inline constexpr size_t kRingHeaderBytes = 4096;
+// x86 prefetches cache lines in pairs (Intel SDM vol. 3, "adjacent cache line prefetch").
+inline constexpr size_t kCacheLinePairBytes = 128;
+// The session's own ring (control calls, marks) carries this in place of a vCPU index.
+inline constexpr uint32_t kSessionStream = 0xffffffff;
+
+inline constexpr uint32_t kBlockBytesMin = 16 * 1024;  // two moments with sync area and a full page
+inline constexpr uint32_t kBlockBytesMax = 256 * 1024;
+inline constexpr uint32_t kBlockCountMin = 4;
+
+struct Uuid {
+  uint8_t bytes[16];
+  bool operator==(const Uuid&) const = default;
+};
+
+// Index is uint64_t in every file; tests use uint8_t to see it wrap.
+template <typename Index>
+struct BasicRingHeader {
+  // Immutable once the file has its name.
+  uint64_t magic;
+  uint32_t version;
+  uint32_t header_bytes;
+  Uuid session;
+  Uuid boot_id;            // /proc/sys/kernel/random/boot_id
+  uint32_t vcpu_index;     // ours; kSessionStream for the session ring
+  uint32_t vcpu_id;        // KVM's
+  uint32_t block_bytes;
+  uint32_t block_count;
+  uint32_t core_words;
+  uint32_t overwrite;      // 0 RingFull::kDrop, 1 RingFull::kOverwrite
+  uint32_t writer_pid;
+  uint32_t reserved;
+  uint64_t writer_start_time;  // /proc/PID/stat field 22, so that a reused pid is recognised
+
+  // Producer.
+  alignas(kCacheLinePairBytes) std::atomic<Index> open_block;
+  std::atomic<uint64_t> lost_total;  // exits dropped so far; stored at each drop
+  std::atomic<uint64_t> next_seq;    // stored when a block is opened and at each drop
+  std::atomic<uint32_t> finished;    // 1: the producer ended in order, no more will come
+
+  // Consumer.
+  alignas(kCacheLinePairBytes) std::atomic<Index> read_block;  // first block not wholly in the trace
+  std::atomic<uint64_t> read_bytes;  // bytes of it that are
+};
+using RingHeader = BasicRingHeader<uint64_t>;
+
+struct BlockHeader {
+  std::atomic<uint64_t> generation;
+  std::atomic<uint64_t> committed;  // bytes of whole records behind this header
+  uint32_t magic;
+  uint32_t vcpu_index;
+  uint64_t first_seq;  // sequence of the next exit when this block was opened
+  uint64_t lost_before;  // lost_total when this block was opened
+  Uuid boot_id;
+  uint64_t reserved;
+};
+
+static_assert(sizeof(RingHeader) <= kRingHeaderBytes);
+static_assert(sizeof(BlockHeader) == 64);
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+static_assert(kBlockBytesMin >= sizeof(BlockHeader) +
+                                    2 * kWordBytes *
+                                        moment_words_max(kCoreWordsS390, true, kDataBytesMax));
+
+}  // namespace kvmtape

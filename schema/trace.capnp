@@ -1,0 +1,159 @@
+# What stands inside a chunk of a kvmtape trace. FORMAT.md says how chunks are framed, what the
+# columns hold, and what a reader MUST do with what it does not know.
+#
+# Policy: kernel integers keep the kernel's width. Text that comes from the system is Data where
+# UTF-8 is not guaranteed. A field added later has the default that older traces meant. Every "must"
+# here is checked by the reader.
+
+@0xd3a1c0f2b7e94856;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("kvmtape::wire");
+
+using Ticks = UInt64;
+# A reading of the session's clock (Session.clockName).
+using Nanoseconds = UInt64;
+using KvmCapability = UInt32;
+# A KVM_CAP_ number.
+
+struct ClockPair {
+  # The clocks, read together.
+  ticks @0 :Ticks;
+  monotonicNs @1 :Nanoseconds;
+  # CLOCK_MONOTONIC.
+  realtimeNs @2 :Nanoseconds;
+  # CLOCK_REALTIME, since 1970; 0 if not known.
+}
+
+struct Capability {
+  number @0 :KvmCapability;
+  value @1 :Int32;
+  # What KVM_CHECK_EXTENSION returned; 0 means the kernel does not have it.
+  systemWide @2 :Bool = false;
+  # Asked of /dev/kvm rather than of the VM; per-VM answers may differ.
+}
+
+struct Vcpu {
+  index @0 :UInt32;
+  # kvmtape's, from 0 in order of attachment; chunk headers name it.
+  id @1 :UInt32;
+  # KVM's, the argument of KVM_CREATE_VCPU.
+  runBytes @2 :UInt32;
+  # KVM_GET_VCPU_MMAP_SIZE.
+}
+
+struct CpuFact {
+  name @0 :Text;
+  # A field of /proc/cpuinfo or a KVM module parameter: "vendor_id", "kvm_amd.nested".
+  value @1 :Data;
+}
+
+struct Session {
+  # What decoding needs and cannot be found in the exits. Repeated along the file; the last one wins,
+  # and those before it hold what was known then.
+  architecture @0 :UInt16;
+  # enum Architecture of trace_format.h: of the recording kernel.
+  bigEndian @1 :Bool;
+  # Byte order of the recording kernel, and so of kvm_run.
+  kernelRelease @2 :Data;
+  # uname -r; empty: not known.
+  kernelVersion @3 :Data;
+  # uname -v: distributions put their patch level here.
+  pageBytes @4 :UInt32;
+  # 0: not known.
+  vcpus @5 :List(Vcpu);
+  capabilities @6 :List(Capability);
+  cpuFacts @7 :List(CpuFact);
+  clockName @8 :Text;
+  # "tsc", "cntvct", "monotonic-ns".
+  ticksPerSecond @9 :UInt64;
+  # Best estimate when this was written; ClockPairs decide.
+  start @10 :ClockPair;
+  # time_ns counts from here.
+  now @11 :ClockPair;
+  # When this message was written.
+  monitorName @12 :Data;
+  # comm or argv[0] of the monitor; empty: not known.
+  monitorPid @13 :UInt32;
+  monitorCommand @14 :Data;
+  # Arguments, each ended by a NUL; empty when left out.
+  recorder @15 :Text;
+  # "kvmtape 0.1.0 embed", "... probe", "... import raw-stream".
+  hostName @16 :Data;
+  ringDirectory @17 :Data;
+  # Where rings may have been left behind; empty: there never were any.
+  registerPolicy @18 :Text;
+  # As in `record --registers`.
+  ringFull @19 :Text;
+  # "drop" or "overwrite".
+  leftOut @20 :List(Text);
+  # What the recorder was told not to record, in the words of its options.
+  redaction @21 :Text;
+  # Profile applied to this file; empty: none.
+  trigger @22 :Text;
+  # What made a flight recorder write this; empty: continuous.
+  abiVariant @23 :Text;
+  # A named unmerged ABI that the user asked for; empty: mainline.
+  distribution @24 :Data;
+  # PRETTY_NAME of /etc/os-release.
+}
+
+struct Column {
+  id @0 :UInt16;
+  # enum ColumnId; a reader skips one that it does not know unless `required`.
+  required @1 :Bool = false;
+  # Without understanding this column the chunk must not be decoded.
+  rawBytes @2 :UInt32;
+  # Exact size uncompressed. All columns of a chunk together: at most 16 MiB.
+  zstd @3 :Bool = true;
+  # One zstd frame; false: the bytes as they are.
+  bytes @4 :Data;
+}
+
+struct Exits {
+  # Records of one vCPU, in order. Stands alone: what decoding needs is repeated.
+  architecture @0 :UInt16;
+  bigEndian @1 :Bool;
+  coreWords @2 :UInt16;
+  # 36, or 38 on s390.
+  vcpuId @3 :UInt32;
+  clock @4 :ClockPair;
+  # The latest pair before the chunk was written.
+  ticksPerSecond @5 :UInt64;
+  columns @6 :List(Column);
+  lost @7 :UInt64;
+  # Exits in the gaps of this chunk.
+  lostTotal @8 :UInt64;
+  # Of this vCPU since its beginning, this chunk included.
+}
+
+struct Cut {
+  # Every vCPU has been flushed: no chunk behind this one holds a moment before `clock`, but for
+  # moments whose record was being written while the clocks were read.
+  number @0 :UInt64;
+  clock @1 :ClockPair;
+}
+
+struct Index {
+  struct Entry {
+    offset @0 :UInt64;
+    # Of the chunk's header in the file.
+    type @1 :UInt16;
+    vcpuIndex @2 :UInt32;
+    exits @3 :UInt32;
+    firstSeq @4 :UInt64;
+    endSeq @5 :UInt64;
+    firstTicks @6 :Ticks;
+    lastTicks @7 :Ticks;
+    cut @8 :UInt64;
+    reasons @9 :List(ReasonCount);
+    lost @10 :UInt64;
+  }
+  struct ReasonCount {
+    reason @0 :UInt32;
+    count @1 :UInt32;
+  }
+  entries @0 :List(Entry);
+  exits @1 :UInt64;
+  lost @2 :UInt64;
+}
