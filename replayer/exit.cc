@@ -8,10 +8,14 @@ namespace kvmtape {
 
 std::string_view to_string(Validity validity) {
   switch (validity) {
-    case Validity::kValid: return "valid";
-    case Validity::kStale: return "stale";
-    case Validity::kAbsent: return "absent";
-    case Validity::kUnknown: break;
+    case Validity::kValid:
+      return "valid";
+    case Validity::kStale:
+      return "stale";
+    case Validity::kAbsent:
+      return "absent";
+    case Validity::kUnknown:
+      break;
   }
   return "unknown";
 }

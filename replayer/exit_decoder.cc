@@ -14,11 +14,16 @@ constexpr std::string_view kNotRecorded = "these bytes were not recorded";
 
 uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order) {
   switch (bytes) {
-    case 1: return *from;
-    case 2: return load<uint16_t>(from, order);
-    case 4: return load<uint32_t>(from, order);
-    case 8: return load<uint64_t>(from, order);
-    default: return 0;
+    case 1:
+      return *from;
+    case 2:
+      return load<uint16_t>(from, order);
+    case 4:
+      return load<uint32_t>(from, order);
+    case 8:
+      return load<uint64_t>(from, order);
+    default:
+      return 0;
   }
 }
 
@@ -122,8 +127,8 @@ void ExitDecoder::append(const Plan& plan, const RawMoment& moment, Exit& exit) 
       continue;
     }
     if (field.kind == FieldKind::kBytes) continue;
-    field.value = load_integer(moment.kvm_run.data() + field.offset, field.bytes,
-                               kernel_.context.byte_order);
+    field.value =
+        load_integer(moment.kvm_run.data() + field.offset, field.bytes, kernel_.context.byte_order);
     for (const abi::ValueName& name : planned.value_names)
       if (name.value == field.value && (name.architectures & ours) != 0)
         field.value_name = name.name;

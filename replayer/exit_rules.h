@@ -9,16 +9,11 @@ namespace kvmtape {
 // Whether exit_reason is of this KVM_RUN, and if not what it is; run_failure.cc.
 void judge_exit_reason(const RuleView& view);
 
-void judge_io(const RuleView& view);              // port_and_mmio.cc
+void judge_io(const RuleView& view);  // port_and_mmio.cc
 void judge_mmio(const RuleView& view, std::string_view data, std::string_view len, bool is_write);
 void judge_system_event(const RuleView& view);    // system_event.cc
 void judge_internal_error(const RuleView& view);  // internal_error.cc
 
-// The kernel's meaning of internal.data[element], such as "exit_reason"; empty: not known.
-std::string_view internal_data_slot(const KernelFacts& kernel, uint32_t suberror, uint32_t ndata,
-                                    int element);
-
-inline constexpr std::string_view kFilledByMonitor =
-    "the monitor fills it in; see the answer";
+inline constexpr std::string_view kFilledByMonitor = "the monitor fills it in; see the answer";
 
 }  // namespace kvmtape

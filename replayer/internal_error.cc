@@ -59,9 +59,9 @@ void judge_internal_error(const RuleView& view) {
   if (suberror != kEmulation) view.drop("emulation_failure.");
 }
 
-std::string_view internal_data_slot(const KernelFacts& kernel, uint32_t suberror, uint32_t ndata,
+std::string_view internal_data_slot(const DecodeContext& context, uint32_t suberror, uint32_t ndata,
                                     int element) {
-  if (element < 0 || static_cast<uint32_t>(element) >= ndata || !kernel.is_x86()) return {};
+  if (element < 0 || static_cast<uint32_t>(element) >= ndata) return {};
   switch (suberror) {
     case kSimulEx: {  // handle_exception_nmi in vmx.c
       constexpr std::string_view kSlots[] = {"vect_info", "intr_info", "error_code", "last_cpu"};
@@ -75,11 +75,12 @@ std::string_view internal_data_slot(const KernelFacts& kernel, uint32_t suberror
       constexpr std::string_view kNeutral[] = {"info2", "reason", "info1", "gpa", "last_cpu"};
       if (ndata > 5) return {};
       if (ndata < 5) return kFour[element];
-      return kernel.since(7, 2) == Known::kYes ? kNeutral[element] : kFive[element];
+      return context.kernel && context.kernel->at_least(7, 2) ? kNeutral[element] : kFive[element];
     }
     case kUnexpectedExitReason:
       return element == 0 ? "exit_reason" : element == 1 ? "last_cpu" : "";
-    default: return {};
+    default:
+      return {};
   }
 }
 

@@ -37,13 +37,17 @@ Known find_resets_exit_reason(const KernelFacts& kernel) {
   switch (kernel.context.architecture) {
     case Architecture::kAarch64:
     case Architecture::kRiscv64:
-    case Architecture::kLoongarch64: return Known::kYes;
+    case Architecture::kLoongarch64:
+      return Known::kYes;
     case Architecture::kX86_64:
-    case Architecture::kI386: return kernel.since(kCapMemoryFaultInfo, 6, 8);
-    case Architecture::kS390x: return Known::kNo;
+    case Architecture::kI386:
+      return kernel.since(kCapMemoryFaultInfo, 6, 8);
+    case Architecture::kS390x:
+      return Known::kNo;
     case Architecture::kPpc64:
     case Architecture::kMips64:
-    case Architecture::kUnknown: break;
+    case Architecture::kUnknown:
+      break;
   }
   return Known::kMaybe;
 }

@@ -28,9 +28,9 @@ struct KernelFacts {
   // The stable release, 6.1.33's 33; nullopt: not known (Debian's "6.1.0-49-amd64" does not say it,
   // its uname -v does).
   std::optional<uint32_t> stable_patch;
-  Known resets_exit_reason;    // exit_reason is KVM_EXIT_UNKNOWN once KVM_RUN has begun
-  Known system_event_ndata;    // struct system_event has ndata and data[16]
-  Known watchpoint_far;        // debug.arch.far of a watchpoint is the watched address (arm64)
+  Known resets_exit_reason;  // exit_reason is KVM_EXIT_UNKNOWN once KVM_RUN has begun
+  Known system_event_ndata;  // struct system_event has ndata and data[16]
+  Known watchpoint_far;      // debug.arch.far of a watchpoint is the watched address (arm64)
 };
 
 }  // namespace kvmtape

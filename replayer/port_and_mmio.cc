@@ -21,10 +21,13 @@ void judge_io(const RuleView& view) {
 
   if (view.exit.field_count == kExitFieldsMax) return;
   Field& data = view.exit.fields[view.exit.field_count++];
-  data = Field{.name = "io.data", .in_data = true, .kind = FieldKind::kBytes,
-               .validity = Validity::kValid};
-  data.bytes = static_cast<uint16_t>(
-      std::min<uint64_t>({wanted, view.moment.data.size(), kDataBytesMax}));
+  data = Field{};
+  data.name = "io.data";
+  data.in_data = true;
+  data.kind = FieldKind::kBytes;
+  data.validity = Validity::kValid;
+  data.bytes =
+      static_cast<uint16_t>(std::min<uint64_t>({wanted, view.moment.data.size(), kDataBytesMax}));
 
   // KVM_PIO_PAGE_OFFSET is 1 in arch/x86/include/asm/kvm_host.h of all versions.
   if (page_bytes != 0 && data_offset != page_bytes)
@@ -32,8 +35,7 @@ void judge_io(const RuleView& view) {
   if (wanted > kDataBytesMax)
     return view.mark(data, Validity::kUnknown, "io.size times io.count is more than a page");
   if (data.bytes < wanted)
-    return view.mark(data, Validity::kUnknown,
-                     "not all bytes at io.data_offset were recorded");
+    return view.mark(data, Validity::kUnknown, "not all bytes at io.data_offset were recorded");
   if (!is_out && !view.moment.is_answer) view.mark(data, Validity::kStale, kFilledByMonitor);
 }
 

@@ -1,6 +1,6 @@
 // What a validity rule sees of one moment, and the only three things that it may do to a field.
-// The decoder has filled `exit` with every row of the tables as if the kernel had written all of it;
-// rules then take back what it did not. A field that is absent or was not recorded stays so.
+// The decoder has filled `exit` with every row of the tables as if the kernel had written all of
+// it; rules then take back what it did not. A field that is absent or was not recorded stays so.
 #pragma once
 
 #include <string_view>

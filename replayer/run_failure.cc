@@ -47,15 +47,17 @@ void judge_exit_reason(const RuleView& view) {
   switch (view.kernel.resets_exit_reason) {
     case Known::kYes:
       if (exit.reason == kExitUnknown) return;
-      return set_reason(view, Validity::kUnknown,
-                        "KVM_RUN failed: exit_reason is of this KVM_RUN, or of an earlier one if it "
-                        "failed in the checks before this kernel resets it");
+      return set_reason(
+          view, Validity::kUnknown,
+          "KVM_RUN failed: exit_reason is of this KVM_RUN, or of an earlier one if it "
+          "failed in the checks before this kernel resets it");
     case Known::kNo:
       return set_reason(view, Validity::kStale,
                         "KVM_RUN failed, and this kernel then leaves exit_reason as it was");
     case Known::kMaybe:
-      return set_reason(view, Validity::kUnknown,
-                        "KVM_RUN failed, and it is not known whether this kernel resets exit_reason");
+      return set_reason(
+          view, Validity::kUnknown,
+          "KVM_RUN failed, and it is not known whether this kernel resets exit_reason");
   }
 }
 

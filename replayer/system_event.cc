@@ -51,7 +51,8 @@ void judge_old_layout(const RuleView& view) {
   // arm64 and riscv clear the member first (kvm_prepare_system_event in 5.10 psci.c,
   // kvm_riscv_vcpu_sbi_system_reset); x86 writes type alone (5.10 x86.c, vcpu_enter_guest).
   if (view.kernel.is_x86())
-    view.mark("system_event.flags", Validity::kStale, "x86 kernels before 5.18 write only the type");
+    view.mark("system_event.flags", Validity::kStale,
+              "x86 kernels before 5.18 write only the type");
 }
 
 void judge_either_layout(const RuleView& view, uint32_t type, uint32_t ndata) {
@@ -74,16 +75,23 @@ void judge_system_event(const RuleView& view) {
   const uint32_t ndata = view.u32(4);
   if ((type & kNdataValid) != 0) {
     constexpr std::string_view kWhy =
-        "bit 31 of the type: an unreleased kernel of April 2022, whose data began at offset 8 or 16";
+        "bit 31 of the type: an unreleased kernel of April 2022, whose data began at offset 8 or "
+        "16";
     view.mark("system_event.flags", Validity::kUnknown, kWhy);
     view.mark("system_event.data", Validity::kUnknown, kWhy);
     if (ndata > kNdataMax) view.mark("system_event.ndata", Validity::kUnknown, kWhy);
     return;
   }
   switch (view.kernel.system_event_ndata) {
-    case Known::kYes: judge_new_layout(view, type, ndata); break;
-    case Known::kNo: judge_old_layout(view); break;
-    case Known::kMaybe: judge_either_layout(view, type, ndata); break;
+    case Known::kYes:
+      judge_new_layout(view, type, ndata);
+      break;
+    case Known::kNo:
+      judge_old_layout(view);
+      break;
+    case Known::kMaybe:
+      judge_either_layout(view, type, ndata);
+      break;
   }
   name_first_word(view, type);
 }

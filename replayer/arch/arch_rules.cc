@@ -28,14 +28,22 @@ ArchRules unknown_arch_rules() {
 ArchRules rules_of(Architecture architecture) {
   switch (architecture) {
     case Architecture::kX86_64:
-    case Architecture::kI386: return x86_rules();
-    case Architecture::kAarch64: return arm64_rules();
-    case Architecture::kRiscv64: return riscv_rules();
-    case Architecture::kS390x: return s390_rules();
-    case Architecture::kPpc64: return ppc_rules();
-    case Architecture::kLoongarch64: return loongarch_rules();
-    case Architecture::kMips64: return mips_rules();
-    case Architecture::kUnknown: break;
+    case Architecture::kI386:
+      return x86_rules();
+    case Architecture::kAarch64:
+      return arm64_rules();
+    case Architecture::kRiscv64:
+      return riscv_rules();
+    case Architecture::kS390x:
+      return s390_rules();
+    case Architecture::kPpc64:
+      return ppc_rules();
+    case Architecture::kLoongarch64:
+      return loongarch_rules();
+    case Architecture::kMips64:
+      return mips_rules();
+    case Architecture::kUnknown:
+      break;
   }
   return unknown_arch_rules();
 }

@@ -22,7 +22,8 @@ void judge_flags(const RuleView& view) {
     return;
   }
   switch (view.kernel.since(5, 19)) {
-    case Known::kYes: return;
+    case Known::kYes:
+      return;
     case Known::kNo:
       exit.flags_validity = Validity::kStale;
       exit.flags_why = "arm64 kernels before 5.19 do not write kvm_run.flags";
@@ -101,15 +102,28 @@ void judge_arm_sea(const RuleView& view) {
 
 void judge_exit(const RuleView& view) {
   switch (view.exit.reason) {
-    case 0: judge_hw_never_written(view); break;
-    case kExitDebug: judge_debug(view); break;
-    case 6: judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0); break;
-    case 17: judge_internal_error(view); break;
-    case 24: judge_system_event(view); break;
-    case 41: judge_arm_sea(view); break;
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case kExitDebug:
+      judge_debug(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
+    case 41:
+      judge_arm_sea(view);
+      break;
     // 3: hypercalls.c assigns the whole member. 28 and 42: no ESR; esr_iss has lost its EC (28)
     // or its fault status (42).
-    default: break;
+    default:
+      break;
   }
 }
 

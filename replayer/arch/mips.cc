@@ -7,11 +7,20 @@ namespace {
 
 void judge_exit(const RuleView& view) {
   switch (view.exit.reason) {
-    case 0: judge_hw_never_written(view); break;
-    case 4: view.mark("debug.arch.epc", Validity::kStale, "no MIPS kernel writes it"); break;
-    case 6: judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0); break;
-    case 17: judge_internal_error(view); break;
-    default: break;
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case 4:
+      view.mark("debug.arch.epc", Validity::kStale, "no MIPS kernel writes it");
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    default:
+      break;
   }
 }
 

@@ -20,16 +20,23 @@ void judge_exit(const RuleView& view) {
       // kvmppc_handle_exit_hv; booke and PR emulation write both, PR's single step neither.
       view.mark("debug.arch.status", Validity::kStale, "book3s HV writes only the address");
       break;
-    case 6: judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0); break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
     case 9:
       view.mark("fail_entry.cpu", Validity::kStale, "ppc does not write it");
       break;
     case 15:
       if (view.u8(8) == 0) view.mark_read("dcr.data", kFilledByMonitor);
       break;
-    case 17: judge_internal_error(view); break;
-    case 19: view.mark_read("papr_hcall.ret", kFilledByMonitor); break;
-    default: break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 19:
+      view.mark_read("papr_hcall.ret", kFilledByMonitor);
+      break;
+    default:
+      break;
   }
 }
 

@@ -7,13 +7,24 @@ namespace {
 
 void judge_exit(const RuleView& view) {
   switch (view.exit.reason) {
-    case 0: judge_hw_never_written(view); break;
-    case 6: judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0); break;
-    case 17: judge_internal_error(view); break;
-    case 24: judge_system_event(view); break;
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
     // 35: kvm_riscv_vcpu_sbi_forward fills in ret as well, with SBI_ERR_NOT_SUPPORTED.
-    case 36: view.mark_read("riscv_csr.ret_value", kFilledByMonitor); break;
-    default: break;
+    case 36:
+      view.mark_read("riscv_csr.ret_value", kFilledByMonitor);
+      break;
+    default:
+      break;
   }
 }
 

@@ -15,8 +15,12 @@ void judge_header(const RuleView& view) {
 
 void judge_exit(const RuleView& view) {
   switch (view.exit.reason) {
-    case 0: judge_hw_never_written(view); break;
-    case 17: judge_internal_error(view); break;
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
     case 22:
       // handle_io_inst in priv.c: an interruption is described only if one was dequeued.
       if (view.u8(16) == 0)
@@ -24,7 +28,8 @@ void judge_exit(const RuleView& view) {
                                       "s390_tsch.io_int_parm", "s390_tsch.io_int_word"})
           view.mark(name, Validity::kStale, "no interruption was dequeued");
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

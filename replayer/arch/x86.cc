@@ -30,8 +30,7 @@ void judge_header(const RuleView& view) {
     view.mark("request_interrupt_window", Validity::kStale,
               "the monitor writes it for the next KVM_RUN; see the answer");
   if (!may_have_failed_early(view)) return;
-  for (std::string_view name :
-       {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
+  for (std::string_view name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
     view.mark(name, Validity::kUnknown, kEarly);
 }
 
@@ -68,7 +67,8 @@ void judge_hypercall(const RuleView& view) {
         view.mark("hypercall.flags", Validity::kStale,
                   "bits that no kernel sets: a path that does not write the flags");
       break;
-    case Known::kNo: break;
+    case Known::kNo:
+      break;
     case Known::kMaybe:
       view.mark("hypercall.flags", Validity::kUnknown,
                 "the kernel is not known: before 6.4 this is a 32-bit longmode");
@@ -104,9 +104,9 @@ void judge_tdx(const RuleView& view) {
                                 : leaf == kGetTdVmCallInfo  ? "tdx.get_tdvmcall_info."
                                 : leaf == kSetupEventNotify ? "tdx.setup_event_notify."
                                                             : "tdx.unknown.";
-  keep_view(view, kept,
-            {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.",
-             "tdx.setup_event_notify."});
+  keep_view(
+      view, kept,
+      {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
   for (Field& field : view.exit.all_fields()) {
     if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
     if (field.name.ends_with(".ret"))
@@ -128,22 +128,43 @@ void judge_exit(const RuleView& view) {
                   "x86 writes it for SGX and TDX only, and this is the number of neither");
       break;
     }
-    case 2: judge_io(view); break;
-    case 3: judge_hypercall(view); break;
-    case 4: judge_debug(view); break;
-    case 6: judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0); break;
-    case 17: judge_internal_error(view); break;
-    case 24: judge_system_event(view); break;
-    case 27: judge_hyperv(view); break;
-    case 29: view.mark_read("msr.data", kFilledByMonitor); break;
-    case 34: judge_xen(view); break;
-    case 40: judge_tdx(view); break;
+    case 2:
+      judge_io(view);
+      break;
+    case 3:
+      judge_hypercall(view);
+      break;
+    case 4:
+      judge_debug(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
+    case 27:
+      judge_hyperv(view);
+      break;
+    case 29:
+      view.mark_read("msr.data", kFilledByMonitor);
+      break;
+    case 34:
+      judge_xen(view);
+      break;
+    case 40:
+      judge_tdx(view);
+      break;
     case 43:
       if (!view.moment.is_answer)
         view.mark("snp_req_certs.ret", Validity::kUnknown,
                   "the monitor's to fill in; see the answer");
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

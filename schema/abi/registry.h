@@ -34,8 +34,8 @@ enum class FieldForm : uint8_t {
 };
 
 struct AbiField {
-  std::string_view name;   // of a union member, member first: "mmio.phys_addr"
-  uint16_t offset;         // inside the union, the header or the struct
+  std::string_view name;  // of a union member, member first: "mmio.phys_addr"
+  uint16_t offset;        // inside the union, the header or the struct
   uint16_t element_bytes;
   uint16_t elements;
   FieldForm form;
@@ -94,8 +94,8 @@ std::span<const ValueName> value_names();
 // nullptr: a reason that came after this build.
 const ExitReason* find_exit_reason(uint32_t number);
 
-// Where kvm_run's union, its sync area (kvm_valid_regs) and struct s begin: include/uapi/linux/kvm.h,
-// where s390 alone has psw_mask and psw_addr before the union.
+// Where kvm_run's union, its sync area (kvm_valid_regs) and struct s begin:
+// include/uapi/linux/kvm.h, where s390 alone has psw_mask and psw_addr before the union.
 constexpr uint16_t union_offset(Architecture architecture) {
   return architecture == Architecture::kS390x ? 48 : 32;
 }
