@@ -47,6 +47,12 @@ void judge_debug(const RuleView& view) {
     constexpr std::string_view kWhy = "written for #DB only, and this is neither #DB nor #BP";
     view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
     view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
+  } else if (view.kernel.since(5, 7) == Known::kNo) {
+    // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7.
+    constexpr std::string_view kWhy =
+        "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
+    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
+    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
   } else if (!can_be_dr7(view.u64(24))) {
     // kvm_vcpu_do_singlestep and kvm_vcpu_check_code_breakpoint fill in everything but dr7.
     view.mark("debug.arch.dr7", Validity::kStale,
