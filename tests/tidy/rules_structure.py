@@ -4,7 +4,8 @@ import pathlib
 import re
 
 import picture
-from sources import SOURCE_SUFFIXES, Finding, code_of, includes_of, line_of
+from sources import (SOURCE_SUFFIXES, Finding, code_of, end_of_braces, includes_of, line_of,
+                     without_attributes)
 
 # Examples are built as a user builds: outside the project's include path.
 EXAMPLES = "tests/examples/"
@@ -131,7 +132,7 @@ def codecs_have_both_directions(tree):
                 yield Finding(path, line, f"no test names {name}")
 
 
-_DEFINED = re.compile(r"^(?!static |namespace |using |struct |class |enum |template|#|\s|\}).*?"
+_DEFINED = re.compile(r"^(?!static |namespace |using |struct |class |enum |template|#|\s|\})[^;{}()]*?"
                       r"\b(\w+)\s*\([^;{}]*\)[^;{}]*\{", re.MULTILINE)
 
 
@@ -158,6 +159,8 @@ def architecture_folders_match(tree):
 
 
 def _shared_functions(text):
-    code = code_of(text)
-    code = re.sub(r"^namespace \{.*?^\}", "", code, flags=re.MULTILINE | re.DOTALL)
+    """Those that other files see: not static, not in an unnamed namespace."""
+    code = without_attributes(code_of(text))
+    while unnamed := re.search(r"^namespace \{", code, re.MULTILINE):
+        code = code[:unnamed.start()] + code[end_of_braces(code, unnamed.end()):]
     return _DEFINED.findall(code)

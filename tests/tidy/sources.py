@@ -71,6 +71,19 @@ def includes_of(text):
             yield number, found.group(2), found.group(1) == "<"
 
 
+def end_of_braces(code, position):
+    """Behind the brace that closes the one just before `position`."""
+    depth = 1
+    while depth and position < len(code):
+        depth += {"{": 1, "}": -1}.get(code[position], 0)
+        position += 1
+    return position
+
+
+def without_attributes(code):
+    return re.sub(r"__attribute__\(\(.*?\)\)+|\[\[.*?\]\]", "", code)
+
+
 _FUNCTION = re.compile(r"^(?!\s*(?:if|for|while|switch|else|do|namespace|class|struct|enum|union|return)\b)"
                        r"[^;={}#]*?\b([A-Za-z_]\w*)\s*\((?:[^;{}]|\{\})*?\{", re.MULTILINE)
 
@@ -78,16 +91,12 @@ _FUNCTION = re.compile(r"^(?!\s*(?:if|for|while|switch|else|do|namespace|class|s
 def functions_of(text):
     """Yields (name, first line, number of lines) of each function body, by counting braces: good
     enough for a report, and for code that clang-format has laid out."""
-    code = re.sub(r"__attribute__\(\(.*?\)\)+", "", code_of(text))
+    code = without_attributes(code_of(text))
     end = 0
     for found in _FUNCTION.finditer(code):
         if found.start() < end:
             continue
-        depth, position = 1, found.end()
-        while depth and position < len(code):
-            depth += {"{": 1, "}": -1}.get(code[position], 0)
-            position += 1
-        end = position
+        end = end_of_braces(code, found.end())
         start = found.start() + len(found.group(0)) - len(found.group(0).lstrip())
         yield found.group(1), line_of(code, start), code.count("\n", start, end) + 1
 

@@ -99,7 +99,8 @@ EXAMPLES = {
              "r/arch/aarch64/a.h": "int g() {\n}\nint f() {\n}\n"},
         ],
         [
-            {"r/arch/clock.h": "", "r/arch/x86_64/a.cc": "namespace {\nint own() {\n  return 1;\n}\n}\nint f() {\n}\n",
+            {"r/arch/clock.h": "", "r/arch/x86_64/a.cc": "namespace {\nint own() {\n  return 1;\n}\nint more() {\n}\n}\n"
+                                 "[[nodiscard]] int f() {\n}\n",
              "r/arch/aarch64/a.cc": "int f() {\n  return 2;\n}\n"},
         ]),
     prose.schema_fields_have_prose: (
@@ -154,7 +155,7 @@ EXAMPLES = {
         [
             {"docs/a.md": "see /ho" + "me/me/a.txt\n"},
             {"docs/a.md": "see .." + "/../elsewhere\n"},
-            {"dev": "curl https://example.com/a\n"},
+            {"dev": "curl https:/" + "/example.com/a\n"},
         ],
         [
             {"docs/a.md": "see https://docs.kernel.org/virt/kvm/api.html and ../schema/FORMAT.md\n"},
