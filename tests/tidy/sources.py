@@ -81,7 +81,7 @@ def end_of_braces(code, position):
 
 
 def without_attributes(code):
-    return re.sub(r"__attribute__\(\(.*?\)\)+|\[\[.*?\]\]", "", code)
+    return re.sub(r"(?:__attribute__\(\(.*?\)\)+|\[\[.*?\]\]) *", "", code)
 
 
 _FUNCTION = re.compile(r"^(?!\s*(?:if|for|while|switch|else|do|namespace|class|struct|enum|union|return)\b)"
