@@ -125,6 +125,7 @@ EXAMPLES = {
             {"recorder/a.cc": "KVM_EXIT_SYSTEM_EVENT; kvm_vcpu_events e; kVcpuEvents; eventfd(0, 0); keyframe;\n"},
             {"recorder/a.cc": '// an event\nauto text = "packet";\n'},
             {"analysis/export/a.cc": "int event;\n"},
+            {"schema/a.cc": "int decode_frame();\n"},
         ]),
     prose.memory_orders_name_their_partner: (
         [
