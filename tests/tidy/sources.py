@@ -6,7 +6,7 @@ import pathlib
 import re
 
 TEXT_SUFFIXES = (".h", ".cc", ".c", ".S", ".rs", ".capnp", ".py", ".sh", ".cmake", ".txt", ".md",
-                 ".json", ".in", ".csv", ".yml")
+                 ".json", ".in", ".inc", ".csv", ".yml")
 TEXT_NAMES = ("dev", "run", ".clang-format", ".clang-tidy", ".gitignore")
 SOURCE_SUFFIXES = (".h", ".cc", ".c")
 

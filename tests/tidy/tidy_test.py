@@ -119,12 +119,12 @@ EXAMPLES = {
         [
             {"recorder/a.h": "struct ExitEvent {};\n"},
             {"replayer/a.cc": "int read_packet();\n"},
-            {"cli/a.cc": "int frameCount;\n"},
+            {"cli/a.cc": "int exitFrameCount;\n"},
         ],
         [
             {"recorder/a.cc": "KVM_EXIT_SYSTEM_EVENT; kvm_vcpu_events e; kVcpuEvents; eventfd(0, 0); keyframe;\n"},
             {"recorder/a.cc": '// an event\nauto text = "packet";\n'},
-            {"analysis/export/a.cc": "int event;\n"},
+            {"analysis/export/a.cc": "int record_event;\n"},
             {"schema/a.cc": "int decode_frame();\n"},
         ]),
     prose.memory_orders_name_their_partner: (
