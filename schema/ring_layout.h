@@ -25,12 +25,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schema/base/uuid.h"
 #include "schema/snapshot.h"
 
 namespace kvmtape {
 
-inline constexpr uint64_t kRingMagic = 0x676e697265706174;   // "tapering", little-endian
-inline constexpr uint32_t kBlockMagic = 0x6b6c6274;          // "tblk"
+inline constexpr uint64_t kRingMagic = 0x676e697265706174;  // "tapering", little-endian
+inline constexpr uint32_t kBlockMagic = 0x6b6c6274;         // "tblk"
 // Raised by any change of this file's structs; a drain and a producer must agree exactly.
 inline constexpr uint32_t kRingVersion = 1;
 inline constexpr size_t kRingHeaderBytes = 4096;
@@ -43,11 +44,6 @@ inline constexpr uint32_t kBlockBytesMin = 16 * 1024;  // two moments with sync 
 inline constexpr uint32_t kBlockBytesMax = 256 * 1024;
 inline constexpr uint32_t kBlockCountMin = 4;
 
-struct Uuid {
-  uint8_t bytes[16];
-  bool operator==(const Uuid&) const = default;
-};
-
 // Index is uint64_t in every file; tests use uint8_t to see it wrap.
 template <typename Index>
 struct BasicRingHeader {
@@ -56,13 +52,13 @@ struct BasicRingHeader {
   uint32_t version;
   uint32_t header_bytes;
   Uuid session;
-  Uuid boot_id;            // /proc/sys/kernel/random/boot_id
-  uint32_t vcpu_index;     // ours; kSessionStream for the session ring
-  uint32_t vcpu_id;        // KVM's
+  Uuid boot_id;         // /proc/sys/kernel/random/boot_id
+  uint32_t vcpu_index;  // ours; kSessionStream for the session ring
+  uint32_t vcpu_id;     // KVM's
   uint32_t block_bytes;
   uint32_t block_count;
   uint32_t core_words;
-  uint32_t overwrite;      // 0 RingFull::kDrop, 1 RingFull::kOverwrite
+  uint32_t overwrite;  // 0 RingFull::kDrop, 1 RingFull::kOverwrite
   uint32_t writer_pid;
   uint32_t reserved;
   uint64_t writer_start_time;  // /proc/PID/stat field 22, so that a reused pid is recognised
@@ -74,8 +70,9 @@ struct BasicRingHeader {
   std::atomic<uint32_t> finished;    // 1: the producer ended in order, no more will come
 
   // Consumer.
-  alignas(kCacheLinePairBytes) std::atomic<Index> read_block;  // first block not wholly in the trace
-  std::atomic<uint64_t> read_bytes;  // bytes of it that are
+  alignas(
+      kCacheLinePairBytes) std::atomic<Index> read_block;  // first block not wholly in the trace
+  std::atomic<uint64_t> read_bytes;                        // bytes of it that are
 };
 using RingHeader = BasicRingHeader<uint64_t>;
 
@@ -84,7 +81,7 @@ struct BlockHeader {
   std::atomic<uint64_t> committed;  // bytes of whole records behind this header
   uint32_t magic;
   uint32_t vcpu_index;
-  uint64_t first_seq;  // sequence of the next exit when this block was opened
+  uint64_t first_seq;    // sequence of the next exit when this block was opened
   uint64_t lost_before;  // lost_total when this block was opened
   Uuid boot_id;
   uint64_t reserved;
@@ -93,8 +90,8 @@ struct BlockHeader {
 static_assert(sizeof(RingHeader) <= kRingHeaderBytes);
 static_assert(sizeof(BlockHeader) == 64);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(kBlockBytesMin >= sizeof(BlockHeader) +
-                                    2 * kWordBytes *
-                                        moment_words_max(kCoreWordsS390, true, kDataBytesMax));
+static_assert(kBlockBytesMin >=
+              sizeof(BlockHeader) +
+                  2 * kWordBytes * moment_words_max(kCoreWordsS390, true, kDataBytesMax));
 
 }  // namespace kvmtape

@@ -33,16 +33,17 @@ inline constexpr uint32_t kReasonWord = 1;
 inline constexpr uint32_t kDataBytesMax = 4096;
 
 enum class RecordKind : uint8_t {
-  kExit = 1,         // KVM_RUN returned
-  kAnswer = 2,       // the monitor is about to call KVM_RUN again
-  kEntry = 3,        // as kAnswer, but no exit of this recording precedes it (the first KVM_RUN)
-  kGap = 4,          // exits that were produced and not kept
-  kRepeat = 5,       // exits equal to the one before, folded
-  kMark = 6,         // a text that the user put here
-  kRegisters = 7,    // a register set of the vCPU, or why it was not taken
-  kMemorySlice = 8,  // a few bytes of guest memory
-  kClockPair = 9,    // the clocks read together
-  kControlCall = 10, // an ioctl other than KVM_RUN on a KVM descriptor
+  kExit = 1,          // KVM_RUN returned
+  kAnswer = 2,        // the monitor is about to call KVM_RUN again
+  kEntry = 3,         // as kAnswer, but no exit of this recording precedes it (the first KVM_RUN)
+  kGap = 4,           // exits that were produced and not kept
+  kRepeat = 5,        // exits equal to the one before, folded
+  kMark = 6,          // a text that the user put here
+  kRegisters = 7,     // a register set of the vCPU, or why it was not taken
+  kMemorySlice = 8,   // a few bytes of guest memory
+  kClockPair = 9,     // the clocks read together
+  kControlCall = 10,  // an ioctl other than KVM_RUN on a KVM descriptor
+  kBlockStart = 64,   // never stored: what a ring's reader puts in front of a block's records
 };
 
 struct RecordHeader {
@@ -90,8 +91,9 @@ enum class GapReason : uint32_t {
 struct GapRecord {
   uint64_t first_seq;
   uint64_t lost;
-  uint64_t lost_total;  // of this vCPU up to and with this gap; what a reader checks its sum against
-  uint32_t why;         // GapReason
+  uint64_t
+      lost_total;  // of this vCPU up to and with this gap; what a reader checks its sum against
+  uint32_t why;    // GapReason
   uint32_t reserved;
 };
 
@@ -103,6 +105,13 @@ struct RepeatRecord {
   uint64_t last_tsc;           // of the last
   uint64_t monitor_ticks_min;  // least and greatest time from exit to answer
   uint64_t monitor_ticks_max;
+};
+
+// What the block's header said, for whoever turns records into chunks: a first_seq beyond the next
+// expected one means that blocks were overwritten in between.
+struct BlockStartRecord {
+  uint64_t first_seq;
+  uint64_t lost_before;
 };
 
 enum class RegisterSet : uint16_t {
@@ -118,9 +127,9 @@ enum class RegisterSet : uint16_t {
 };
 enum class RegisterStatus : uint16_t {
   kTaken = 0,
-  kRefused = 1,     // the kernel said no; `error` is the errno
-  kNotTaken = 2,    // not asked: a seccomp filter may be active and would kill the monitor
-  kTruncated = 3,   // more registers than the record could hold
+  kRefused = 1,    // the kernel said no; `error` is the errno
+  kNotTaken = 2,   // not asked: a seccomp filter may be active and would kill the monitor
+  kTruncated = 3,  // more registers than the record could hold
 };
 struct RegistersRecord {
   uint16_t set;     // RegisterSet
@@ -165,6 +174,8 @@ static_assert(sizeof(RepeatRecord) == 48);
 static_assert(std::has_unique_object_representations_v<RepeatRecord>);
 static_assert(sizeof(RegistersRecord) == 16);
 static_assert(std::has_unique_object_representations_v<RegistersRecord>);
+static_assert(sizeof(BlockStartRecord) == 16);
+static_assert(std::has_unique_object_representations_v<BlockStartRecord>);
 static_assert(sizeof(MemorySliceRecord) == 24);
 static_assert(std::has_unique_object_representations_v<MemorySliceRecord>);
 static_assert(sizeof(ClockPairRecord) == 16);

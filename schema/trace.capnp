@@ -125,6 +125,8 @@ struct Exits {
   # Exits in the gaps of this chunk.
   lostTotal @8 :UInt64;
   # Of this vCPU since its beginning, this chunk included.
+  previousTicks @9 :Ticks;
+  # Of the moment before the first in this chunk; 0: there was none. Guest time is counted from it.
 }
 
 struct Cut {

@@ -34,8 +34,8 @@ struct FileHeader {
   uint16_t minor;
   uint32_t header_bytes;  // where the first chunk begins
   Uuid session;
-  uint32_t reserved[7];   // zero
-  uint32_t crc32c;        // over this struct with this field zero
+  uint32_t reserved[7];  // zero
+  uint32_t crc32c;       // over this struct with this field zero
 };
 
 struct ChunkHeader {
@@ -51,16 +51,16 @@ struct ChunkHeader {
   uint64_t end_seq;       // sequence after the last thing in it
   uint64_t first_tsc;     // of the first and last moment in it; 0 when there is none
   uint64_t last_tsc;
-  uint64_t cut;           // the cut that this chunk stands before
-  uint64_t ring_block;    // where the producer's ring had been read up to: block number and
-  uint64_t ring_bytes;    // bytes in it; what follows there is not in any chunk before this one
+  uint64_t cut;         // the cut that this chunk stands before
+  uint64_t ring_block;  // where the producer's ring had been read up to: block number and
+  uint64_t ring_bytes;  // bytes in it; what follows there is not in any chunk before this one
 };
 
 struct FileTrailer {
   uint64_t magic;
   uint64_t index_offset;  // of the index chunk's header
   uint32_t reserved;
-  uint32_t crc32c;        // over this struct with this field zero
+  uint32_t crc32c;  // over this struct with this field zero
 };
 
 static_assert(sizeof(FileHeader) == 64 && std::has_unique_object_representations_v<FileHeader>);
@@ -68,11 +68,11 @@ static_assert(sizeof(ChunkHeader) == 96 && std::has_unique_object_representation
 static_assert(sizeof(FileTrailer) == 24 && std::has_unique_object_representations_v<FileTrailer>);
 
 // Limits. A reader refuses what exceeds them, so that no input makes it allocate more.
-inline constexpr uint32_t kChunkExitsMax = 32768;          // 4,096 costs 12 % more bytes an exit
-inline constexpr uint32_t kChunkRawBytesMax = 16u << 20;   // all columns of a chunk, uncompressed
+inline constexpr uint32_t kChunkExitsMax = 32768;         // 4,096 costs 12 % more bytes an exit
+inline constexpr uint32_t kChunkRawBytesMax = 16u << 20;  // all columns of a chunk, uncompressed
 inline constexpr uint32_t kChunkBodyBytesMax = 32u << 20;
-inline constexpr uint32_t kChunkMasksMax = 4096;           // distinct change masks in a chunk
-inline constexpr uint32_t kVcpusMax = 4096;                // KVM_MAX_VCPUS of x86 since 6.6
+inline constexpr uint32_t kChunkMasksMax = 4096;  // distinct change masks in a chunk
+inline constexpr uint32_t kVcpusMax = 4096;       // KVM_MAX_VCPUS of x86 since 6.6
 // One session chunk in so many chunks, so that a trace with its head lost can still be read.
 inline constexpr uint32_t kSessionRepeatChunks = 64;
 
@@ -91,25 +91,28 @@ constexpr uint32_t core_words_of(Architecture architecture) {
   return architecture == Architecture::kS390x ? kCoreWordsS390 : kCoreWords;
 }
 
-// Columns of an Exits chunk, by what a reader needs for it. FORMAT.md section "Columns".
+// Columns of an Exits chunk, each by what a reader wants it for. FORMAT.md section "Columns".
 enum class ColumnId : uint16_t {
-  kReason = 1,        // u32 an exit: kvm_run.exit_reason as a number
-  kFlags = 2,         // u16 an exit: kvm_run.flags as a number
-  kReady = 3,         // u16 an exit: bytes 12 and 13 of kvm_run
-  kRet = 4,           // i32 an exit: 0 or the negated errno of KVM_RUN
-  kGuestTicks = 5,    // exit's tsc minus that of the moment before, one column a byte (+0 .. +3)
-  kMonitorTicks = 9,  // answer's tsc minus that of its exit, likewise
+  kReason = 1,        // an exit: kvm_run.exit_reason as a number
+  kFlags = 2,         // an exit: kvm_run.flags as a number
+  kReady = 3,         // an exit: bytes 12 and 13 of kvm_run, the first in the low byte
+  kRet = 4,           // an exit: the errno of KVM_RUN, 0 if it did not fail
+  kGuestTicks = 5,    // an exit: its time minus that of the moment before, one column a byte: 5..8
+  kMonitorTicks = 9,  // an answer: its time minus that of its exit, likewise: 9..12
   kTickEscapes = 13,  // u64s for those that do not fit 32 bits, in order of occurrence
-  kExitMask = 14,     // u16 an exit: index into kMasks
-  kAnswerMask = 15,   // u16 an exit: index into kMasks; 0xffff: no answer was recorded
-  kMasks = 16,        // the distinct (mask word, record flags) pairs: 2 u64 each
-  kExitWords = 17,    // changed core words of the exits, grouped by word
-  kAnswerWords = 18,  // likewise of the answers
-  kSyncWords = 19,    // sync masks and changed sync words, exits and answers in order
+  kExitMask = 14,     // an exit: index into kMasks
+  kAnswerMask = 15,   // an exit: 0, or 1 + index into kMasks of its answer
+  kMasks = 16,        // the distinct pairs of change mask word and record flags, 2 u64 each
+  kExitWords = 17,    // changed core words of the exits, grouped by word; word 1 is never here
+  kAnswerWords = 18,  // likewise of the answers, word 1 included
+  kSync = 19,         // sync masks and changed sync words, exits and answers in order
   kData = 20,         // data bytes, exits and answers in order, unpadded
   kSide = 21,         // all other records: u64 position, then the record
 };
-inline constexpr uint16_t kNoAnswer = 0xffff;
+// Instead of a difference: it stands in kTickEscapes, because it does not fit; or there was no
+// moment before (the first exit, the exit after a gap), and the time itself stands there.
 inline constexpr uint32_t kTickEscape = 0xffffffff;
+inline constexpr uint32_t kTickAbsolute = 0xfffffffe;
+inline constexpr uint32_t kTickPlanes = 4;
 
 }  // namespace kvmtape

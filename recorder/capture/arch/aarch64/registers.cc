@@ -1,0 +1,105 @@
+// arm64: one register an ioctl (KVM_GET_ONE_REG; Documentation/virt/kvm/api.rst, 4.68). Ids are
+// built as in arch/arm64/include/uapi/asm/kvm.h, ARM64_SYS_REG(op0, op1, crn, crm, op2).
+#include "recorder/capture/registers.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include <initializer_list>
+
+namespace kvmtape {
+namespace {
+
+constexpr uint64_t sys_reg(uint64_t op0, uint64_t op1, uint64_t crn, uint64_t crm, uint64_t op2) {
+  return 0x6030000000130000u | op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2;
+}
+// struct kvm_regs begins with user_pt_regs: x0..x30, sp, pc, pstate; ids count 4-byte units.
+constexpr uint64_t core_reg(uint64_t index) { return 0x6030000000100000u | index * 2; }
+constexpr uint32_t kCoreRegs = 34;
+constexpr uint64_t kDebugIds[] = {
+    sys_reg(2, 0, 0, 2, 2),  // MDSCR_EL1
+    sys_reg(2, 0, 0, 2, 0),  // MDCCINT_EL1
+    sys_reg(2, 0, 1, 1, 4),  // OSLSR_EL1: a register of KVM_GET_ONE_REG since 5.18
+    sys_reg(3, 0, 0, 5, 0),  // ID_AA64DFR0_EL1: tells how many of those below exist
+};
+constexpr uint64_t kSystemIds[] = {
+    sys_reg(3, 0, 1, 0, 0),   // SCTLR_EL1
+    sys_reg(3, 0, 2, 0, 0),   // TTBR0_EL1
+    sys_reg(3, 0, 2, 0, 1),   // TTBR1_EL1
+    sys_reg(3, 0, 2, 0, 2),   // TCR_EL1
+    sys_reg(3, 0, 5, 2, 0),   // ESR_EL1
+    sys_reg(3, 0, 6, 0, 0),   // FAR_EL1
+    sys_reg(3, 0, 10, 2, 0),  // MAIR_EL1
+    sys_reg(3, 0, 12, 0, 0),  // VBAR_EL1
+};
+
+// Pairs of id and value; a register that this kernel does not have is left out.
+class OneRegs {
+ public:
+  // The value, or 0 when the kernel refused.
+  uint64_t take(int vcpu_fd, uint64_t id) noexcept {
+    uint64_t value = 0;
+    kvm_one_reg request{id, reinterpret_cast<uint64_t>(&value)};
+    if (ioctl(vcpu_fd, KVM_GET_ONE_REG, &request) != 0) {
+      error_ = static_cast<uint32_t>(errno);
+      return 0;
+    }
+    if (count_ + 2 <= sizeof pairs_ / sizeof pairs_[0]) {
+      pairs_[count_++] = id;
+      pairs_[count_++] = value;
+    }
+    return value;
+  }
+  void put(RegisterSink& sink) const noexcept {
+    if (count_ == 0)
+      sink.put(RegisterSet::kOneReg, RegisterStatus::kRefused, error_, nullptr, 0);
+    else
+      sink.put(RegisterSet::kOneReg, RegisterStatus::kTaken, 0, pairs_,
+               static_cast<uint32_t>(count_ * sizeof pairs_[0]));
+  }
+
+ private:
+  uint64_t pairs_[2 * 80];  // 4 + 4 * 16 debug registers at most
+  uint32_t count_ = 0;
+  uint32_t error_ = 0;
+};
+
+}  // namespace
+
+void take_debug_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+  OneRegs regs;
+  uint64_t id_aa64dfr0 = 0;
+  for (uint64_t id : kDebugIds) id_aa64dfr0 = regs.take(vcpu_fd, id);
+  // BRPs [15:12] and WRPs [23:20] are one less than the number (Arm ARM D19.2.59).
+  const uint64_t breakpoints = ((id_aa64dfr0 >> 12) & 0xf) + 1;
+  const uint64_t watchpoints = ((id_aa64dfr0 >> 20) & 0xf) + 1;
+  for (uint64_t n = 0; n < breakpoints; ++n)
+    for (uint64_t op2 : {4, 5}) regs.take(vcpu_fd, sys_reg(2, 0, 0, n, op2));
+  for (uint64_t n = 0; n < watchpoints; ++n)
+    for (uint64_t op2 : {6, 7}) regs.take(vcpu_fd, sys_reg(2, 0, 0, n, op2));
+  regs.put(sink);
+}
+
+void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+  OneRegs regs;
+  for (uint64_t index = 0; index < kCoreRegs; ++index) regs.take(vcpu_fd, core_reg(index));
+  for (uint64_t id : kSystemIds) regs.take(vcpu_fd, id);
+  regs.put(sink);
+  kvm_vcpu_events pending{};
+  if (ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &pending) == 0)
+    sink.put(RegisterSet::kVcpuEvents, RegisterStatus::kTaken, 0, &pending, sizeof pending);
+  else
+    sink.put(RegisterSet::kVcpuEvents, RegisterStatus::kRefused, static_cast<uint32_t>(errno),
+             nullptr, 0);
+  take_debug_registers(vcpu_fd, sink);
+}
+
+void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {
+  if (crash) sink.put(RegisterSet::kVcpuEvents, RegisterStatus::kNotTaken, 0, nullptr, 0);
+  sink.put(RegisterSet::kOneReg, RegisterStatus::kNotTaken, 0, nullptr, 0);
+}
+
+uint64_t sync_register_bits() noexcept { return 0; }
+
+}  // namespace kvmtape

@@ -1,0 +1,48 @@
+// x86: fixed structures, one ioctl each (Documentation/virt/kvm/api.rst, 4.11 to 4.31).
+#include "recorder/capture/registers.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include <initializer_list>
+
+namespace kvmtape {
+namespace {
+
+template <typename Struct>
+void take(int vcpu_fd, unsigned long request, RegisterSet set, RegisterSink& sink) noexcept {
+  Struct bytes{};
+  if (ioctl(vcpu_fd, request, &bytes) == 0)
+    sink.put(set, RegisterStatus::kTaken, 0, &bytes, sizeof bytes);
+  else
+    sink.put(set, RegisterStatus::kRefused, static_cast<uint32_t>(errno), nullptr, 0);
+}
+
+}  // namespace
+
+void take_debug_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+  take<kvm_debugregs>(vcpu_fd, KVM_GET_DEBUGREGS, RegisterSet::kDebugRegs, sink);
+}
+
+void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+  take<kvm_regs>(vcpu_fd, KVM_GET_REGS, RegisterSet::kRegs, sink);
+  take<kvm_sregs>(vcpu_fd, KVM_GET_SREGS, RegisterSet::kSregs, sink);
+  take<kvm_vcpu_events>(vcpu_fd, KVM_GET_VCPU_EVENTS, RegisterSet::kVcpuEvents, sink);
+  take<kvm_mp_state>(vcpu_fd, KVM_GET_MP_STATE, RegisterSet::kMpState, sink);
+  take_debug_registers(vcpu_fd, sink);
+}
+
+void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {
+  if (crash) {
+    for (RegisterSet set : {RegisterSet::kRegs, RegisterSet::kSregs, RegisterSet::kVcpuEvents})
+      sink.put(set, RegisterStatus::kNotTaken, 0, nullptr, 0);
+  }
+  sink.put(RegisterSet::kDebugRegs, RegisterStatus::kNotTaken, 0, nullptr, 0);
+}
+
+uint64_t sync_register_bits() noexcept {
+  return KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+}
+
+}  // namespace kvmtape

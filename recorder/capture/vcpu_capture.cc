@@ -1,0 +1,267 @@
+#include "recorder/capture/vcpu_capture.h"
+
+#include <errno.h>
+
+#include <bit>
+#include <cstring>
+
+#include "recorder/capture/arch/clock.h"
+
+namespace kvmtape {
+namespace {
+
+// Exit reasons that this file must know; include/uapi/linux/kvm.h.
+constexpr uint32_t kExitUnknown = 0, kExitIo = 2, kExitDebug = 4, kExitShutdown = 8,
+                   kExitFailEntry = 9, kExitInternalError = 17, kExitSystemEvent = 24,
+                   kExitArmNisv = 28, kExitMemoryFault = 39;
+constexpr uint64_t bit(uint32_t reason) { return uint64_t{1} << reason; }
+constexpr uint64_t kCrashReasons = bit(kExitUnknown) | bit(kExitShutdown) | bit(kExitFailEntry) |
+                                   bit(kExitInternalError) | bit(kExitSystemEvent) |
+                                   bit(kExitArmNisv) | bit(kExitMemoryFault);
+
+constexpr size_t kValidRegsWord = 0;  // of the sync area
+
+uint64_t load_relaxed(const uint64_t* word) {
+  return __atomic_load_n(word, __ATOMIC_RELAXED);  // relaxed: the kernel wrote it on this thread
+}
+
+// Bytes of the port-I/O page as whole words; the tail is zero.
+uint64_t load_tail(const uint8_t* from, size_t bytes) {
+  uint64_t word = 0;
+  std::memcpy(&word, from, bytes < kWordBytes ? bytes : kWordBytes);
+  return word;
+}
+
+}  // namespace
+
+VcpuCapture::VcpuCapture(RingHeader* ring, void* run, size_t run_bytes, int vcpu_fd,
+                         const CaptureOptions& options) noexcept
+    : run_(static_cast<const uint64_t*>(run)),
+      changed_words_(changed_words_function()),
+      run_bytes_(static_cast<uint32_t>(run_bytes)),
+      has_sync_area_(run_bytes >= (kCoreWords + kSyncWords) * kWordBytes),
+      options_(options),
+      vcpu_fd_(vcpu_fd),
+      answer_words_max_(moment_words_max(kCoreWords, false, 0)),
+      registers_due_possible_(options.registers == RegisterPolicy::kEvery),
+      registers_countdown_(options.registers_every) {
+  if (ring != nullptr) ring_.bind(ring);
+}
+
+uint32_t VcpuCapture::record_words(const Moment& moment, bool with_data) noexcept {
+  return kRecordHeaderWords + 1 + static_cast<uint32_t>(std::popcount(moment.core_mask)) +
+         moment.sync_words + (with_data ? data_words(moment.data_bytes) : 0);
+}
+
+// io is {u8 direction, u8 size, u16 port, u32 count, u64 data_offset}; x86 alone has it.
+uint32_t VcpuCapture::port_data_bytes() const noexcept {
+  const uint64_t io = shadow_[4];
+  const uint64_t offset = shadow_[5];
+  const uint64_t bytes = (io >> 8 & 0xff) * (io >> 32);
+  if (bytes > kDataBytesMax || offset > run_bytes_ || bytes > run_bytes_ - offset) return 0;
+  return static_cast<uint32_t>(bytes);
+}
+
+void VcpuCapture::compare(Moment& moment) noexcept {
+  moment.core_mask = changed_words_(run_, shadow_.data(), kCoreWords);
+  if (keyframe_due_) [[unlikely]]
+    moment.core_mask = core_mask_all(kCoreWords);
+  moment.sync_words = 0;
+  moment.data_bytes = 0;
+  const uint64_t* sync = run_ + kCoreWords;
+  if (has_sync_area_ && (load_relaxed(sync) | load_relaxed(sync + 1)) != 0) [[unlikely]]
+    compare_sync(moment);
+}
+
+void VcpuCapture::compare_sync(Moment& moment) noexcept {
+  uint32_t words = kSyncMasks;
+  for (uint32_t i = 0; i < kSyncMasks; ++i) {
+    const uint32_t begin = i * 64;
+    const uint32_t count = kSyncWords - begin < 64 ? kSyncWords - begin : 64;
+    uint64_t mask = changed_words_(run_ + kCoreWords + begin, &shadow_[kCoreWords + begin], count);
+    if (sync_key_due_) mask = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+    moment.sync_masks[i] = mask;
+    words += static_cast<uint32_t>(std::popcount(mask));
+  }
+  moment.sync_words = words;
+  answer_words_max_ = moment_words_max(kCoreWords, true, 0);
+}
+
+void VcpuCapture::complete(Moment& moment) noexcept {
+  moment.core_mask = core_mask_all(kCoreWords);
+  sync_key_due_ = true;
+  if (moment.sync_words == 0) return;
+  moment.sync_words = kSyncMasks + kSyncWords;
+  moment.sync_masks.fill(~uint64_t{0});
+  moment.sync_masks[kSyncMasks - 1] = (uint64_t{1} << (kSyncWords - 64 * (kSyncMasks - 1))) - 1;
+}
+
+void VcpuCapture::write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t ret, uint64_t tsc,
+                        const Moment& moment) noexcept {
+  const bool with_data = (flags & kRecordDataSame) == 0;
+  const uint32_t words = record_words(moment, with_data);
+  store_ring_number(out++, record_word(kind, flags, words, ret));
+  store_ring_number(out++, tsc);
+  store_ring_number(out++, moment.core_mask | uint64_t{moment.data_bytes} << kDataBytesShift);
+  for (uint64_t mask = moment.core_mask; mask != 0; mask &= mask - 1)
+    store_ring_word(out++, shadow_[static_cast<size_t>(std::countr_zero(mask))]);
+  if (moment.sync_words != 0) [[unlikely]] {
+    for (uint64_t mask : moment.sync_masks) store_ring_number(out++, mask);
+    for (size_t i = 0; i < kSyncMasks; ++i)
+      for (uint64_t mask = moment.sync_masks[i]; mask != 0; mask &= mask - 1)
+        store_ring_word(out++,
+                        shadow_[kCoreWords + i * 64 + static_cast<size_t>(std::countr_zero(mask))]);
+    sync_key_due_ = false;
+  }
+  if (with_data)
+    for (uint32_t at = 0; at < moment.data_bytes; at += kWordBytes)
+      store_ring_word(out++, load_tail(moment.data + at, moment.data_bytes - at));
+  keyframe_due_ = false;
+  ring_.commit(words);
+}
+
+void VcpuCapture::exit(int ret, int error_number) noexcept {
+  const uint64_t tsc = read_clock();
+  if (!ring_.bound()) [[unlikely]] {
+    lost_without_ring_.fetch_add(1, std::memory_order_relaxed);  // relaxed: statistics
+    return;
+  }
+  Moment moment;
+  compare(moment);
+  const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
+  if (reason == kExitIo && ret >= 0) {
+    moment.data_bytes = port_data_bytes();
+    moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
+    exit_data_word_ = moment.data_bytes == 0 ? 0 : load_tail(moment.data, moment.data_bytes);
+  }
+  exit_data_bytes_ = moment.data_bytes;
+  uint8_t flags = moment.sync_words != 0 ? kRecordHasSync : 0;
+
+  const uint32_t answer_words = answer_words_max_ + data_words(moment.data_bytes);
+  ring_.set_clock_for_gaps(tsc);
+  uint64_t* out = ring_.reserve(record_words(moment, true) + answer_words);
+  if (out != nullptr && ring_.fresh_block()) [[unlikely]] {
+    complete(moment);
+    // A block holds two whole moments (kBlockBytesMin), so there is room for the keyframe.
+    out = ring_.reserve(record_words(moment, true) + answer_words);
+  }
+  if (out == nullptr) [[unlikely]] {
+    ring_.drop();
+    exit_open_ = false;
+    exit_dropped_ = true;
+    keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
+    return;
+  }
+  if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
+    flags |= kRecordKeyframe;
+  const int32_t recorded_ret = ret >= 0 ? 0 : -error_number;
+  ring_.count_exit();
+  write(out, RecordKind::kExit, flags, recorded_ret, tsc, moment);
+  exit_open_ = true;
+  exit_dropped_ = false;
+
+  if (valid_regs_changed_) [[unlikely]] {
+    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+    __atomic_store_n(valid, saved_valid_regs_, __ATOMIC_RELAXED);  // relaxed: read by KVM_RUN here
+    valid_regs_changed_ = false;
+  }
+  const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
+  if (crash || reason == kExitDebug || registers_due_possible_ || ret < 0 ||
+      guest_debug_changed_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: a hint
+    take_registers(reason, recorded_ret);
+}
+
+void VcpuCapture::enter() noexcept {
+  const uint64_t tsc = read_clock();
+  if (!ring_.bound() || exit_dropped_) [[unlikely]] {
+    exit_dropped_ = false;
+    return;
+  }
+  Moment moment;
+  compare(moment);
+  uint8_t flags = moment.sync_words != 0 ? kRecordHasSync : 0;
+  if (exit_open_ && exit_data_bytes_ != 0) {
+    moment.data_bytes = exit_data_bytes_;
+    moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
+    // String I/O is written again rather than compared: the exit's bytes were not kept.
+    if (moment.data_bytes <= kWordBytes && port_data_bytes() == moment.data_bytes &&
+        load_tail(moment.data, moment.data_bytes) == exit_data_word_)
+      flags |= kRecordDataSame;
+    if (port_data_bytes() != moment.data_bytes) moment.data_bytes = 0;  // the monitor changed io
+  }
+  const bool with_data = (flags & kRecordDataSame) == 0;
+  ring_.set_clock_for_gaps(tsc);
+  uint64_t* out = ring_.reserve(record_words(moment, with_data));
+  if (out != nullptr && ring_.fresh_block()) [[unlikely]] {
+    complete(moment);
+    flags &= static_cast<uint8_t>(~kRecordDataSame);
+    out = ring_.reserve(record_words(moment, true));
+  }
+  if (out == nullptr) [[unlikely]] {
+    keyframe_due_ = sync_key_due_ = true;
+    exit_open_ = false;
+    return;
+  }
+  if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
+    flags |= kRecordKeyframe;
+  write(out, exit_open_ ? RecordKind::kAnswer : RecordKind::kEntry, flags, 0, tsc, moment);
+  exit_open_ = false;
+
+  if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]] {
+    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+    saved_valid_regs_ = load_relaxed(valid);
+    // relaxed: KVM_RUN reads it on this thread
+    __atomic_store_n(valid, saved_valid_regs_ | sync_register_bits(), __ATOMIC_RELAXED);
+    valid_regs_changed_ = true;
+  }
+}
+
+void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {
+  if (options_.registers == RegisterPolicy::kNever) return;
+  const bool crash = ret == 0 ? reason < 64 && (kCrashReasons >> reason & 1) != 0
+                              : ret != -EINTR && ret != -EAGAIN;
+  bool debug = ret == 0 && reason == kExitDebug;
+  // relaxed: a hint; the ioctl below reads the registers themselves
+  if (guest_debug_changed_.exchange(false, std::memory_order_relaxed)) debug = true;
+  if (registers_due_possible_ && --registers_countdown_ == 0) {
+    registers_countdown_ = options_.registers_every;
+    debug = true;
+  }
+  if (!crash && !debug) return;
+  record_tsc_ = read_clock();
+  const int saved_errno = errno;
+  if (!options_.allow_ioctls)
+    note_registers_not_taken(crash, *this);
+  else if (crash)
+    take_crash_registers(vcpu_fd_, *this);
+  else
+    take_debug_registers(vcpu_fd_, *this);
+  errno = saved_errno;
+}
+
+void VcpuCapture::put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
+                      uint32_t byte_count) noexcept {
+  const uint32_t words = kRecordHeaderWords +
+                         static_cast<uint32_t>(sizeof(RegistersRecord) / kWordBytes) +
+                         data_words(byte_count);
+  if (words > kRegisterWordsMax) return;
+  // Room for the answer stays reserved behind it; without that the registers are left out.
+  uint64_t* out = ring_.reserve(words + answer_words_max_ + data_words(exit_data_bytes_));
+  if (out == nullptr) return;
+  if (ring_.fresh_block()) keyframe_due_ = sync_key_due_ = true;
+  store_ring_number(out++, record_word(RecordKind::kRegisters, 0, words, 0));
+  store_ring_number(out++, record_tsc_);
+  store_ring_number(out++, static_cast<uint64_t>(set) | static_cast<uint64_t>(status) << 16 |
+                               uint64_t{error} << 32);
+  store_ring_number(out++, byte_count);
+  const auto* from = static_cast<const uint8_t*>(bytes);
+  for (uint32_t at = 0; at < byte_count; at += kWordBytes)
+    store_ring_word(out++, load_tail(from + at, byte_count - at));
+  ring_.commit(words);
+}
+
+void VcpuCapture::finish() noexcept {
+  if (ring_.bound()) ring_.finish();
+}
+
+}  // namespace kvmtape

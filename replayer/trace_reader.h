@@ -1,0 +1,146 @@
+// Opens a recording and walks it: the trace file, and the rings that its recorder left behind (or
+// is still writing). Memory is constant in the length of the trace: one chunk a vCPU is decoded at
+// a time. Damage never ends the walk: a bad chunk becomes a gap and reading resumes at the next.
+//
+// Not thread-safe; what a Moment or Item borrows lives until the walk moves on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "schema/base/result.h"
+#include "schema/chunk_codec.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape {
+
+// What was found when the recording was opened; decides between exit codes 0, 1, 2 and 3.
+struct TraceHealth {
+  bool sealed = false;              // a footer stands at the end
+  bool writer_alive = false;        // its recorder still runs: the end is not the end
+  bool footer_damaged = false;      // redundant: everything in it was found by scanning
+  bool head_lost = false;           // the file header or the first session chunk is damaged
+  std::optional<uint64_t> torn_at;  // byte where the writer died inside a chunk
+  uint64_t damaged_chunks = 0;      // found while scanning headers and verifying
+  uint64_t damaged_bytes = 0;       // that belong to no readable chunk
+  std::vector<Error> problems;      // one for each, in file order, at most 100
+  uint64_t file_exits = 0;          // readable in the file
+  uint64_t ring_exits = 0;          // readable in the rings only
+  uint64_t ring_count = 0;          // rings that held any
+  uint64_t lost = 0;                // exits in gaps: dropped, overwritten, damaged
+
+  // Whether exits may be missing (exit code 3 of cli.md).
+  bool complete() const {
+    return sealed && !torn_at && damaged_chunks == 0 && !head_lost && lost == 0;
+  }
+};
+
+struct VcpuTotals {
+  uint32_t index = 0;
+  uint32_t id = 0;
+  uint64_t exits = 0;
+  uint64_t lost = 0;
+  uint64_t first_tsc = 0;
+  uint64_t last_tsc = 0;
+};
+
+// What select() narrows a walk to; empty lists mean all.
+struct Selection {
+  std::vector<uint32_t> vcpus;  // indexes
+  std::vector<uint32_t> reasons;
+  std::optional<std::pair<uint64_t, uint64_t>> seq;    // first and last
+  std::optional<std::pair<int64_t, int64_t>> time_ns;  // from the start of the recording
+};
+
+struct Gap {
+  uint64_t first_seq = 0;
+  uint64_t lost = 0;
+  GapReason why = GapReason::kRingFull;
+};
+std::string_view to_string(GapReason why);  // "ring full"
+
+// Registers, memory slices, control calls: the record and where it stands.
+struct Item {
+  enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kOther };
+  Kind kind = Kind::kExit;
+  uint32_t vcpu_index = 0;
+  // kExit. `registers` of an exit follow it as items of their own with the same seq.
+  const RecordedExit* exit = nullptr;
+  const StreamDescription* stream = nullptr;
+  int64_t time_ns = 0;              // of the exit, or of the record
+  std::optional<int64_t> guest_ns;  // in KVM_RUN before this exit; none if it was not seen to begin
+  std::optional<int64_t> monitor_ns;  // from exit to answer; none without an answer
+  // The others.
+  uint64_t seq = 0;  // of the exit that it belongs to or follows
+  Gap gap;
+  RepeatRecord repeat{};
+  std::string_view mark;
+  const SideRecord* side = nullptr;
+};
+
+class TraceReader {
+ public:
+  struct Options {
+    bool with_rings = true;        // take the rings that the trace's header names
+    std::string ring_directory;    // instead of the one that the header names
+    bool verify_checksums = true;  // of every chunk when it is decoded
+  };
+
+  // A trace file, sealed or not. Errors: kIo (cannot be read; a directory), kNotATrace,
+  // kUnsupported, kCorrupt (no chunk in it can be read). Anything less is health().
+  static Result<std::unique_ptr<TraceReader>> open(const std::string& path, const Options& options);
+  static Result<std::unique_ptr<TraceReader>> open(const std::string& path) {
+    return open(path, Options{});
+  }
+  ~TraceReader();
+
+  const std::string& path() const;
+  uint64_t file_bytes() const;
+  const Session& session() const;
+  const TraceHealth& health() const;
+  const std::vector<VcpuTotals>& vcpus() const;  // by index
+  uint64_t exits() const;                        // in file and rings
+  uint64_t lost() const;
+  int64_t duration_ns() const;  // from the start of the recording to its last moment
+  uint64_t chunk_count() const;
+
+  // Clock of the session: nanoseconds since the recording began.
+  int64_t time_ns(uint64_t tsc) const;
+  int64_t ticks_to_ns(uint64_t ticks) const;
+
+  // Begins a walk over all vCPUs in order of time; within a vCPU in order of sequence.
+  void rewind(const Selection& selection = {});
+  // False at the end. What could not be read was handed out as a gap (GapReason::kDamaged).
+  bool next(Item& item);
+
+  // Counts and times only: calls `visit` for each chunk of exits with its vCPU index. Reads four
+  // columns and nothing else (50 million exits/s).
+  template <typename Visit>
+  Result<void> summarize(Visit visit) {
+    return for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {
+      KVMTAPE_TRY_ASSIGN(auto summary, chunk.summarize());
+      visit(vcpu_index, summary);
+      return {};
+    });
+  }
+  // Every readable chunk of exits, opened, in file order; ends at the first error that `visit`
+  // returns. Damaged ones are passed over (health() has them after verify()).
+  Result<void> for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
+
+  // Reads and decodes every chunk; what it finds is added to health().
+  void verify();
+
+ private:
+  struct State;
+  explicit TraceReader(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvmtape

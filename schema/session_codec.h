@@ -1,0 +1,100 @@
+// The session header and the other small messages of a trace (trace.capnp), as plain structs and
+// back. kj::Exception ends here and in chunk_codec.cc.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schema/base/byte_cursor.h"
+#include "schema/base/result.h"
+#include "schema/chunk_codec.h"
+#include "schema/trace_format.h"
+
+namespace kvmtape {
+
+struct SessionVcpu {
+  uint32_t index = 0;
+  uint32_t id = 0;
+  uint32_t run_bytes = 0;
+  bool operator==(const SessionVcpu&) const = default;
+};
+
+struct SessionCapability {
+  uint32_t number = 0;
+  int32_t value = 0;
+  bool system_wide = false;
+  bool operator==(const SessionCapability&) const = default;
+};
+
+// trace.capnp Session says what each member means.
+struct Session {
+  Uuid uuid{};  // from the chunk's header
+  Architecture architecture = Architecture::kUnknown;
+  ByteOrder byte_order = ByteOrder::kLittle;
+  std::string kernel_release;
+  std::string kernel_version;
+  uint32_t page_bytes = 0;
+  std::vector<SessionVcpu> vcpus;
+  std::vector<SessionCapability> capabilities;
+  std::vector<std::pair<std::string, std::string>> cpu_facts;
+  std::string clock_name;
+  uint64_t ticks_per_second = 0;
+  ClockReading start;
+  ClockReading now;
+  std::string monitor_name;
+  uint32_t monitor_pid = 0;
+  std::string monitor_command;
+  std::string recorder;
+  std::string host_name;
+  std::string ring_directory;
+  std::string register_policy;
+  std::string ring_full;
+  std::vector<std::string> left_out;
+  std::string redaction;
+  std::string trigger;
+  std::string abi_variant;
+  std::string distribution;
+};
+
+void encode_session(const Session& session, std::vector<uint8_t>& chunk_out);
+Result<Session> decode_session(std::span<const uint8_t> chunk);
+
+struct Cut {
+  uint64_t number = 0;
+  ClockReading clock;
+};
+void encode_cut(const Cut& cut, const Uuid& session, std::vector<uint8_t>& chunk_out);
+Result<Cut> decode_cut(std::span<const uint8_t> chunk);
+
+struct IndexEntry {
+  uint64_t offset = 0;
+  ChunkType type = ChunkType::kExits;
+  uint32_t vcpu_index = 0;
+  uint32_t exits = 0;
+  uint64_t first_seq = 0;
+  uint64_t end_seq = 0;
+  uint64_t first_tsc = 0;
+  uint64_t last_tsc = 0;
+  uint64_t cut = 0;
+  uint64_t lost = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> reasons;  // (exit reason, how often)
+};
+struct TraceIndex {
+  std::vector<IndexEntry> entries;  // in file order
+  uint64_t exits = 0;
+  uint64_t lost = 0;
+};
+void encode_index(const TraceIndex& index, const Uuid& session, std::vector<uint8_t>& chunk_out);
+Result<TraceIndex> decode_index(std::span<const uint8_t> chunk);
+
+// The fixed frame of a file.
+FileHeader make_file_header(const Uuid& session);
+Result<FileHeader> check_file_header(std::span<const uint8_t> file);
+FileTrailer make_file_trailer(uint64_t index_offset);
+// The trailer at the end of `file`; an error if there is none (kTruncated) or it is damaged.
+Result<FileTrailer> check_file_trailer(std::span<const uint8_t> file);
+
+}  // namespace kvmtape
