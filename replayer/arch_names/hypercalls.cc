@@ -9,8 +9,7 @@ constexpr NamedValue kKvmHypercalls[] = {
     {5, "KVM_HC_KICK_CPU"},       {6, "KVM_HC_MIPS_GET_CLOCK_FREQ"},
     {7, "KVM_HC_MIPS_EXIT_VM"},   {8, "KVM_HC_MIPS_CONSOLE_OUTPUT"},
     {9, "KVM_HC_CLOCK_PAIRING"},  {10, "KVM_HC_SEND_IPI"},
-    {11, "KVM_HC_SCHED_YIELD"},   {12, "KVM_HC_MAP_GPA_RANGE"},
-};
+    {11, "KVM_HC_SCHED_YIELD"},   {12, "KVM_HC_MAP_GPA_RANGE"}};
 static_assert(strictly_rising(kKvmHypercalls));
 
 constexpr NamedValue kHypervExits[] = {
@@ -51,7 +50,9 @@ constexpr NamedValue kHypervCalls[] = {
 };
 static_assert(strictly_rising(kHypervCalls));
 
-constexpr NamedValue kXenExits[] = {{1, "KVM_EXIT_XEN_HCALL"}};
+constexpr NamedValue kXenExits[] = {
+    {1, "KVM_EXIT_XEN_HCALL"},
+};
 
 constexpr NamedValue kXenHypercalls[] = {
     {0x0, "__HYPERVISOR_set_trap_table"},

@@ -19,6 +19,8 @@ std::string_view msr_name(uint32_t index);
 // The name, also of machine check banks ("MSR_IA32_MC3_STATUS"), or the number in hex.
 std::string msr_text(uint32_t index);
 
-NamedValues all_msrs();
+// Below 0x40000000, the architectural numbers (low_msrs.cc), and from there on.
+NamedValues low_msrs();
+NamedValues high_msrs();
 
 }  // namespace kvmtape

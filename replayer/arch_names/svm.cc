@@ -135,8 +135,7 @@ constexpr std::string_view kExceptionNames[kExceptionCount] = {
     "SVM_EXIT_EXCP_0x10", "SVM_EXIT_EXCP_0x11", "SVM_EXIT_EXCP_0x12", "SVM_EXIT_EXCP_0x13",
     "SVM_EXIT_EXCP_0x14", "SVM_EXIT_EXCP_0x15", "SVM_EXIT_EXCP_0x16", "SVM_EXIT_EXCP_0x17",
     "SVM_EXIT_EXCP_0x18", "SVM_EXIT_EXCP_0x19", "SVM_EXIT_EXCP_0x1a", "SVM_EXIT_EXCP_0x1b",
-    "SVM_EXIT_EXCP_0x1c", "SVM_EXIT_EXCP_0x1d", "SVM_EXIT_EXCP_0x1e", "SVM_EXIT_EXCP_0x1f",
-};
+    "SVM_EXIT_EXCP_0x1c", "SVM_EXIT_EXCP_0x1d", "SVM_EXIT_EXCP_0x1e", "SVM_EXIT_EXCP_0x1f"};
 
 }  // namespace
 
