@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "replayer/exit_rules.h"
+#include "replayer/load_integer.h"
 
 namespace kvmtape {
 namespace {
@@ -11,21 +12,6 @@ constexpr size_t kReasonOffset = 8;
 constexpr size_t kFlagsOffset = 14;
 
 constexpr std::string_view kNotRecorded = "these bytes were not recorded";
-
-uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order) {
-  switch (bytes) {
-    case 1:
-      return *from;
-    case 2:
-      return load<uint16_t>(from, order);
-    case 4:
-      return load<uint32_t>(from, order);
-    case 8:
-      return load<uint64_t>(from, order);
-    default:
-      return 0;
-  }
-}
 
 std::span<const abi::ValueName> value_names_of(std::string_view field) {
   const auto all = abi::value_names();
