@@ -1,15 +1,12 @@
 // Names for sessions and boots: 128 bits, written 8-4-4-4-12 in hex (RFC 4122).
+// For set-up and for readers: these allocate. Rings and traces hold the bytes, see uuid_bytes.h.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
-namespace kvmtape {
+#include "schema/base/uuid_bytes.h"
 
-struct Uuid {
-  uint8_t bytes[16];
-  bool operator==(const Uuid&) const = default;
-};
+namespace kvmtape {
 
 Uuid random_uuid();
 std::string to_string(const Uuid& uuid);
