@@ -1,0 +1,30 @@
+// The guests of x86-64: each is a source of its own in this folder, named as the guest. What they
+// all need is included here.
+#pragma once
+
+#include "recorder/probe/arch/x86_64/cpu.h"
+#include "recorder/probe/guest.h"
+#include "recorder/probe/guest_code.h"
+#include "recorder/probe/machine.h"
+#include "recorder/probe/stage.h"
+#include "recorder/probe/vcpu.h"
+
+namespace kvmtape::x86 {
+
+extern const Guest kIoOut;
+extern const Guest kIoIn;
+extern const Guest kIoStringOut;
+extern const Guest kIoStringIn;
+extern const Guest kMmioWrite;
+extern const Guest kMmioRead;
+extern const Guest kMmioSplit;
+extern const Guest kMmioReadOnlySlot;
+extern const Guest kHlt;
+extern const Guest kRealMode;
+extern const Guest kShutdown;
+extern const Guest kDebugInt3;
+extern const Guest kDebugSingleStep;
+extern const Guest kDebugHwBreakpoint;
+extern const Guest kDebugWatchpoint;
+
+}  // namespace kvmtape::x86
