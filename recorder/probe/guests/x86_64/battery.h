@@ -19,12 +19,26 @@ extern const Guest kMmioWrite;
 extern const Guest kMmioRead;
 extern const Guest kMmioSplit;
 extern const Guest kMmioReadOnlySlot;
+extern const Guest kCoalescedMmio;
+extern const Guest kCoalescedMmioFull;
+extern const Guest kCoalescedPio;
 extern const Guest kHlt;
 extern const Guest kRealMode;
+extern const Guest kSyncRegs;
 extern const Guest kShutdown;
 extern const Guest kDebugInt3;
 extern const Guest kDebugSingleStep;
 extern const Guest kDebugHwBreakpoint;
 extern const Guest kDebugWatchpoint;
+extern const Guest kEmulationFailure;
+extern const Guest kEmulationFailureUser;
+extern const Guest kFetchFromMmio;
+extern const Guest kEventDelivery;
+extern const Guest kFailEntry;
+extern const Guest kInvalidSregs;
+extern const Guest kSetTpr;
+extern const Guest kTprAccess;
+extern const Guest kIrqWindow;
+extern const Guest kIoapicEoi;
 
 }  // namespace kvmtape::x86

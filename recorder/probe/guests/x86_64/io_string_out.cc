@@ -34,8 +34,7 @@ struct Burst {
 void play(Stage& stage) {
   Machine machine(stage);
   machine.load_code(io_string_out_code);
-  for (uint32_t word = 0; word < 40; ++word)
-    machine.store(kDataAddress + word * 4, word * 0x10001);
+  for (uint32_t word = 0; word < 40; ++word) machine.store(kDataAddress + word * 4, word * 0x10001);
   Vcpu& vcpu = machine.add_vcpu();
   std::string cuts;
   for (const Burst burst : {Burst{1, 1}, Burst{2, 7}, Burst{4, 40}}) {
