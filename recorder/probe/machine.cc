@@ -22,7 +22,10 @@ Machine::Machine(Stage& stage, const MachineOptions& options)
   fd_.reset(noted_ioctl(stage_,
                         {KVMTAPE_SYSTEM, stage_.kvm_fd(), nullptr, KVM_CREATE_VM, "KVM_CREATE_VM"},
                         options.vm_type));
-  add_memory(0, 0, memory_, memory_bytes_);
+  if (options.dirty_ring_bytes != 0) {
+    enable_cap(KVM_CAP_DIRTY_LOG_RING, "KVM_CAP_DIRTY_LOG_RING", options.dirty_ring_bytes);
+  }
+  add_memory(options.memory_flags, 0, memory_, memory_bytes_);
   prepare_machine(*this);
 }
 

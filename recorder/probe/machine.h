@@ -31,6 +31,8 @@ inline constexpr uint64_t kPageBytes = 4096;
 struct MachineOptions {
   size_t memory_bytes = 1u << 20;
   unsigned long vm_type = 0;
+  uint32_t memory_flags = 0;      // KVM_MEM_* of the first slot
+  uint32_t dirty_ring_bytes = 0;  // per vCPU; has to be asked for before the first vCPU
 };
 
 class Machine {

@@ -77,16 +77,19 @@ constexpr unsigned long kGetSupportedCpuid =
     _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, kCpuidHeadBytes);
 constexpr unsigned long kSetCpuid = _IOC(_IOC_WRITE, KVMIO, 0x90, kCpuidHeadBytes);
 
-// The guest's CPUID is all that KVM supports: without it a vCPU has neither SSE nor long mode.
-void set_cpuid(Machine& machine, Vcpu& vcpu) {
-  if (!machine.stage().going()) return;
-  Cpuid cpuid = {};
-  cpuid.nent = kCpuidEntriesMax;
-  if (ioctl(machine.stage().kvm_fd(), kGetSupportedCpuid, &cpuid) < 0) {
-    return machine.stage().refuse(fmt::format("KVM_GET_SUPPORTED_CPUID: {}", errno_name(errno)));
-  }
+void set_cpuid(Vcpu& vcpu, Cpuid& cpuid) {
   vcpu.call_bytes(kSetCpuid, "KVM_SET_CPUID2", &cpuid,
                   kCpuidHeadBytes + cpuid.nent * sizeof(kvm_cpuid_entry2));
+}
+
+// All that KVM supports: without a CPUID a vCPU has neither SSE nor long mode.
+Cpuid supported_cpuid(Stage& stage) {
+  Cpuid cpuid = {};
+  cpuid.nent = kCpuidEntriesMax;
+  if (stage.going() && ioctl(stage.kvm_fd(), kGetSupportedCpuid, &cpuid) < 0) {
+    stage.refuse(fmt::format("KVM_GET_SUPPORTED_CPUID: {}", errno_name(errno)));
+  }
+  return cpuid;
 }
 
 }  // namespace
@@ -147,6 +150,30 @@ void enter_user_mode(Vcpu& vcpu) {
   set_sregs(vcpu, sregs);
 }
 
+void add_hyperv_cpuid(Vcpu& vcpu) {
+  // Hypervisor top-level functional specification, 2.4; arch/x86/kvm/hyperv.c (kvm_hv_set_cpuid)
+  // looks for the signature. All privileges are granted.
+  constexpr uint32_t kSignature = 0x31237648;  // "Hv#1"
+  constexpr uint32_t kFirstLeaf = 0x40000000;
+  constexpr uint32_t kLastLeaf = 0x40000003;
+  Cpuid cpuid = supported_cpuid(vcpu.stage());
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < cpuid.nent; ++i) {
+    const bool of_a_hypervisor = cpuid.entries[i].function >> 28 == kFirstLeaf >> 28;
+    if (!of_a_hypervisor) cpuid.entries[kept++] = cpuid.entries[i];
+  }
+  cpuid.nent = kept;
+  for (uint32_t leaf = kFirstLeaf; leaf <= kLastLeaf && cpuid.nent < kCpuidEntriesMax; ++leaf) {
+    kvm_cpuid_entry2& entry = cpuid.entries[cpuid.nent++];
+    entry = {};
+    entry.function = leaf;
+    if (leaf == kFirstLeaf) entry.eax = kLastLeaf;
+    if (leaf == kFirstLeaf + 1) entry.eax = kSignature;
+    if (leaf == kLastLeaf) entry.eax = entry.ebx = entry.edx = 0xffffffff;
+  }
+  set_cpuid(vcpu, cpuid);
+}
+
 void set_gate(Machine& machine, uint8_t vector, uint64_t handler) {
   constexpr uint64_t kPresentInterruptGate = 0x8e00;
   const uint64_t low = (handler & 0xffff) | uint64_t{kCodeSelector} << 16 |
@@ -192,7 +219,8 @@ void prepare_machine(Machine& machine) {
 }
 
 void prepare_vcpu(Machine& machine, Vcpu& vcpu, uint64_t entry, uint64_t stack) {
-  x86::set_cpuid(machine, vcpu);
+  x86::Cpuid cpuid = x86::supported_cpuid(machine.stage());
+  x86::set_cpuid(vcpu, cpuid);
   kvm_sregs sregs = x86::get_sregs(vcpu);
   sregs.cs = x86::code_segment();
   x86::set_data_segments(sregs, x86::data_segment());

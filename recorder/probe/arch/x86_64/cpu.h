@@ -24,8 +24,8 @@ inline constexpr uint16_t kUserCodeSelector = 0x18 | 3;
 inline constexpr uint16_t kUserDataSelector = 0x20 | 3;
 
 inline constexpr uint64_t kRflagsFixed = 1u << 1;
-inline constexpr uint64_t kRflagsTrap = 1u << 8;
-inline constexpr uint64_t kRflagsInterrupts = 1u << 9;
+
+inline constexpr uint64_t kRflagsIopl3 = 3u << 12;
 
 kvm_regs get_regs(Vcpu& vcpu);
 void set_regs(Vcpu& vcpu, kvm_regs regs);
@@ -37,6 +37,9 @@ void set_rflags(Vcpu& vcpu, uint64_t rflags);
 void enter_real_mode(Vcpu& vcpu, uint64_t entry);
 // Ring 3 of the 64-bit mode that the vCPU is in.
 void enter_user_mode(Vcpu& vcpu);
+
+// Makes the vCPU one of a guest for Hyper-V: the leaves without which KVM has no Hyper-V MSRs.
+void add_hyperv_cpuid(Vcpu& vcpu);
 
 // An interrupt gate of the IDT, to `handler` in ring 0.
 void set_gate(Machine& machine, uint8_t vector, uint64_t handler);

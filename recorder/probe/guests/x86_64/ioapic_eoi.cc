@@ -6,7 +6,8 @@
 
 namespace kvmtape::x86 {
 
-// Switches the local APIC on, tells us that it is ready, waits; the handler ends the interrupt.
+// Switches the local APIC on, tells us that it is ready, waits; the handler ends the interrupt,
+// gives KVM time to say so, and then gives up waiting.
 KVMTAPE_GUEST_CODE(ioapic_eoi_code, R"(
     mov $0xfee00000, %ebx
     movl $0x1ff, 0xf0(%rbx)
@@ -18,6 +19,10 @@ KVMTAPE_GUEST_CODE(ioapic_eoi_code, R"(
 
 KVMTAPE_GUEST_CODE(ioapic_eoi_handler, R"(
     movl $0, 0xb0(%rbx)
+    mov $5000, %ecx
+1:  pause
+    dec %ecx
+    jnz 1b
     out %al, $0x81
 )");
 

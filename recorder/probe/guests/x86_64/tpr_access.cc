@@ -7,7 +7,15 @@ namespace kvmtape::x86 {
 KVMTAPE_GUEST_CODE(tpr_access_code, R"(
     mov $0xfee00080, %ebx
     movl (%rbx), %eax
+    mov $5000, %ecx
+1:  pause
+    dec %ecx
+    jnz 1b
     movl $0x20, (%rbx)
+    mov $5000, %ecx
+1:  pause
+    dec %ecx
+    jnz 1b
     out %al, $0x80
 )");
 
