@@ -25,7 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "schema/base/uuid_bytes.h"
+#include "schema/base/uuid.h"
 #include "schema/snapshot.h"
 
 namespace kvmtape {
