@@ -51,8 +51,7 @@ TEST(Disassembly, KeepsAddressAndBytes) {
 }
 
 TEST(Disassembly, StopsAtBytesThatAreNoInstruction) {
-  EXPECT_EQ(lines(Architecture::kX86_64, ByteOrder::kLittle, {0x90, 0x06, 0x90}),
-            (Lines{"nop"}));
+  EXPECT_EQ(lines(Architecture::kX86_64, ByteOrder::kLittle, {0x90, 0x06, 0x90}), (Lines{"nop"}));
   EXPECT_EQ(lines(Architecture::kX86_64, ByteOrder::kLittle, {0x0f}), Lines{});
   EXPECT_EQ(lines(Architecture::kAarch64, ByteOrder::kLittle, {0x1f, 0x20, 0x03}), Lines{});
 }

@@ -22,8 +22,7 @@ TEST(Esr, NamesWhatRealKernelsReported) {
   EXPECT_EQ(text(0xd2000022), "watchpoint from a lower EL, read");
   EXPECT_EQ(text(0xd2000062), "watchpoint from a lower EL, write");
   // What a guest saw in its own ESR_EL1 after KVM injected an external abort.
-  EXPECT_EQ(text(0x96000010),
-            "data abort from the same EL, synchronous external abort, recoverable (UER), read");
+  EXPECT_EQ(text(0x96000010), "data abort from the same EL, synchronous external abort, read");
 }
 
 TEST(Esr, SplitsBrkIntoItsParts) {
@@ -140,7 +139,9 @@ TEST(Esr, NamesLdst64bInstructionAndRegister) {
 
 TEST(Esr, ReadsSeaByItsClass) {
   EXPECT_EQ(esr_text(decode_arm_sea(0x92000050)),
-            "data abort from a lower EL, synchronous external abort, recoverable (UER), write");
+            "data abort from a lower EL, synchronous external abort, write");
+  EXPECT_EQ(esr_text(decode_arm_sea(0x92001010)),
+            "data abort from a lower EL, synchronous external abort, uncontainable (UC), read");
   const Esr fetch = decode_arm_sea(0x82000010);
   EXPECT_EQ(fetch.find("wnr"), nullptr);
   EXPECT_EQ(fetch.find("ifsc")->value, 0x10u);

@@ -34,6 +34,12 @@ TEST(Smccc, NamesOtherServicesAndOwners) {
   EXPECT_EQ(smccc_text(0x8a000000), "fast call 0x0 of a reserved owner, 32-bit");
 }
 
+TEST(Smccc, SeesThroughTheSveHint) {
+  EXPECT_EQ(decode_smccc(0x84010008).name, "PSCI_SYSTEM_OFF");
+  // KVM's numbers of PSCI 0.1 have that bit set by themselves.
+  EXPECT_EQ(decode_smccc(0x95c1ba60).name, "PSCI_0_1_CPU_ON");
+}
+
 TEST(Smccc, NamesPsciReturns) {
   EXPECT_EQ(psci_return_name(0), "PSCI_RET_SUCCESS");
   EXPECT_EQ(psci_return_name(-3), "PSCI_RET_DENIED");

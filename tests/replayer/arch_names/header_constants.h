@@ -1,4 +1,5 @@
-// The rows of data/*.csv: constants of kernel headers, to hold our tables against.
+// The rows of data/*.csv: constants of kernel headers, to hold our tables against. Read anew by
+// each call, by one thread; a file that is missing or empty fails the calling test.
 #pragma once
 
 #include <gtest/gtest.h>
