@@ -1,5 +1,5 @@
-// The guests of x86-64: each is a source of its own in this folder, named as the guest. What they
-// all need is included here.
+// The guests of x86-64: each is a source of its own in this folder, named as the guest. What they all
+// need is included here.
 #pragma once
 
 #include "recorder/probe/arch/x86_64/cpu.h"

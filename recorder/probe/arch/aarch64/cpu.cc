@@ -1,0 +1,35 @@
+#include "recorder/probe/arch/aarch64/cpu.h"
+
+#include <linux/kvm.h>
+
+namespace kvmtape {
+namespace arm64 {
+namespace {
+
+constexpr uint64_t kPstateEl1hMasked = 0x3c5;  // D, A, I, F set; EL1h
+
+}  // namespace
+
+void set_core_register(Vcpu& vcpu, unsigned index, uint64_t value) {
+  // Register ids of the core group count in 32-bit units (arch/arm64/include/uapi/asm/kvm.h).
+  kvm_one_reg reg = {};
+  reg.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | uint64_t{index} * 2;
+  reg.addr = reinterpret_cast<uintptr_t>(&value);
+  vcpu.call(KVM_SET_ONE_REG, "KVM_SET_ONE_REG", &reg);
+}
+
+}  // namespace arm64
+
+void prepare_machine(Machine&) {}  // no tables: the MMU is off
+
+void prepare_vcpu(Machine& machine, Vcpu& vcpu, uint64_t entry, uint64_t stack) {
+  kvm_vcpu_init init = {};
+  machine.call(KVM_ARM_PREFERRED_TARGET, "KVM_ARM_PREFERRED_TARGET", &init);
+  init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
+  vcpu.call(KVM_ARM_VCPU_INIT, "KVM_ARM_VCPU_INIT", &init);
+  arm64::set_core_register(vcpu, arm64::kRegisterPc, entry);
+  arm64::set_core_register(vcpu, arm64::kRegisterPstate, arm64::kPstateEl1hMasked);
+  arm64::set_core_register(vcpu, arm64::kRegisterSp, stack);
+}
+
+}  // namespace kvmtape
