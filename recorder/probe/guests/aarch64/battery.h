@@ -2,7 +2,6 @@
 // all need is included here.
 #pragma once
 
-#include "recorder/probe/arch/aarch64/cpu.h"
 #include "recorder/probe/guest.h"
 #include "recorder/probe/guest_code.h"
 #include "recorder/probe/machine.h"

@@ -1,10 +1,10 @@
-// The guests of x86-64: each is a source of its own in this folder, named as the guest. What they all
-// need is included here.
+// The guests of x86-64: each is a source of its own in this folder, named as the guest. What they
+// all need is included here.
 #pragma once
 
-#include "recorder/probe/arch/x86_64/cpu.h"
 #include "recorder/probe/guest.h"
 #include "recorder/probe/guest_code.h"
+#include "recorder/probe/guests/x86_64/cpu.h"
 #include "recorder/probe/machine.h"
 #include "recorder/probe/stage.h"
 #include "recorder/probe/vcpu.h"
