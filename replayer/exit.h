@@ -1,5 +1,5 @@
-// Exit: what one moment of one KVM exit means. The decoder fills it from raw bytes; every field says
-// whether it may be believed. Plain data with room for every field of any exit inside, so that
+// Exit: what one moment of one KVM exit means. The decoder fills it from raw bytes; every field
+// says whether it may be believed. Plain data with room for every field of any exit inside, so that
 // decoding allocates nothing; an Exit is reused from call to call. Text is static (ABI tables) and
 // lives for ever.
 #pragma once
@@ -45,7 +45,7 @@ inline constexpr size_t kFlagNamesMax = 4;
 
 struct Exit {
   uint32_t reason = 0;
-  std::string_view name;     // "KVM_EXIT_IO"; empty: see reason_validity and unknown_reason
+  std::string_view name;  // "KVM_EXIT_IO"; empty: see reason_validity and unknown_reason
   Validity reason_validity = Validity::kValid;  // kStale: KVM_RUN failed and left the old one
   std::string_view reason_why;
 
