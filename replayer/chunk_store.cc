@@ -28,6 +28,13 @@ bool holds_together(const IndexEntry& entry) {
           entry.exits <= kChunkExitsMax);
 }
 
+// Whether this is an index chunk with which a file may end: one that is full stands in the middle.
+bool is_last_index(std::span<const uint8_t> chunk, const ChunkHeader& header) {
+  if (static_cast<ChunkType>(header.type) != ChunkType::kIndex) return false;
+  const auto index = decode_index(chunk);
+  return index && index->entries.size() < kIndexEntriesMax;
+}
+
 IndexEntry entry_of(uint64_t offset, const ChunkHeader& header) {
   IndexEntry entry;
   entry.offset = offset;
@@ -75,31 +82,40 @@ Result<void> ChunkStore::find(std::span<const uint8_t> file) {
   return {};
 }
 
+// Follows the chain of index chunks from the last to the first. False, and nothing is changed, if
+// any of it cannot be read.
 bool ChunkStore::use_index(const FileTrailer& trailer, bool session_known) {
-  const auto chunk =
-      file_.subspan(trailer.index_offset, file_.size() - sizeof trailer - trailer.index_offset);
-  const auto header = check_chunk(chunk, trailer.index_offset);
-  if (!header || static_cast<ChunkType>(header->type) != ChunkType::kIndex ||
-      (session_known && header->session != session_))
-    return false;
-  auto index = decode_index(chunk);
-  if (!index) return false;
-  uint64_t end = 0;
-  for (const IndexEntry& entry : index->entries) {
-    if (entry.offset < end || entry.offset % 8 != 0 || !holds_together(entry) ||
-        entry.offset > trailer.index_offset ||
-        trailer.index_offset - entry.offset < sizeof(ChunkHeader))
+  std::vector<TraceIndex> parts;  // last first
+  Uuid session = session_;
+  for (uint64_t at = trailer.index_offset;;) {
+    const auto header = check_chunk(file_.subspan(at), at);
+    if (!header || static_cast<ChunkType>(header->type) != ChunkType::kIndex ||
+        ((session_known || !parts.empty()) && header->session != session))
       return false;
-    end = entry.offset + sizeof(ChunkHeader);
+    session = header->session;
+    auto part = decode_index(file_.subspan(at, chunk_bytes(*header)));
+    if (!part) return false;
+    uint64_t end = 0;
+    for (const IndexEntry& entry : part->entries) {
+      if (entry.offset < end || entry.offset % 8 != 0 || !holds_together(entry) ||
+          entry.offset > at || at - entry.offset < sizeof(ChunkHeader))
+        return false;
+      end = entry.offset + sizeof(ChunkHeader);
+    }
+    parts.push_back(std::move(*part));
+    const uint64_t previous = parts.back().previous_offset;
+    if (previous == 0) break;
+    if (previous >= at || previous % 8 != 0) return false;
+    at = previous;
   }
-  session_ = header->session;
+  session_ = session;
   health_.sealed = true;
-  chunks_.reserve(index->entries.size());
-  for (IndexEntry& entry : index->entries) {
-    ChunkRef& ref = chunks_.emplace_back();
-    ref.bytes = file_.subspan(entry.offset, trailer.index_offset - entry.offset);
-    ref.entry = std::move(entry);
-  }
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part)
+    for (IndexEntry& entry : part->entries) {
+      ChunkRef& ref = chunks_.emplace_back();
+      ref.bytes = file_.subspan(entry.offset, trailer.index_offset - entry.offset);
+      ref.entry = std::move(entry);
+    }
   return true;
 }
 
@@ -110,7 +126,7 @@ void ChunkStore::scan(uint64_t at) {
     if (header) {
       index_before = false;
       if (header->session == session_) {
-        index_before = static_cast<ChunkType>(header->type) == ChunkType::kIndex;
+        index_before = is_last_index(file_.subspan(at, chunk_bytes(*header)), *header);
         take(at, *header);
       }
       at += chunk_bytes(*header);

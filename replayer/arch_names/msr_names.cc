@@ -1,0 +1,164 @@
+#include "replayer/arch_names/msr_names.h"
+
+#include <fmt/format.h>
+
+namespace kvmtape {
+namespace {
+
+// From 0x40000000: what hypervisors invent, then what AMD defines.
+constexpr NamedValue kHighMsrs[] = {
+    {0x40000000, "HV_X64_MSR_GUEST_OS_ID"},
+    {0x40000001, "HV_X64_MSR_HYPERCALL"},
+    {0x40000002, "HV_X64_MSR_VP_INDEX"},
+    {0x40000003, "HV_X64_MSR_RESET"},
+    {0x40000010, "HV_X64_MSR_VP_RUNTIME"},
+    {0x40000020, "HV_X64_MSR_TIME_REF_COUNT"},
+    {0x40000021, "HV_X64_MSR_REFERENCE_TSC"},
+    {0x40000022, "HV_X64_MSR_TSC_FREQUENCY"},
+    {0x40000023, "HV_X64_MSR_APIC_FREQUENCY"},
+    {0x40000070, "HV_X64_MSR_EOI"},
+    {0x40000071, "HV_X64_MSR_ICR"},
+    {0x40000072, "HV_X64_MSR_TPR"},
+    {0x40000073, "HV_X64_MSR_VP_ASSIST_PAGE"},
+    {0x40000080, "HV_X64_MSR_SCONTROL"},
+    {0x40000081, "HV_X64_MSR_SVERSION"},
+    {0x40000082, "HV_X64_MSR_SIEFP"},
+    {0x40000083, "HV_X64_MSR_SIMP"},
+    {0x40000084, "HV_X64_MSR_EOM"},
+    {0x40000090, "HV_X64_MSR_SINT0"},
+    {0x40000091, "HV_X64_MSR_SINT1"},
+    {0x40000092, "HV_X64_MSR_SINT2"},
+    {0x40000093, "HV_X64_MSR_SINT3"},
+    {0x40000094, "HV_X64_MSR_SINT4"},
+    {0x40000095, "HV_X64_MSR_SINT5"},
+    {0x40000096, "HV_X64_MSR_SINT6"},
+    {0x40000097, "HV_X64_MSR_SINT7"},
+    {0x40000098, "HV_X64_MSR_SINT8"},
+    {0x40000099, "HV_X64_MSR_SINT9"},
+    {0x4000009a, "HV_X64_MSR_SINT10"},
+    {0x4000009b, "HV_X64_MSR_SINT11"},
+    {0x4000009c, "HV_X64_MSR_SINT12"},
+    {0x4000009d, "HV_X64_MSR_SINT13"},
+    {0x4000009e, "HV_X64_MSR_SINT14"},
+    {0x4000009f, "HV_X64_MSR_SINT15"},
+    {0x400000b0, "HV_X64_MSR_STIMER0_CONFIG"},
+    {0x400000b1, "HV_X64_MSR_STIMER0_COUNT"},
+    {0x400000b2, "HV_X64_MSR_STIMER1_CONFIG"},
+    {0x400000b3, "HV_X64_MSR_STIMER1_COUNT"},
+    {0x400000b4, "HV_X64_MSR_STIMER2_CONFIG"},
+    {0x400000b5, "HV_X64_MSR_STIMER2_COUNT"},
+    {0x400000b6, "HV_X64_MSR_STIMER3_CONFIG"},
+    {0x400000b7, "HV_X64_MSR_STIMER3_COUNT"},
+    {0x400000f0, "HV_X64_MSR_GUEST_IDLE"},
+    {0x400000f1, "HV_X64_MSR_SYNDBG_CONTROL"},
+    {0x400000f2, "HV_X64_MSR_SYNDBG_STATUS"},
+    {0x400000f3, "HV_X64_MSR_SYNDBG_SEND_BUFFER"},
+    {0x400000f4, "HV_X64_MSR_SYNDBG_RECV_BUFFER"},
+    {0x400000f5, "HV_X64_MSR_SYNDBG_PENDING_BUFFER"},
+    {0x400000ff, "HV_X64_MSR_SYNDBG_OPTIONS"},
+    {0x40000100, "HV_X64_MSR_CRASH_P0"},
+    {0x40000101, "HV_X64_MSR_CRASH_P1"},
+    {0x40000102, "HV_X64_MSR_CRASH_P2"},
+    {0x40000103, "HV_X64_MSR_CRASH_P3"},
+    {0x40000104, "HV_X64_MSR_CRASH_P4"},
+    {0x40000105, "HV_X64_MSR_CRASH_CTL"},
+    {0x40000106, "HV_X64_MSR_REENLIGHTENMENT_CONTROL"},
+    {0x40000107, "HV_X64_MSR_TSC_EMULATION_CONTROL"},
+    {0x40000108, "HV_X64_MSR_TSC_EMULATION_STATUS"},
+    {0x40000118, "HV_X64_MSR_TSC_INVARIANT_CONTROL"},
+    {0x4b564d00, "MSR_KVM_WALL_CLOCK_NEW"},
+    {0x4b564d01, "MSR_KVM_SYSTEM_TIME_NEW"},
+    {0x4b564d02, "MSR_KVM_ASYNC_PF_EN"},
+    {0x4b564d03, "MSR_KVM_STEAL_TIME"},
+    {0x4b564d04, "MSR_KVM_PV_EOI_EN"},
+    {0x4b564d05, "MSR_KVM_POLL_CONTROL"},
+    {0x4b564d06, "MSR_KVM_ASYNC_PF_INT"},
+    {0x4b564d07, "MSR_KVM_ASYNC_PF_ACK"},
+    {0x4b564d08, "MSR_KVM_MIGRATION_CONTROL"},
+    {0xc0000080, "MSR_EFER"},
+    {0xc0000081, "MSR_STAR"},
+    {0xc0000082, "MSR_LSTAR"},
+    {0xc0000083, "MSR_CSTAR"},
+    {0xc0000084, "MSR_SYSCALL_MASK"},
+    {0xc0000100, "MSR_FS_BASE"},
+    {0xc0000101, "MSR_GS_BASE"},
+    {0xc0000102, "MSR_KERNEL_GS_BASE"},
+    {0xc0000103, "MSR_TSC_AUX"},
+    {0xc0000104, "MSR_AMD64_TSC_RATIO"},
+    {0xc000010e, "MSR_AMD64_LBR_SELECT"},
+    {0xc0000300, "MSR_AMD64_PERF_CNTR_GLOBAL_STATUS"},
+    {0xc0000301, "MSR_AMD64_PERF_CNTR_GLOBAL_CTL"},
+    {0xc0000302, "MSR_AMD64_PERF_CNTR_GLOBAL_STATUS_CLR"},
+    {0xc0000303, "MSR_AMD64_PERF_CNTR_GLOBAL_STATUS_SET"},
+    {0xc0010000, "MSR_K7_EVNTSEL0"},
+    {0xc0010001, "MSR_K7_EVNTSEL1"},
+    {0xc0010002, "MSR_K7_EVNTSEL2"},
+    {0xc0010003, "MSR_K7_EVNTSEL3"},
+    {0xc0010004, "MSR_K7_PERFCTR0"},
+    {0xc0010005, "MSR_K7_PERFCTR1"},
+    {0xc0010006, "MSR_K7_PERFCTR2"},
+    {0xc0010007, "MSR_K7_PERFCTR3"},
+    {0xc0010010, "MSR_AMD64_SYSCFG"},
+    {0xc0010015, "MSR_K7_HWCR"},
+    {0xc001001a, "MSR_K8_TOP_MEM1"},
+    {0xc001001d, "MSR_K8_TOP_MEM2"},
+    {0xc001001f, "MSR_AMD64_NB_CFG"},
+    {0xc0010020, "MSR_AMD64_PATCH_LOADER"},
+    {0xc0010055, "MSR_K8_INT_PENDING_MSG"},
+    {0xc0010112, "MSR_K8_TSEG_ADDR"},
+    {0xc0010113, "MSR_K8_TSEG_MASK"},
+    {0xc0010114, "MSR_VM_CR"},
+    {0xc0010115, "MSR_VM_IGNNE"},
+    {0xc0010117, "MSR_VM_HSAVE_PA"},
+    {0xc001011b, "MSR_AMD64_SVM_AVIC_DOORBELL"},
+    {0xc001011e, "MSR_AMD64_VM_PAGE_FLUSH"},
+    {0xc001011f, "MSR_AMD64_VIRT_SPEC_CTRL"},
+    {0xc0010130, "MSR_AMD64_SEV_ES_GHCB"},
+    {0xc0010131, "MSR_AMD64_SEV"},
+    {0xc0010132, "MSR_AMD64_RMP_BASE"},
+    {0xc0010133, "MSR_AMD64_RMP_END"},
+    {0xc0010140, "MSR_AMD64_OSVW_ID_LENGTH"},
+    {0xc0010141, "MSR_AMD64_OSVW_STATUS"},
+    {0xc0010230, "MSR_F16H_L2I_PERF_CTL"},
+    {0xc0010231, "MSR_F16H_L2I_PERF_CTR"},
+    {0xc001029a, "MSR_AMD_CORE_ENERGY_STATUS"},
+    {0xc00102f0, "MSR_AMD_PPIN_CTL"},
+    {0xc00102f1, "MSR_AMD_PPIN"},
+    {0xc0010800, "MSR_F19H_UMC_PERF_CTL"},
+    {0xc0010801, "MSR_F19H_UMC_PERF_CTR"},
+    {0xc0011002, "MSR_AMD64_CPUID_FN_7"},
+    {0xc0011004, "MSR_AMD64_CPUID_FN_1"},
+    {0xc0011019, "MSR_F16H_DR1_ADDR_MASK"},
+    {0xc001101a, "MSR_F16H_DR2_ADDR_MASK"},
+    {0xc001101b, "MSR_F16H_DR3_ADDR_MASK"},
+    {0xc0011020, "MSR_AMD64_LS_CFG"},
+    {0xc0011027, "MSR_F16H_DR0_ADDR_MASK"},
+    {0xc0011029, "MSR_AMD64_DE_CFG"},
+    {0xc00110e3, "MSR_ZEN2_SPECTRAL_CHICKEN"},
+    {0xc001f000, "MSR_SVSM_CAA"},
+};
+static_assert(strictly_rising(kHighMsrs));
+constexpr uint32_t kHighFirst = 0x40000000;
+
+// Four registers a bank; Intel SDM vol. 3 section 15.3.2.
+constexpr uint32_t kMachineCheckFirst = 0x400;
+constexpr uint32_t kMachineCheckBanks = 32;
+
+}  // namespace
+
+std::string_view msr_name(uint32_t index) {
+  return name_of(index < kHighFirst ? low_msrs() : NamedValues(kHighMsrs), index);
+}
+
+std::string msr_text(uint32_t index) {
+  if (index >= kMachineCheckFirst && index < kMachineCheckFirst + 4 * kMachineCheckBanks) {
+    constexpr std::string_view kRegisters[] = {"CTL", "STATUS", "ADDR", "MISC"};
+    const uint32_t offset = index - kMachineCheckFirst;
+    return fmt::format("MSR_IA32_MC{}_{}", offset / 4, kRegisters[offset % 4]);
+  }
+  return name_or_hex(msr_name(index), index);
+}
+
+NamedValues high_msrs() { return kHighMsrs; }
+
+}  // namespace kvmtape
