@@ -43,16 +43,23 @@ class BasicRingReader {
       : ring_(ring),
         blocks_(reinterpret_cast<uint8_t*>(ring) + ring->header_bytes),
         block_bytes_(ring->block_bytes),
-        block_count_(ring->block_count),
-        buffer_(ring->block_bytes / kWordBytes) {
+        block_count_(ring->block_count) {
     number_ = ring->read_block.load(std::memory_order_acquire);  // pairs with an earlier release()
     consumed_ = ring->read_bytes.load(std::memory_order_relaxed);  // relaxed: own side's value
     if (consumed_ > block_bytes_ - sizeof(BlockHeader) || consumed_ % kWordBytes != 0)
       consumed_ = 0;
   }
 
+  // How many words poll_into() may write.
+  size_t batch_words_max() const { return block_bytes_ / kWordBytes; }
+
   // The next published records, at most what one block holds; empty words: nothing new.
   RingBatch poll() {
+    buffer_.resize(batch_words_max());
+    return poll_into(buffer_.data());
+  }
+  // The same into the caller's memory, room for batch_words_max() words.
+  RingBatch poll_into(uint64_t* space) {
     RingBatch batch;
     for (uint32_t tries = 0; tries <= block_count_; ++tries) {
       // acquire: pairs with the release in RingWriter::start_block. Read before `committed`: if a
@@ -65,7 +72,7 @@ class BasicRingReader {
         move_to(oldest);
         continue;
       }
-      if (!copy_block(batch)) {  // its producer is reusing it
+      if (!copy_block(batch, space)) {  // its producer is reusing it
         if (ahead == 0) return batch;
         ++batch.skipped_blocks;
         move_to(static_cast<Index>(number_ + 1));
@@ -108,7 +115,7 @@ class BasicRingReader {
   }
 
   // Copies what is new in block number_; false if the block is not (or no longer) that one.
-  bool copy_block(RingBatch& batch) {
+  bool copy_block(RingBatch& batch, uint64_t* space) {
     auto* bytes = blocks_ + (number_ % block_count_) * size_t{block_bytes_};
     auto* block = reinterpret_cast<BlockHeader*>(bytes);
     const uint64_t expected = uint64_t{number_} + 1;
@@ -130,13 +137,13 @@ class BasicRingReader {
     const size_t first = consumed_ / kWordBytes;
     const size_t count = committed / kWordBytes - first;
     for (size_t i = 0; i < count; ++i)  // relaxed: ordered by `committed` and checked below
-      buffer_[i] = std::atomic_ref(from[first + i]).load(std::memory_order_relaxed);
+      space[i] = std::atomic_ref(from[first + i]).load(std::memory_order_relaxed);
     // The read-modify-write keeps the loads above before it; pairs with the exchange in
     // RingWriter::start_block.
     if (ring_->overwrite != 0 &&
         block->generation.fetch_add(0, std::memory_order_seq_cst) != expected)
       return false;
-    batch.words = {buffer_.data(), count};
+    batch.words = {space, count};
     consumed_ = committed;
     batch.end = {number_, consumed_};
     return true;

@@ -199,6 +199,7 @@ void encode_index(const TraceIndex& index, const Uuid& session, std::vector<uint
   }
   root.setExits(index.exits);
   root.setLost(index.lost);
+  root.setPreviousOffset(index.previous_offset);
   append_message(message, ChunkType::kIndex, session, 0, chunk_out);
 }
 
@@ -224,6 +225,7 @@ Result<TraceIndex> decode_index(std::span<const uint8_t> chunk) {
         }
         index.exits = root.getExits();
         index.lost = root.getLost();
+        index.previous_offset = root.getPreviousOffset();
         return index;
       });
 }

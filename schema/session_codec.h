@@ -82,11 +82,15 @@ struct IndexEntry {
   uint64_t lost = 0;
   std::vector<std::pair<uint32_t, uint32_t>> reasons;  // (exit reason, how often)
 };
+// One of possibly several: an index chunk holds at most kIndexEntriesMax entries, so that neither
+// writer nor reader needs memory in proportion to the trace.
 struct TraceIndex {
-  std::vector<IndexEntry> entries;  // in file order
-  uint64_t exits = 0;
+  std::vector<IndexEntry> entries;  // in file order, since the index before
+  uint64_t exits = 0;               // in the whole file up to here
   uint64_t lost = 0;
+  uint64_t previous_offset = 0;  // of the index chunk before this one; 0: none
 };
+inline constexpr size_t kIndexEntriesMax = 4096;
 void encode_index(const TraceIndex& index, const Uuid& session, std::vector<uint8_t>& chunk_out);
 Result<TraceIndex> decode_index(std::span<const uint8_t> chunk);
 

@@ -143,6 +143,7 @@ struct Index {
     type @1 :UInt16;
     vcpuIndex @2 :UInt32;
     exits @3 :UInt32;
+    # These repeat what the chunk's header says.
     firstSeq @4 :UInt64;
     endSeq @5 :UInt64;
     firstTicks @6 :Ticks;
@@ -156,6 +157,11 @@ struct Index {
     count @1 :UInt32;
   }
   entries @0 :List(Entry);
+  # Of the chunks since the index before this one: at most 4096.
   exits @1 :UInt64;
+  # In the whole file up to here.
   lost @2 :UInt64;
+  # Likewise.
+  previousOffset @3 :UInt64;
+  # Of the index chunk before this one; 0: this is the first.
 }

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstring>
 
-#include "recorder/capture/arch/clock.h"
+#include "recorder/ring/clock.h"
 
 namespace kvmtape {
 namespace {

@@ -1,4 +1,5 @@
-// Owns a file descriptor and closes it. Movable, not copyable; -1 means none.
+// Owns a file descriptor and closes it. Movable, not copyable; -1 means none. An error of close is
+// not reported: who must know that bytes reached the disk calls fsync first.
 #pragma once
 
 #include <unistd.h>

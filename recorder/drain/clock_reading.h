@@ -1,0 +1,21 @@
+// The session's clocks read together, and what follows from two such readings. Any thread; reading
+// takes a few hundred nanoseconds and no system call (vDSO).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "schema/chunk_codec.h"
+
+namespace kvmtape {
+
+uint64_t monotonic_now_ns();
+
+// The record clock (TSC, CNTVCT_EL0) as close as possible to the reading of CLOCK_MONOTONIC: of a
+// few tries the one with the least time between two readings of it.
+ClockReading read_clocks();
+
+// nullopt: too close together to tell.
+std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to);
+
+}  // namespace kvmtape

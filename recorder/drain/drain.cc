@@ -1,0 +1,262 @@
+#include "recorder/drain/drain.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "recorder/drain/clock_reading.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint64_t kCutIntervalNs = 1'000'000'000;
+
+constexpr size_t kBlockStartWords = kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
+
+}  // namespace
+
+// One ring on its way into chunks.
+struct Drain::Stream {
+  Stream(RingHeader* ring, const StreamDescription& description)
+      : reader(ring), encoder(description), vcpu_index(description.vcpu_index) {
+    pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
+    safe = reader.position();
+  }
+
+  RingReader reader;
+  ChunkEncoder encoder;
+  uint32_t vcpu_index;
+
+  // Words handed out by the reader and not yet taken by the encoder: [0, pending_words).
+  std::vector<uint64_t> pending;
+  size_t pending_words = 0;
+  // Where they stand in the ring: segments of `pending` in order.
+  struct Segment {
+    size_t end;          // in pending
+    RingPosition begin;  // of its first word in the ring
+    size_t words;
+  };
+  std::vector<Segment> segments;
+  RingPosition taken;  // everything before it is in the encoder or in the file
+  RingPosition safe;   // everything before it is in the file
+
+  // A chunk that could not be written.
+  std::vector<uint8_t> unwritten;
+  uint64_t unwritten_lost = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> unwritten_reasons;
+  RingPosition unwritten_end;
+  uint64_t lost_written = 0;
+
+  // The encoder took the first `words` words of `pending`.
+  void take(size_t words) {
+    size_t kept = 0;
+    for (const Segment& segment : segments) {
+      if (words >= segment.end) {
+        taken = {segment.begin.block, segment.begin.bytes + segment.words * kWordBytes};
+        continue;
+      }
+      const size_t start = segment.end - segment.words;
+      const size_t skip = words > start ? words - start : 0;
+      const RingPosition begin{segment.begin.block, segment.begin.bytes + skip * kWordBytes};
+      if (kept == 0) taken = begin;
+      segments[kept++] = {segment.end - words, begin, segment.words - skip};
+    }
+    segments.resize(kept);
+    std::memmove(pending.data(), pending.data() + words, (pending_words - words) * kWordBytes);
+    pending_words -= words;
+  }
+};
+
+Drain::Drain(TraceFile file, Session session)
+    : file_(std::move(file)), session_(std::move(session)), clock_(session_.start) {
+  next_cut_ns_ = monotonic_now_ns() + kCutIntervalNs;
+}
+Drain::~Drain() = default;
+
+void Drain::add_stream(RingHeader* ring) {
+  const StreamDescription description{ring->vcpu_index, ring->vcpu_id, session_.architecture,
+                                      session_.byte_order};
+  streams_.push_back(std::make_unique<Stream>(ring, description));
+}
+
+void Drain::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {
+  if (exits_lost == 0) return;
+  lost_without_ring_ += exits_lost;
+  ChunkEncoder encoder({vcpu.index, vcpu.id, session_.architecture, session_.byte_order});
+  encoder.add_gap(exits_lost, GapReason::kNoRing, clock_.ticks);
+  std::vector<uint8_t> chunk;
+  encoder.finish({session_.uuid, cut_number_, clock_, session_.ticks_per_second, 0, 0}, chunk);
+  append(chunk, exits_lost, {});
+}
+
+// Moves published records into the encoder until the ring is empty or the chunk is full.
+void Drain::fill(Stream& stream, bool final) {
+  for (;;) {
+    if (stream.pending_words > 0) {
+      const size_t took = stream.encoder.add({stream.pending.data(), stream.pending_words}, final);
+      stream.take(took);
+      if (stream.encoder.malformed()) {  // the producer is not ours or is broken: leave its ring
+        stream.pending_words = 0;
+        stream.segments.clear();
+        return;
+      }
+      if (stream.encoder.full()) return;
+    }
+    if (stream.pending.size() - stream.pending_words <
+        stream.reader.batch_words_max() + kBlockStartWords)
+      stream.pending.resize(stream.pending_words + 2 * stream.reader.batch_words_max() +
+                            kBlockStartWords);
+    uint64_t* space = stream.pending.data() + stream.pending_words;
+    const RingBatch batch = stream.reader.poll_into(space + kBlockStartWords);
+    if (batch.words.empty()) return;
+    size_t words = batch.words.size();
+    if (batch.block_start) {
+      store_le<uint64_t>(
+          &space[0],
+          kBlockStartWords | uint64_t{static_cast<uint8_t>(RecordKind::kBlockStart)} << 16);
+      store_le<uint64_t>(&space[1], load_le<uint64_t>(&batch.words[1]));
+      store_le(&space[2], batch.first_seq);
+      store_le(&space[3], batch.lost_before);
+      words += kBlockStartWords;
+    } else {
+      std::memmove(space, batch.words.data(), words * kWordBytes);
+    }
+    stream.pending_words += words;
+    stream.segments.push_back({stream.pending_words, batch.begin, batch.words.size()});
+  }
+}
+
+bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
+                   const std::vector<std::pair<uint32_t, uint32_t>>& reasons) {
+  if (session_due_ || file_.chunks() - chunks_at_session_ >= kSessionRepeatChunks)
+    if (!write_session()) return false;
+  auto written = file_.append(chunk, lost, reasons);
+  if (written.ok()) return true;
+  ++write_errors_;
+  last_error_ = written.error();
+  return false;
+}
+
+bool Drain::write_session() {
+  session_.now = clock_;
+  std::vector<uint8_t> chunk;
+  encode_session(session_, chunk);
+  auto written = file_.append(chunk);
+  if (!written.ok()) {
+    ++write_errors_;
+    last_error_ = written.error();
+    return false;
+  }
+  session_due_ = false;
+  chunks_at_session_ = file_.chunks();
+  return true;
+}
+
+// Writes the encoder's chunk; what could not be written is kept for retry().
+bool Drain::write_stream(Stream& stream) {
+  if (!retry(stream)) return false;
+  const uint64_t lost_before = stream.lost_written;
+  const uint64_t lost = stream.encoder.lost_total() - lost_before;
+  stream.unwritten_reasons.clear();
+  const ChunkPlace place{session_.uuid,      cut_number_,       clock_, session_.ticks_per_second,
+                         stream.taken.block, stream.taken.bytes};
+  if (!stream.encoder.finish(place, stream.unwritten, &stream.unwritten_reasons)) return true;
+  stream.unwritten_lost = lost;
+  stream.unwritten_end = stream.taken;
+  stream.lost_written = stream.encoder.lost_total();
+  return retry(stream);
+}
+
+bool Drain::retry(Stream& stream) {
+  if (stream.unwritten.empty()) return true;
+  if (!append(stream.unwritten, stream.unwritten_lost, stream.unwritten_reasons)) return false;
+  stream.unwritten.clear();
+  stream.safe = stream.unwritten_end;
+  stream.reader.release(stream.safe);
+  return true;
+}
+
+bool Drain::pump() {
+  bool hurry = false;
+  for (auto& stream : streams_) {
+    if (!retry(*stream)) continue;
+    for (;;) {
+      fill(*stream, false);
+      const bool ring_needs_room =
+          stream->reader.blocks_in_use() * 2 >= stream->reader.block_count();
+      if (!stream->encoder.full() && !(ring_needs_room && !stream->encoder.empty())) break;
+      if (!write_stream(*stream)) break;
+    }
+    hurry |= stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
+  }
+  if (monotonic_now_ns() >= next_cut_ns_) cut(false);
+  return hurry;
+}
+
+bool Drain::cut(bool final) {
+  const ClockReading now = read_clocks();
+  next_cut_ns_ = now.monotonic_ns + kCutIntervalNs;
+  session_.ticks_per_second =
+      ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
+  bool written = true;
+  for (auto& stream : streams_) {
+    if (!retry(*stream)) {
+      written = false;
+      continue;
+    }
+    // A producer that never pauses must not keep the others waiting: once around its ring is
+    // enough.
+    for (uint32_t i = 0; i <= stream->reader.block_count(); ++i) {
+      fill(*stream, final);
+      const bool more = stream->encoder.full();
+      if (!write_stream(*stream)) written = false;
+      if (!more || !written) break;
+    }
+  }
+  if (!written) return false;
+  if (file_.chunks() == chunks_at_cut_) return true;  // idle: nothing to cut
+  std::vector<uint8_t> chunk;
+  encode_cut({cut_number_, now}, session_.uuid, chunk);
+  if (!append(chunk, 0, {})) return false;
+  clock_ = now;
+  ++cut_number_;
+  chunks_at_cut_ = file_.chunks();
+  return true;
+}
+
+Result<void> Drain::flush() {
+  if (!cut(false)) return *last_error_;
+  return file_.sync();
+}
+
+Result<void> Drain::finish() {
+  for (auto& stream : streams_) {
+    if (!retry(*stream)) return *last_error_;
+    fill(*stream, true);
+    while (stream->encoder.full()) {
+      if (!write_stream(*stream)) return *last_error_;
+      fill(*stream, true);
+    }
+    const uint64_t lost = stream->reader.lost_total();
+    if (lost > stream->encoder.lost_total())
+      stream->encoder.add_gap(lost - stream->encoder.lost_total(), GapReason::kRingFull,
+                              read_clocks().ticks);
+  }
+  if (!cut(true)) return *last_error_;
+  if (!write_session()) return *last_error_;
+  return file_.seal();
+}
+
+DrainTotals Drain::totals() const {
+  DrainTotals totals;
+  totals.lost = lost_without_ring_;
+  for (const auto& stream : streams_) {
+    totals.exits += stream->encoder.exits_total();
+    totals.lost += stream->encoder.lost_total();
+  }
+  totals.bytes = file_.bytes();
+  totals.write_errors = write_errors_;
+  return totals;
+}
+
+}  // namespace kvmtape

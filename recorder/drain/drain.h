@@ -1,0 +1,83 @@
+// Drain: from the rings to the trace file. One object for a recording, in either of its homes: a
+// thread of the monitor that embeds kvmtape, or the `record` process beside it. Whoever owns it
+// calls pump() from one thread, sleeping in between: a consumer that spins on a ring costs the vCPU
+// more than the capture itself.
+//
+// A ring's memory goes back to its producer only after the chunk that holds it has been written. If
+// the file cannot be written, the encoded chunk is kept and tried again; rings fill up, producers
+// count what they drop, the guest runs on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "recorder/drain/trace_file.h"
+#include "schema/chunk_codec.h"
+#include "schema/ring_reader.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape {
+
+struct DrainTotals {
+  uint64_t exits = 0;  // written or encoded
+  uint64_t lost = 0;
+  uint64_t bytes = 0;         // of the file
+  uint64_t write_errors = 0;  // times an append failed
+};
+
+class Drain {
+ public:
+  // `session` is the header as far as it is known; streams and clocks are added as they come.
+  Drain(TraceFile file, Session session);
+  ~Drain();
+
+  // The ring outlives the drain. The session ring has vcpu_index kSessionStream.
+  void add_stream(RingHeader* ring);
+  // A vCPU that found no memory for a ring: `exits_lost` is written as a gap at the end.
+  void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost);
+  Session& session() { return session_; }
+  // The header changed (a vCPU came): it is written again before the next chunk.
+  void note_session_changed() { session_due_ = true; }
+
+  // Moves what is in the rings into chunks; writes those that are full or whose ring needs room,
+  // and everything once a second (a cut). Returns whether any ring is more than a quarter full: the
+  // caller then comes back sooner.
+  bool pump();
+  // Writes everything that has been published, with a cut; then to the disk. Exits that wait for
+  // their answer stay in the ring.
+  Result<void> flush();
+  // Everything, the last exit without its answer too; then the footer. No producer may write any
+  // more. On error the trace stays unsealed and the rings hold what is not in it.
+  Result<void> finish();
+
+  DrainTotals totals() const;
+  const std::optional<Error>& last_error() const { return last_error_; }
+  const TraceFile& file() const { return file_; }
+
+ private:
+  struct Stream;
+  void fill(Stream& stream, bool final);
+  bool write_stream(Stream& stream);
+  bool retry(Stream& stream);
+  bool write_session();
+  bool append(const std::vector<uint8_t>& chunk, uint64_t lost,
+              const std::vector<std::pair<uint32_t, uint32_t>>& reasons);
+  bool cut(bool final);
+
+  TraceFile file_;
+  Session session_;
+  bool session_due_ = true;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  uint64_t cut_number_ = 0;
+  uint64_t chunks_at_cut_ = 0;
+  uint64_t chunks_at_session_ = 0;
+  uint64_t next_cut_ns_ = 0;
+  ClockReading clock_;  // of the last cut
+  uint64_t write_errors_ = 0;
+  uint64_t lost_without_ring_ = 0;
+  std::optional<Error> last_error_;
+};
+
+}  // namespace kvmtape

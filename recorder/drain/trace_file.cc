@@ -1,0 +1,115 @@
+#include "recorder/drain/trace_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+namespace kvmtape {
+namespace {
+
+std::span<const uint8_t> bytes_of(const auto& value) {
+  return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
+}
+
+}  // namespace
+
+Result<TraceFile> TraceFile::create(const std::string& path, bool force, const Uuid& session) {
+  TraceFile file;
+  file.path_ = path;
+  file.session_ = session;
+  struct stat status {};
+  const bool exists = ::lstat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode))
+    return Error{ErrorCode::kUsage,
+                 S_ISDIR(status.st_mode) ? "is a directory: name a file to write the trace to"
+                                         : "exists and is not a regular file: name another",
+                 path, std::nullopt};
+  if (exists && !force)
+    return Error{ErrorCode::kUsage,
+                 "exists already: use --force to replace it, or name another file", path,
+                 std::nullopt};
+  // A new file under a forced name, so that a reader who has the old one open keeps it.
+  if (exists && ::unlink(path.c_str()) != 0)
+    return Error{ErrorCode::kIo, std::string("cannot replace it: ") + std::strerror(errno), path,
+                 std::nullopt};
+  file.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.fd_.valid())
+    return Error{ErrorCode::kIo, std::string("cannot create the trace: ") + std::strerror(errno),
+                 path, std::nullopt};
+  KVMTAPE_TRY(file.write(bytes_of(make_file_header(session))));
+  return file;
+}
+
+Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done,
+                                   static_cast<off_t>(bytes_ + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      const int error = count < 0 ? errno : ENOSPC;
+      // Best effort: a reader takes what stays behind for a torn tail.
+      if (::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) errno = error;
+      return Error{ErrorCode::kIo,
+                   std::string("cannot write the trace: ") + std::strerror(error) +
+                       ": what was written is readable, free space and recording goes on",
+                   path_, bytes_};
+    }
+    done += static_cast<size_t>(count);
+  }
+  bytes_ += bytes.size();
+  return {};
+}
+
+Result<void> TraceFile::append(std::span<const uint8_t> chunk, uint64_t lost,
+                               std::vector<std::pair<uint32_t, uint32_t>> reasons) {
+  if (index_.entries.size() >= kIndexEntriesMax) KVMTAPE_TRY(write_index());
+  ChunkHeader header;
+  std::memcpy(&header, chunk.data(), sizeof header);
+  IndexEntry entry{bytes_,
+                   static_cast<ChunkType>(header.type),
+                   header.vcpu_index,
+                   header.exits,
+                   header.first_seq,
+                   header.end_seq,
+                   header.first_tsc,
+                   header.last_tsc,
+                   header.cut,
+                   lost,
+                   std::move(reasons)};
+  KVMTAPE_TRY(write(chunk));
+  index_.entries.push_back(std::move(entry));
+  index_.exits += header.exits;
+  index_.lost += lost;
+  ++chunks_;
+  return {};
+}
+
+Result<void> TraceFile::write_index() {
+  std::vector<uint8_t> chunk;
+  encode_index(index_, session_, chunk);
+  const uint64_t offset = bytes_;
+  KVMTAPE_TRY(write(chunk));
+  index_.entries.clear();
+  index_.previous_offset = offset;
+  return {};
+}
+
+Result<void> TraceFile::seal() {
+  KVMTAPE_TRY(write_index());
+  KVMTAPE_TRY(write(bytes_of(make_file_trailer(index_.previous_offset))));
+  return sync();
+}
+
+Result<void> TraceFile::sync() {
+  if (::fdatasync(fd_.get()) != 0 && errno != EINVAL && errno != EROFS)
+    return Error{ErrorCode::kIo, std::string("cannot write to the disk: ") + std::strerror(errno),
+                 path_, std::nullopt};
+  return {};
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,294 @@
+#include "recorder/session.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "recorder/drain/clock_reading.h"
+#include "recorder/host_facts.h"
+#include "recorder/ring/clock.h"
+#include "recorder/ring/ring_create.h"
+#include "recorder/trace_directory.h"
+
+using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
+
+namespace {
+
+constexpr uint64_t kSessionRingBytes = 256 * 1024;  // control calls: thousands at start, then few
+constexpr uint32_t kControlPayloadMax = 4096;       // each way; in_bytes and out_bytes say the same
+constexpr uint32_t kSetGuestDebugNumber =
+    0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
+
+const char* register_policy_name(const kvmtape_options& options) {
+  switch (options.registers) {
+    case KVMTAPE_REGISTERS_NEVER:
+      return "never";
+    case KVMTAPE_REGISTERS_EVERY:
+      return "every";
+    case KVMTAPE_REGISTERS_SYNC:
+      return "sync";
+    default:
+      return "debug-exits";
+  }
+}
+
+void put_padded(uint64_t*& out, std::span<const uint8_t> bytes) {
+  for (size_t at = 0; at < bytes.size(); at += kWordBytes) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, std::min(bytes.size() - at, kWordBytes));
+    store_ring_word(out++, word);
+  }
+}
+
+// What decoding needs, as far as it is known before the first vCPU.
+Session describe(const kvmtape_options& options, const Uuid& uuid) {
+  Session session;
+  session.uuid = uuid;
+  fill_host_facts(session);
+  if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
+  session.recorder = std::string("kvmtape ") + KVMTAPE_VERSION + " " +
+                     (options.recorder != nullptr ? options.recorder : "embed");
+  session.register_policy = register_policy_name(options);
+  if (options.registers == KVMTAPE_REGISTERS_EVERY)
+    session.register_policy.append("=").append(
+        std::to_string(std::max(1u, options.registers_every)));
+  session.ring_full = options.ring_full == KVMTAPE_OVERWRITE ? "overwrite" : "drop";
+  UniqueFd kvm;
+  int kvm_fd = options.kvm_fd;
+  if (kvm_fd < 0) {
+    kvm.reset(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+    kvm_fd = kvm.get();
+  }
+  fill_capabilities(session, kvm_fd, options.vm_fd);
+  return session;
+}
+
+// A first estimate of the clock's frequency; the cuts' clock pairs refine it.
+void start_clocks(Session& session) {
+  session.start = read_clocks();
+  session.ticks_per_second = clock_frequency();
+  if (session.ticks_per_second == 0) {
+    ::usleep(2000);
+    session.ticks_per_second = ticks_per_second(session.start, read_clocks()).value_or(0);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options) {
+  std::unique_ptr<kvmtape_session> session(new kvmtape_session);
+  session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
+                               std::max(1u, options.registers_every),
+                               options.allow_vcpu_ioctls != 0};
+  session->ring_bytes_ = options.ring_bytes;
+  session->ring_bytes_total_ = options.ring_bytes_total;
+  session->overwrite_ = options.ring_full == KVMTAPE_OVERWRITE;
+  session->drain_interval_us_ = std::max(50u, options.drain_interval_us);
+
+  const Uuid uuid = random_uuid();
+  Session description = describe(options, uuid);
+  if (options.path != nullptr && options.path[0] != '\0') {
+    session->path_ = options.path;
+  } else {
+    KVMTAPE_TRY_ASSIGN(session->path_, new_trace_path(description.monitor_name));
+  }
+  KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(session->path_, options.force != 0, uuid));
+  // From here on a failure leaves no half-made trace behind.
+  auto abandon = [&](Error error) {
+    session->remove_rings();
+    ::unlink(session->path_.c_str());
+    return error;
+  };
+  auto directory =
+      make_ring_directory(options.ring_directory == nullptr ? "" : options.ring_directory, uuid);
+  if (!directory.ok()) return abandon(directory.error());
+  session->ring_directory_ = *directory;
+  description.ring_directory = *directory;
+  auto ring = create_ring(*directory + "/" + ring_file_name(kSessionStream),
+                          {uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
+  if (!ring.ok()) return abandon(ring.error());
+  session->session_ring_ = std::make_unique<RingFile>(std::move(*ring));
+  session->session_writer_.bind(session->session_ring_->header());
+  lock_as_writer(*session->session_ring_);
+
+  start_clocks(description);
+  session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description));
+  session->drain_->add_stream(session->session_ring_->header());
+  // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
+  if (auto written = session->drain_->flush(); !written.ok()) return abandon(written.error());
+  update_latest(session->path_);
+
+  // The monitor's signals are for its own threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  session->drain_thread_ = std::thread([raw = session.get()] { raw->drain_loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return session;
+}
+
+kvmtape_session::~kvmtape_session() {
+  if (!closed_) {
+    kvmtape_totals ignored;
+    (void)close(ignored).ok();
+  }
+}
+
+void kvmtape_session::drain_loop() {
+  pthread_setname_np(pthread_self(), "kvmtape-drain");
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const bool hurry = drain_->pump();
+    // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
+    const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
+                                                       : drain_interval_us_);
+    wake_.wait_for(lock, pause, [this] { return stop_; });
+  }
+}
+
+Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* run, size_t run_bytes,
+                                              std::string& warning) {
+  if (run == nullptr || run_bytes < kCoreWords * kWordBytes ||
+      reinterpret_cast<uintptr_t>(run) % kWordBytes != 0)
+    return Error{ErrorCode::kUsage,
+                 "run must be the mapping of the vCPU's descriptor at offset 0, and run_bytes what "
+                 "KVM_GET_VCPU_MMAP_SIZE says",
+                 {},
+                 std::nullopt};
+  std::lock_guard lock(mutex_);
+  const SessionVcpu description{static_cast<uint32_t>(vcpus_.size()), id,
+                                static_cast<uint32_t>(run_bytes)};
+  const uint64_t bytes = ring_geometry(ring_bytes_).file_bytes();
+  std::unique_ptr<RingFile> ring;
+  if (ring_bytes_used_ + bytes > ring_bytes_total_) {
+    warning = "vCPU " + std::to_string(id) + ": rings of all vCPUs would exceed " +
+              std::to_string(ring_bytes_total_) +
+              " bytes: its exits are only counted (use smaller rings or raise ring_bytes_total)";
+  } else {
+    auto made =
+        create_ring(ring_directory_ + "/" + ring_file_name(description.index),
+                    {drain_->session().uuid, description.index, id, ring_bytes_, overwrite_});
+    if (made.ok())
+      ring = std::make_unique<RingFile>(std::move(*made));
+    else
+      warning = made.error().to_string() + ": the exits of vCPU " + std::to_string(id) +
+                " are only counted";
+  }
+  auto vcpu = std::make_unique<kvmtape_vcpu>(ring ? ring->header() : nullptr, run, run_bytes,
+                                             vcpu_fd, capture_options_);
+  vcpu->description = description;
+  drain_->session().vcpus.push_back(description);
+  drain_->note_session_changed();
+  if (ring) {
+    ring_bytes_used_ += bytes;
+    drain_->add_stream(ring->header());
+    rings_.push_back(std::move(ring));
+  }
+  vcpus_.push_back(std::move(vcpu));
+  return vcpus_.back().get();
+}
+
+// session_ring_mutex_ is held.
+uint64_t* kvmtape_session::reserve_session_record(uint32_t words) {
+  session_writer_.set_clock_for_gaps(read_clock());
+  uint64_t* out = session_writer_.reserve(words);
+  if (out == nullptr) session_writer_.drop();
+  return out;
+}
+
+bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_vcpu* vcpu,
+                                   unsigned long request, uint64_t argument,
+                                   std::span<const uint8_t> in, std::span<const uint8_t> out_bytes,
+                                   int result, int error_number) {
+  if ((request & 0xffff) == kSetGuestDebugNumber && vcpu != nullptr)
+    const_cast<kvmtape_vcpu*>(vcpu)->capture.guest_debug_changed();
+  in = in.first(std::min<size_t>(in.size(), kControlPayloadMax));
+  out_bytes = out_bytes.first(std::min<size_t>(out_bytes.size(), kControlPayloadMax));
+  const ControlCallRecord call{static_cast<uint32_t>(descriptor),
+                               static_cast<uint32_t>(request),
+                               argument,
+                               vcpu == nullptr ? ~uint32_t{0} : vcpu->description.id,
+                               result,
+                               result < 0 ? static_cast<uint32_t>(error_number) : 0,
+                               static_cast<uint32_t>(in.size()),
+                               static_cast<uint32_t>(out_bytes.size()),
+                               0};
+  const uint32_t words = kRecordHeaderWords + uint32_t{sizeof call / kWordBytes} +
+                         data_words(static_cast<uint32_t>(in.size())) +
+                         data_words(static_cast<uint32_t>(out_bytes.size()));
+  std::lock_guard lock(session_ring_mutex_);
+  uint64_t* out = reserve_session_record(words);
+  if (out == nullptr) return false;
+  store_ring_number(out++, record_word(RecordKind::kControlCall, 0, words, 0));
+  store_ring_number(out++, read_clock());
+  put_padded(out, {reinterpret_cast<const uint8_t*>(&call), sizeof call});
+  put_padded(out, in);
+  put_padded(out, out_bytes);
+  session_writer_.commit(words);
+  return true;
+}
+
+bool kvmtape_session::mark(std::string_view text) {
+  text = text.substr(0, kControlPayloadMax);
+  const auto bytes = static_cast<uint32_t>(text.size());
+  const uint32_t words = kRecordHeaderWords + data_words(bytes);
+  std::lock_guard lock(session_ring_mutex_);
+  uint64_t* out = reserve_session_record(words);
+  if (out == nullptr) return false;
+  store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
+  store_ring_number(out++, read_clock());
+  put_padded(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  session_writer_.commit(words);
+  return true;
+}
+
+Result<void> kvmtape_session::snapshot(std::string_view reason) {
+  mark(std::string("snapshot: ") + std::string(reason));
+  std::lock_guard lock(mutex_);
+  return drain_->flush();
+}
+
+kvmtape_totals kvmtape_session::totals() {
+  std::lock_guard lock(mutex_);
+  const DrainTotals drained = drain_->totals();
+  uint64_t lost = drained.lost;
+  if (!closed_)
+    for (const auto& vcpu : vcpus_) lost += vcpu->capture.lost_without_ring();
+  return {drained.exits, lost, drained.bytes, vcpus_.size(), drained.write_errors};
+}
+
+Result<void> kvmtape_session::close(kvmtape_totals& totals) {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_all();
+  }
+  if (drain_thread_.joinable()) drain_thread_.join();
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  for (auto& vcpu : vcpus_) {
+    vcpu->capture.finish();
+    drain_->add_lost_vcpu(vcpu->description, vcpu->capture.lost_without_ring());
+  }
+  session_writer_.finish();
+  auto finished = drain_->finish();
+  const DrainTotals drained = drain_->totals();
+  totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
+  if (finished.ok()) remove_rings();
+  return finished;
+}
+
+void kvmtape_session::remove_rings() {
+  if (ring_directory_.empty()) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(ring_directory_, ignored);
+  // Ours and empty unless another session uses it.
+  std::filesystem::remove(std::filesystem::path(ring_directory_).parent_path(), ignored);
+}

@@ -1,0 +1,77 @@
+// A recording under way inside a monitor: its trace, its rings, its vCPUs and the thread that
+// drains them. The C++ behind kvmtape.h; everything but the two hot calls takes a lock.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "recorder/capture/vcpu_capture.h"
+#include "recorder/drain/drain.h"
+#include "recorder/kvmtape.h"
+#include "recorder/ring/ring_writer.h"
+#include "schema/ring_file.h"
+
+// The handle of kvmtape.h.
+struct kvmtape_vcpu {
+  kvmtape_vcpu(kvmtape::RingHeader* ring, void* run, size_t run_bytes, int fd,
+               const kvmtape::CaptureOptions& options)
+      : capture(ring, run, run_bytes, fd, options) {}
+  kvmtape::VcpuCapture capture;
+  kvmtape::SessionVcpu description;
+};
+
+struct kvmtape_session {
+ public:
+  static kvmtape::Result<std::unique_ptr<kvmtape_session>> open(const kvmtape_options& options);
+  ~kvmtape_session();
+
+  // A warning (no memory for the ring) is returned through `warning`; the vCPU is good all the
+  // same.
+  kvmtape::Result<kvmtape_vcpu*> attach(unsigned id, int vcpu_fd, void* run, size_t run_bytes,
+                                        std::string& warning);
+  bool control_call(kvmtape_descriptor descriptor, const kvmtape_vcpu* vcpu, unsigned long request,
+                    uint64_t argument, std::span<const uint8_t> in, std::span<const uint8_t> out,
+                    int result, int error_number);
+  bool mark(std::string_view text);
+  kvmtape::Result<void> snapshot(std::string_view reason);
+  kvmtape_totals totals();
+  kvmtape::Result<void> close(kvmtape_totals& totals);
+  const std::string& path() const { return path_; }
+
+ private:
+  kvmtape_session() = default;
+  void drain_loop();
+  uint64_t* reserve_session_record(uint32_t words);
+  void remove_rings();
+
+  // Immutable after open.
+  std::string path_;
+  std::string ring_directory_;
+  kvmtape::CaptureOptions capture_options_;
+  uint64_t ring_bytes_ = 0;
+  uint64_t ring_bytes_total_ = 0;
+  bool overwrite_ = false;
+  uint32_t drain_interval_us_ = 0;
+
+  // Guarded by session_ring_mutex_: any thread writes control calls and marks.
+  std::mutex session_ring_mutex_;
+  std::unique_ptr<kvmtape::RingFile> session_ring_;
+  kvmtape::RingWriter session_writer_;
+
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::unique_ptr<kvmtape::Drain> drain_;
+  std::vector<std::unique_ptr<kvmtape::RingFile>> rings_;
+  std::vector<std::unique_ptr<kvmtape_vcpu>> vcpus_;
+  uint64_t ring_bytes_used_ = 0;
+  bool stop_ = false;
+  bool closed_ = false;
+
+  std::thread drain_thread_;
+};
