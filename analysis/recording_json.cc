@@ -1,7 +1,7 @@
 #include "analysis/recording_json.h"
 
 #include "analysis/session_context.h"
-#include "schema/base/uuid.h"
+#include "schema/base/uuid_text.h"
 
 namespace kvmtape {
 namespace {
@@ -78,15 +78,15 @@ Json totals_json(const TraceReader& reader) {
           {"vcpus", vcpus}};
 }
 
-Json gaps_json(const std::vector<VcpuGap>& gaps) {
-  Json list = Json::array();
-  for (const auto& [vcpu, gap] : gaps)
-    list.push_back({{"vcpu", vcpu},
+Json gaps_json(const GapList& list) {
+  Json gaps = Json::array();
+  for (const auto& [vcpu, gap] : list.gaps)
+    gaps.push_back({{"vcpu", vcpu},
                     {"lost", gap.lost},
                     {"first_seq", gap.first_seq},
                     {"last_seq", gap.first_seq + gap.lost - (gap.lost == 0 ? 0 : 1)},
                     {"why", to_string(gap.why)}});
-  return list;
+  return gaps;
 }
 
 Json storage_json(const TraceReader& reader) {

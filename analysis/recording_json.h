@@ -4,21 +4,16 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
+#include "analysis/gaps.h"
 #include "analysis/stat.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
 
-struct VcpuGap {
-  uint32_t vcpu_index = 0;
-  Gap gap;
-};
-
 nlohmann::ordered_json session_json(const Session& session);
 nlohmann::ordered_json totals_json(const TraceReader& reader);
-nlohmann::ordered_json gaps_json(const std::vector<VcpuGap>& gaps);
+nlohmann::ordered_json gaps_json(const GapList& list);
 nlohmann::ordered_json storage_json(const TraceReader& reader);
 nlohmann::ordered_json rows_json(const Stat& stat);
 

@@ -8,9 +8,13 @@
 namespace kvmtape {
 
 std::string count_text(uint64_t count) {
-  std::string digits = fmt::format("{}", count);
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
+  const std::string digits = fmt::format("{}", count);
+  std::string text;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
+  return text;
 }
 
 std::string bytes_text(uint64_t bytes) {
