@@ -3,10 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -95,26 +93,6 @@ TEST(RingCreate, ARingOnAFileSystemThatFillsUpLaterCanBeWrittenToItsEnd) {
   uint64_t number = 0;
   while (put_numbered(writer, number, 100)) ++number;  // SIGBUS would end the test here
   EXPECT_GT(number * 800, 240u * 1024);
-}
-
-// shmem_fallocate() of mm/shmem.c gives up with EINTR when a signal is pending.
-TEST(RingCreate, GoesOnWhenSignalsInterruptTheAllocation) {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  struct sigaction before {};
-  ASSERT_EQ(::sigaction(SIGALRM, &action, &before), 0);
-  const itimerval often{{0, 200}, {0, 200}};
-  ::setitimer(ITIMER_REAL, &often, nullptr);
-  ScratchDirectory directory(true);
-  for (int i = 0; i < 20; ++i) {
-    const std::string path = directory / ("vcpu-" + std::to_string(i) + ".ring");
-    auto ring = create_ring(path, {.ring_bytes = 4 << 20});
-    EXPECT_TRUE(ring.ok()) << ring.error().to_string();
-    std::filesystem::remove(path);
-  }
-  const itimerval never{};
-  ::setitimer(ITIMER_REAL, &never, nullptr);
-  ::sigaction(SIGALRM, &before, nullptr);
 }
 
 // A jailer's limit on file sizes; SIGXFSZ would kill the monitor.
