@@ -14,8 +14,8 @@ struct VcpuGap {
 };
 
 struct GapList {
-  std::vector<VcpuGap> gaps;   // the first kMax
-  uint64_t left_out = 0;       // gaps beyond those
+  std::vector<VcpuGap> gaps;  // the first kMax
+  uint64_t left_out = 0;      // gaps beyond those
   static constexpr size_t kMax = 10000;
 };
 
