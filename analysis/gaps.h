@@ -1,4 +1,5 @@
-// Where exits are missing in a recording, in order of time. One thread.
+// Where exits are missing in a recording, in order of time, as its reader hands them out. The list
+// owns what it holds and its memory is bounded. One thread: that of the reader.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Numbers for people. Any thread.
+// Numbers, times and sizes for people, with their units, and text that a terminal may be given.
+// Pure functions; any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The words of --seq, --time and lists of numbers. Any thread.
+// The words of --seq, --time and lists of numbers, into numbers. Pure functions; any thread. Errors
+// are kUsage and say what to write instead.
 #pragma once
 
 #include <cstdint>
