@@ -149,21 +149,24 @@ kvmtape_session::~kvmtape_session() {
   }
 }
 
-// mutex_ is held. The monitor must not die of exhausted memory: recording ends there, the rings
-// keep what they hold, and whoever produces more counts it as lost.
+// mutex_ is held. False: memory is exhausted. The monitor must not die of that: recording ends
+// here, the rings keep what they hold, and whoever produces more counts it as lost.
 template <typename Call>
-Result<void> kvmtape_session::guard_drain(Call call) {
-  if (!drain_failed_) {
-    try {
-      return call();
-    } catch (const std::exception&) {
-      drain_failed_ = true;
-    }
+bool kvmtape_session::guard_drain(Call call) {
+  if (drain_failed_) return false;
+  try {
+    call();
+  } catch (const std::exception&) {
+    drain_failed_ = true;
   }
-  return Error{ErrorCode::kIo,
-               "recording ended early, memory was exhausted: the trace and the rings in " +
-                   ring_directory_ + " hold what came before",
-               path_, std::nullopt};
+  return !drain_failed_;
+}
+
+Error kvmtape_session::drain_failed() const {
+  return {ErrorCode::kIo,
+          "recording ended early, memory was exhausted: the trace and the rings in " +
+              ring_directory_ + " hold what came before",
+          path_, std::nullopt};
 }
 
 void kvmtape_session::drain_loop() {
@@ -171,11 +174,7 @@ void kvmtape_session::drain_loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool hurry = false;
-    const auto pumped = guard_drain([&]() -> Result<void> {
-      hurry = drain_->pump();
-      return {};
-    });
-    if (!pumped.ok()) return;
+    if (!guard_drain([&] { hurry = drain_->pump(); })) return;
     // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
     const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
                                                        : drain_interval_us_);
@@ -283,7 +282,9 @@ Result<void> kvmtape_session::snapshot(std::string_view reason) {
   mark(std::string("snapshot: ") + std::string(reason));
   const SignalShield shield;
   std::lock_guard lock(mutex_);
-  return guard_drain([this] { return drain_->flush(); });
+  Result<void> flushed;
+  if (!guard_drain([&] { flushed = drain_->flush(); })) return drain_failed();
+  return flushed;
 }
 
 kvmtape_totals kvmtape_session::totals() {
@@ -310,7 +311,8 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
     drain_->add_lost_vcpu(vcpu->description, vcpu->capture.lost_without_ring());
   }
   session_writer_.finish();
-  auto finished = guard_drain([this] { return drain_->finish(); });
+  Result<void> finished;
+  if (!guard_drain([&] { finished = drain_->finish(); })) finished = drain_failed();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
   if (finished.ok()) remove_rings();

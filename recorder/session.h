@@ -49,7 +49,8 @@ struct kvmtape_session {
   uint64_t* reserve_session_record(uint32_t words);
   void remove_rings();
   template <typename Call>
-  kvmtape::Result<void> guard_drain(Call call);
+  bool guard_drain(Call call);
+  kvmtape::Error drain_failed() const;
 
   // Immutable after open.
   std::string path_;

@@ -9,11 +9,12 @@
 namespace kvmtape {
 namespace {
 
-constexpr uint64_t kCutIntervalNs = 1'000'000'000;
+constexpr uint64_t kCutIntervalNs = 1'000'000'000;  // what a merging reader holds at most
 
 constexpr uint64_t kRetryIntervalNs = 50'000'000;  // a disk does not get room in less
 constexpr uint32_t kRoundsMax = 4;                 // of one ring before the others have their turn
 
+// What fill() puts in front of a block's records.
 constexpr size_t kBlockStartWords = kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
 
 }  // namespace
@@ -199,8 +200,7 @@ bool Drain::pump() {
       if (!may_write || !write_stream(*stream)) break;
     }
     if (may_write && !retry(*stream)) continue;
-    hurry |= may_write &&
-             stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
+    hurry |= may_write && stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
   }
   if (monotonic_now_ns() >= next_cut_ns_) cut(false);
   return hurry;

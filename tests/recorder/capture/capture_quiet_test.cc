@@ -20,16 +20,18 @@ namespace {
 std::atomic<uint64_t> allocations{0};
 }
 
-void* operator new(size_t bytes) {
+// noinline: else g++ sees malloc() and free() behind a new and a delete that it thinks differ.
+#define KVMTAPE_OWN_NEW __attribute__((noinline))
+KVMTAPE_OWN_NEW void* operator new(size_t bytes) {
   ++allocations;
   if (void* memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
-void* operator new[](size_t bytes) { return operator new(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+KVMTAPE_OWN_NEW void* operator new[](size_t bytes) { return operator new(bytes); }
+KVMTAPE_OWN_NEW void operator delete(void* memory) noexcept { std::free(memory); }
+KVMTAPE_OWN_NEW void operator delete[](void* memory) noexcept { std::free(memory); }
+KVMTAPE_OWN_NEW void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+KVMTAPE_OWN_NEW void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace kvmtape::testing {
 namespace {
