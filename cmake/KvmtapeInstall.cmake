@@ -1,6 +1,5 @@
 # libkvmtape.so, the embedding API for monitors in any language, with its header, a pkg-config file
-# and a CMake package. One shared library and no others to link: Cap'n Proto, zstd and libfmt are
-# needed by it alone, and kvmtape.map keeps their symbols inside.
+# and a CMake package. There is one shared library to link; those that it needs itself come with it.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -27,6 +26,7 @@ install(FILES ${CMAKE_BINARY_DIR}/kvmtapeConfigVersion.cmake
 
 # Relative to itself, so that an installed tree can be moved.
 file(RELATIVE_PATH prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" prefix_from_pc ${prefix_from_pc})
 configure_file(cmake/kvmtape.pc.in kvmtape.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/kvmtape.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT kvmtape_embed)

@@ -46,6 +46,7 @@ struct CpuFact {
   name @0 :Text;
   # A field of /proc/cpuinfo or a KVM module parameter: "vendor_id", "kvm_amd.nested".
   value @1 :Data;
+  # As the system wrote it, without the newline.
 }
 
 struct Session {
@@ -62,8 +63,11 @@ struct Session {
   pageBytes @4 :UInt32;
   # 0: not known.
   vcpus @5 :List(Vcpu);
+  # Those attached so far.
   capabilities @6 :List(Capability);
+  # Those of interest to the decoder; one that is missing was not asked.
   cpuFacts @7 :List(CpuFact);
+  # What of the CPU and the KVM modules decides between behaviours.
   clockName @8 :Text;
   # "tsc", "cntvct", "monotonic-ns".
   ticksPerSecond @9 :UInt64;
@@ -75,11 +79,13 @@ struct Session {
   monitorName @12 :Data;
   # comm or argv[0] of the monitor; empty: not known.
   monitorPid @13 :UInt32;
+  # In the recorder's PID namespace; 0: not known.
   monitorCommand @14 :Data;
   # Arguments, each ended by a NUL; empty when left out.
   recorder @15 :Text;
   # "kvmtape 0.1.0 embed", "... probe", "... import raw-stream".
   hostName @16 :Data;
+  # uname -n; empty: left out.
   ringDirectory @17 :Data;
   # Where rings may have been left behind; empty: there never were any.
   registerPolicy @18 :Text;
@@ -108,19 +114,25 @@ struct Column {
   zstd @3 :Bool = true;
   # One zstd frame; false: the bytes as they are.
   bytes @4 :Data;
+  # Compressed if `zstd`; exactly rawBytes long if not.
 }
 
 struct Exits {
   # Records of one vCPU, in order. Stands alone: what decoding needs is repeated.
   architecture @0 :UInt16;
+  # As in Session.
   bigEndian @1 :Bool;
+  # As in Session.
   coreWords @2 :UInt16;
   # 36, or 38 on s390.
   vcpuId @3 :UInt32;
+  # KVM's id; the chunk header has our index.
   clock @4 :ClockPair;
   # The latest pair before the chunk was written.
   ticksPerSecond @5 :UInt64;
+  # As in Session, as known when the chunk was written.
   columns @6 :List(Column);
+  # Each id at most once, in any order.
   lost @7 :UInt64;
   # Exits in the gaps of this chunk.
   lostTotal @8 :UInt64;
@@ -133,7 +145,9 @@ struct Cut {
   # Every vCPU has been flushed: no chunk behind this one holds a moment before `clock`, but for
   # moments whose record was being written while the clocks were read.
   number @0 :UInt64;
+  # Counts from 1; chunk headers name the cut that they stand before.
   clock @1 :ClockPair;
+  # Read after the rings had been drained.
 }
 
 struct Index {
@@ -141,20 +155,29 @@ struct Index {
     offset @0 :UInt64;
     # Of the chunk's header in the file.
     type @1 :UInt16;
+    # enum ChunkType.
     vcpuIndex @2 :UInt32;
+    # As in the chunk's header, like all that follows but `reasons` and `lost`.
     exits @3 :UInt32;
     # These repeat what the chunk's header says.
     firstSeq @4 :UInt64;
+    # Of the first thing in it.
     endSeq @5 :UInt64;
+    # After the last thing in it.
     firstTicks @6 :Ticks;
     lastTicks @7 :Ticks;
     cut @8 :UInt64;
+    # That it stands before.
     reasons @9 :List(ReasonCount);
+    # Exits by reason; so `stat` and --exit pass over chunks without reading them.
     lost @10 :UInt64;
+    # Exits in its gaps.
   }
   struct ReasonCount {
     reason @0 :UInt32;
+    # kvm_run.exit_reason.
     count @1 :UInt32;
+    # Exits of this chunk that have it.
   }
   entries @0 :List(Entry);
   # Of the chunks since the index before this one: at most 4096.

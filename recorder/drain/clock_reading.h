@@ -1,4 +1,5 @@
-// The session's clocks read together, and what follows from two such readings. Any thread.
+// The session's clocks read together, and what follows from two such readings. Any thread; reading
+// takes a few hundred nanoseconds and no system call (vDSO).
 #pragma once
 
 #include <cstdint>

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "schema/base/result.h"
-#include "schema/base/uuid.h"
+#include "schema/base/uuid_text.h"
 #include "schema/ring_file.h"
 
 namespace kvmtape {

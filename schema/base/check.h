@@ -16,7 +16,7 @@ namespace kvmtape {
 
 }  // namespace kvmtape
 
-#define KVMTAPE_CHECK(expression)                                                    \
-  do {                                                                               \
-    if (!(expression)) ::kvmtape::check_failed(#expression, __FILE__, __LINE__);     \
+#define KVMTAPE_CHECK(expression)                                                \
+  do {                                                                           \
+    if (!(expression)) ::kvmtape::check_failed(#expression, __FILE__, __LINE__); \
   } while (false)

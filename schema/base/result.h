@@ -1,6 +1,6 @@
-// How everything outside the vCPU's run loop reports that the world did not do what was asked of it:
-// a value, or an Error that says what went wrong, where, and what the user can do next.
-// Result is [[nodiscard]]; KVMTAPE_TRY hands an error upward. Bugs of ours are check.h's business.
+// How everything outside the vCPU's run loop reports that the world did not do what was asked of
+// it: a value, or an Error that says what went wrong, where, and what the user can do next. Result
+// is [[nodiscard]]; KVMTAPE_TRY hands an error upward. Bugs of ours are check.h's business.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,9 @@ enum class ErrorCode : uint8_t {
 
 struct Error {
   ErrorCode code = ErrorCode::kIo;
-  std::string message;                 // what, why, and what to do next
-  std::string path;                    // file concerned; empty when none
-  std::optional<uint64_t> byte_offset; // position in that file, when one is known
+  std::string message;                  // what, why, and what to do next
+  std::string path;                     // file concerned; empty when none
+  std::optional<uint64_t> byte_offset;  // position in that file, when one is known
 
   // "path: message (at byte N)", the form in which a tool prints it.
   std::string to_string() const {
@@ -78,16 +78,16 @@ class [[nodiscard]] Result<void> {
 #define KVMTAPE_CONCAT(a, b) KVMTAPE_CONCAT_INNER(a, b)
 
 // Evaluates a Result<void>; returns its error from the enclosing function.
-#define KVMTAPE_TRY(expression)                                     \
-  do {                                                              \
-    auto KVMTAPE_CONCAT(try_, __LINE__) = (expression);             \
-    if (!KVMTAPE_CONCAT(try_, __LINE__).ok())                       \
-      return std::move(KVMTAPE_CONCAT(try_, __LINE__).error());     \
+#define KVMTAPE_TRY(expression)                                 \
+  do {                                                          \
+    auto KVMTAPE_CONCAT(try_, __LINE__) = (expression);         \
+    if (!KVMTAPE_CONCAT(try_, __LINE__).ok())                   \
+      return std::move(KVMTAPE_CONCAT(try_, __LINE__).error()); \
   } while (false)
 
 // Declares `target` from a Result<T>; returns its error from the enclosing function.
-#define KVMTAPE_TRY_ASSIGN(target, expression)                                                  \
-  auto KVMTAPE_CONCAT(try_, __LINE__) = (expression);                                           \
-  if (!KVMTAPE_CONCAT(try_, __LINE__).ok())                                                     \
-    return std::move(KVMTAPE_CONCAT(try_, __LINE__).error());                                   \
+#define KVMTAPE_TRY_ASSIGN(target, expression)                \
+  auto KVMTAPE_CONCAT(try_, __LINE__) = (expression);         \
+  if (!KVMTAPE_CONCAT(try_, __LINE__).ok())                   \
+    return std::move(KVMTAPE_CONCAT(try_, __LINE__).error()); \
   target = std::move(KVMTAPE_CONCAT(try_, __LINE__)).value()

@@ -1,8 +1,8 @@
-// Names for sessions and boots: 128 bits, written 8-4-4-4-12 in hex (RFC 4122).
+// The name of a session or of a boot: 128 bits. Text and making of it are in uuid_text.h, which code
+// on the vCPU's thread does without.
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 namespace kvmtape {
 
@@ -10,12 +10,5 @@ struct Uuid {
   uint8_t bytes[16];
   bool operator==(const Uuid&) const = default;
 };
-
-Uuid random_uuid();
-std::string to_string(const Uuid& uuid);
-// The other way; anything but hex digits is passed over, missing digits are zero.
-Uuid parse_uuid(const std::string& text);
-// /proc/sys/kernel/random/boot_id; zero where there is none.
-Uuid this_boot_id();
 
 }  // namespace kvmtape

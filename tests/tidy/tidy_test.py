@@ -122,7 +122,7 @@ EXAMPLES = {
             {"cli/a.cc": "int exitFrameCount;\n"},
         ],
         [
-            {"recorder/a.cc": "KVM_EXIT_SYSTEM_EVENT; kvm_vcpu_events e; kVcpuEvents; eventfd(0, 0); keyframe;\n"},
+            {"recorder/a.cc": "KVM_EXIT_SYSTEM_EVENT; kExitSystemEvent; kvm_vcpu_events e; kVcpuEvents; eventfd(0, 0); keyframe;\n"},
             {"recorder/a.cc": '// an event\nauto text = "packet";\n'},
             {"analysis/export/a.cc": "int record_event;\n"},
             {"schema/a.cc": "int decode_frame();\n"},

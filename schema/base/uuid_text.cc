@@ -1,4 +1,4 @@
-#include "schema/base/uuid.h"
+#include "schema/base/uuid_text.h"
 
 #include <sys/random.h>
 #include <unistd.h>

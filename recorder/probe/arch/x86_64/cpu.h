@@ -1,0 +1,81 @@
+// x86-64: modes, tables and registers of the probe's vCPUs.
+//
+// Guest memory below kCodeAddress: GDT at 0x1000, IDT at 0x2000 (empty until set_gate), page tables
+// from 0x3000 that map 4 GiB one to one with 2 MiB pages, writable and open to ring 3.
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "recorder/probe/arch.h"
+#include "recorder/probe/machine.h"
+
+namespace kvmtape::x86 {
+
+inline constexpr uint64_t kGdtAddress = 0x1000;
+inline constexpr uint64_t kIdtAddress = 0x2000;
+inline constexpr uint64_t kPageTableAddress = 0x3000;
+inline constexpr uint16_t kCodeSelector = 0x08;
+inline constexpr uint16_t kDataSelector = 0x10;
+inline constexpr uint16_t kUserCodeSelector = 0x18 | 3;
+inline constexpr uint16_t kUserDataSelector = 0x20 | 3;
+
+inline constexpr uint64_t kRflagsFixed = 1u << 1;
+
+inline constexpr uint64_t kRflagsIopl3 = 3u << 12;
+
+kvm_regs get_regs(Vcpu& vcpu);
+void set_regs(Vcpu& vcpu, kvm_regs regs);
+kvm_sregs get_sregs(Vcpu& vcpu);
+void set_sregs(Vcpu& vcpu, kvm_sregs sregs);
+void set_rflags(Vcpu& vcpu, uint64_t rflags);
+
+// 16-bit real mode, cs and ip so that it runs at `entry` (below 1 MiB).
+void enter_real_mode(Vcpu& vcpu, uint64_t entry);
+// Ring 3 of the 64-bit mode that the vCPU is in.
+void enter_user_mode(Vcpu& vcpu);
+
+// Makes the vCPU one of a guest for Hyper-V: the leaves without which KVM has no Hyper-V MSRs.
+void add_hyperv_cpuid(Vcpu& vcpu);
+
+// An interrupt gate of the IDT, to `handler` in ring 0.
+void set_gate(Machine& machine, uint8_t vector, uint64_t handler);
+
+// KVM_SET_GUEST_DEBUG with the KVM_GUESTDBG_* bits; dr7 and one address for a hardware breakpoint.
+void set_guest_debug(Vcpu& vcpu, uint32_t control, uint64_t dr0 = 0, uint64_t dr7 = 0);
+
+// The bytes of a KVM_EXIT_IO.
+inline uint8_t* io_data(Vcpu& vcpu) {
+  return reinterpret_cast<uint8_t*>(&vcpu.run()) + vcpu.run().io.data_offset;
+}
+
+// The ring in which KVM collects coalesced MMIO and port I/O (kvm_coalesced_mmio_ring), in the page
+// of the vCPU's mapping that KVM_CAP_COALESCED_MMIO names.
+class CoalescedRing {
+ public:
+  CoalescedRing(Vcpu& vcpu, int page) : bytes_(vcpu.page(static_cast<size_t>(page))) {}
+  uint32_t first() const { return word(0); }
+  uint32_t last() const { return word(1); }
+  kvm_coalesced_mmio entry(size_t index) const {
+    kvm_coalesced_mmio entry;
+    std::memcpy(&entry, bytes_ + kHeadBytes + index * sizeof entry, sizeof entry);
+    return entry;
+  }
+
+ private:
+  static constexpr size_t kHeadBytes = 8;
+  uint32_t word(size_t index) const {
+    uint32_t value;
+    std::memcpy(&value, bytes_ + index * sizeof value, sizeof value);
+    return value;
+  }
+  const uint8_t* bytes_;
+};
+
+// The host is an AMD (or Hygon) machine: its hypercall instruction is vmmcall.
+bool is_amd();
+
+}  // namespace kvmtape::x86

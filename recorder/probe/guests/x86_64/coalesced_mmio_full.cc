@@ -1,0 +1,41 @@
+// More stores into a coalesced zone than its ring holds: the first that finds it full is a
+// KVM_EXIT_MMIO of its own. How many it held is part of the fingerprint.
+#include <fmt/core.h>
+
+#include "recorder/probe/guests/x86_64/battery.h"
+
+namespace kvmtape::x86 {
+
+KVMTAPE_GUEST_CODE(coalesced_mmio_full_code, R"(
+    mov $0xd0000000, %ebx
+    mov $1000, %ecx
+1:  movl %ecx, (%rbx)
+    dec %ecx
+    jnz 1b
+    hlt
+)");
+
+namespace {
+
+void play(Stage& stage) {
+  Machine machine(stage);
+  const int ring_page = machine.require(KVM_CAP_COALESCED_MMIO, "KVM_CAP_COALESCED_MMIO");
+  kvm_coalesced_mmio_zone zone = {};
+  zone.addr = kMmioAddress;
+  zone.size = kPageBytes;
+  machine.call(KVM_REGISTER_COALESCED_MMIO, "KVM_REGISTER_COALESCED_MMIO", &zone);
+  machine.load_code(coalesced_mmio_full_code);
+  Vcpu& vcpu = machine.add_vcpu();
+  if (!vcpu.expect(KVM_EXIT_MMIO)) return;
+  const CoalescedRing ring(vcpu, ring_page);
+  stage.remark(fmt::format("full after {} stores", ring.last() - ring.first()));
+}
+
+}  // namespace
+
+const Guest kCoalescedMmioFull = {"coalesced_mmio_full",
+                                  "stores into a coalesced zone until its ring is full: "
+                                  "KVM_EXIT_MMIO",
+                                  play};
+
+}  // namespace kvmtape::x86
