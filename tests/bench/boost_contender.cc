@@ -1,5 +1,5 @@
-// boost::lockfree::spsc_queue of the ring's size: the queue alone, with a consumer that sleeps 200 us
-// and drains in batches, and throws away what it got.
+// boost::lockfree::spsc_queue of the ring's size: the queue alone, with a consumer that sleeps 200
+// us and drains in batches, and throws away what it got.
 #include <unistd.h>
 
 #include <array>

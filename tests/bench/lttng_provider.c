@@ -4,7 +4,7 @@
 #define LTTNG_UST_TRACEPOINT_DEFINE
 #include "tests/bench/lttng_provider.h"
 
-void kvmtape_bench_lttng_emit(const uint8_t *bytes, uint32_t count);
-void kvmtape_bench_lttng_emit(const uint8_t *bytes, uint32_t count) {
+void kvmtape_bench_lttng_emit(const uint8_t* bytes, uint32_t count);
+void kvmtape_bench_lttng_emit(const uint8_t* bytes, uint32_t count) {
   lttng_ust_tracepoint(kvmtape_bench, moment, bytes, count);
 }

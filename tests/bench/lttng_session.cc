@@ -24,29 +24,31 @@ LttngSession::LttngSession(std::string directory) : directory_(std::move(directo
     ::usleep(100 * 1000);
     run = run_program({"lttng", "--no-sessiond", "list"}, directory_);
   }
-  if (run.status != 0) {
-    reason_skipped_ = "no session daemon: " + run.error_text;
-    return;
-  }
+  if (run.status != 0) reason_skipped_ = "no session daemon: " + run.error_text;
+}
+
+void LttngSession::start(const std::string& name) {
+  if (!reason_skipped_.empty()) return;
   const std::vector<std::vector<std::string>> steps = {
-      {"lttng", "create", "kvmtape-bench", "--output=" + trace_directory()},
+      {"lttng", "create", name, "--output=" + trace_directory(name)},
       {"lttng", "enable-channel", "--userspace", "--discard", "--subbuf-size=1M", "--num-subbuf=4",
        "bench"},
       {"lttng", "enable-event", "--userspace", "--channel=bench", "kvmtape_bench:moment"},
       {"lttng", "start"}};
   for (const auto& step : steps) {
-    run = run_program(step, directory_);
+    const ProgramRun run = run_program(step, directory_);
     if (run.status == 0) continue;
     reason_skipped_ = "lttng " + step[1] + ": " + run.error_text;
     return;
   }
-  running_ = true;
+  recording_ = name;
 }
 
 void LttngSession::stop() {
-  if (!std::exchange(running_, false)) return;
-  run_program({"lttng", "stop"}, directory_);
-  run_program({"lttng", "destroy", "kvmtape-bench"}, directory_);
+  if (recording_.empty()) return;
+  run_program({"lttng", "stop", recording_}, directory_);
+  run_program({"lttng", "destroy", recording_}, directory_);
+  recording_.clear();
 }
 
 LttngSession::~LttngSession() {

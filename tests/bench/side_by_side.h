@@ -1,6 +1,6 @@
 // One run in which all contenders record the same exits in turn: burst by burst, so that whatever
-// else the machine does hits all of them alike. Figures are nanoseconds for one exit with both of its
-// moments, what laying the moments down costs already subtracted.
+// else the machine does hits all of them alike. Figures are nanoseconds for one exit with both of
+// its moments, what laying the moments down costs already subtracted.
 #pragma once
 
 #include <string>
@@ -27,7 +27,8 @@ struct Standing {
   uint64_t moments = 0;
 };
 
-// `payload_bytes` is kCoreBytes or kSyncBytes. `reason_no_lttng` names why there is no LTTng session.
+// `payload_bytes` is kCoreBytes or kSyncBytes. `reason_no_lttng` names why there is no LTTng
+// session.
 std::vector<Standing> compare_side_by_side(const Workload& workload, size_t payload_bytes,
                                            const std::string& directory,
                                            const std::string& reason_no_lttng);
