@@ -2,15 +2,23 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "tests/bench/contender.h"
-#include "tests/bench/stopwatch.h"
 
 namespace kvmtape::bench {
+namespace {
+
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+}  // namespace
 
 pid_t start_program(const std::vector<std::string>& words, int cpu, const std::string& error_file) {
   std::vector<char*> arguments;
@@ -38,12 +46,12 @@ ProgramRun run_program(const std::vector<std::string>& words, const std::string&
                        int cpu) {
   ProgramRun run;
   const std::string error_file = directory + "/stderr";
-  const Stopwatch watch;
   const pid_t pid = start_program(words, cpu, error_file);
   int status = 0;
-  if (pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+  rusage usage{};
+  if (pid > 0 && ::wait4(pid, &status, 0, &usage) == pid && WIFEXITED(status))
     run.status = WEXITSTATUS(status);
-  run.seconds = watch.seconds();
+  run.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   std::ifstream errors(error_file);
   std::getline(errors, run.error_text);
   if (run.status == 127) run.error_text = words[0] + " is not installed";

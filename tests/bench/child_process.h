@@ -10,7 +10,7 @@ namespace kvmtape::bench {
 
 struct ProgramRun {
   int status = -1;  // exit status; 127: not installed; -1: could not be started or was killed
-  double seconds = 0;
+  double cpu_seconds = 0;  // user and system
   std::string error_text;  // first line of its stderr
 };
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace kvmtape::bench {
 namespace {
@@ -44,7 +46,10 @@ void Figures::print() const {
                skipped ? "-" : shown(figure.value),
                figure.better == Better::kLower ? "<=" : ">=", shown(figure.goal), verdict(figure));
   }
-  fmt::print("\nOn {}:\n", cpu_model());
+  double load = 0;
+  (void)::getloadavg(&load, 1);
+  fmt::print("\nOn {}, {} CPUs, load {:.1f} (above 2, times of several threads say little):\n",
+             cpu_model(), std::thread::hardware_concurrency(), load);
   for (const std::string& line : notes_) fmt::print("  {}\n", line);
   std::fflush(stdout);
 }

@@ -74,7 +74,7 @@ Result<ReadTime> time_walk(const std::string& trace, Walk walk) {
   ReadTime time;
   std::vector<double> seconds;
   for (int i = 0; i < kRepetitions; ++i) {
-    const Stopwatch watch;
+    const CpuStopwatch watch;
     KVMTAPE_TRY_ASSIGN(const Counted counted, walk(*reader));
     asm volatile("" : : "r"(counted.check));
     seconds.push_back(watch.seconds());
@@ -112,7 +112,7 @@ PeerReadTime time_babeltrace(const std::string& trace_directory, uint64_t events
   const ProgramRun run = run_program({"babeltrace2", "-c", "sink.utils.dummy", trace_directory},
                                      directory, kProducerCpu);
   if (run.status != 0) return {0, "babeltrace2: " + run.error_text};
-  return {run.seconds * 1e9 / static_cast<double>(events), ""};
+  return {run.cpu_seconds * 1e9 / static_cast<double>(events), ""};
 }
 
 PeerReadTime time_perf_script(const std::string& own_path, const std::string& directory) {
@@ -123,7 +123,7 @@ PeerReadTime time_perf_script(const std::string& own_path, const std::string& di
   if (run.status != 0) return {0, "perf record: " + run.error_text};
   run = run_program({"perf", "script", "-i", data}, directory, kProducerCpu);
   if (run.status != 0) return {0, "perf script: " + run.error_text};
-  return {run.seconds * 1e9 / static_cast<double>(kPageFaults), ""};
+  return {run.cpu_seconds * 1e9 / static_cast<double>(kPageFaults), ""};
 }
 
 void touch_pages() {

@@ -95,7 +95,7 @@ Encoded encode(const RecordedWords& recorded, size_t chunk_exits,
   for (int round = 0; round < 2; ++round) {
     encoded = {};
     if (chunks != nullptr) chunks->clear();
-    const Stopwatch watch;
+    const CpuStopwatch watch;
     for (size_t at = 0; at < recorded.exits(); at += chunk_exits) {
       const size_t end = std::min(at + chunk_exits, recorded.exits());
       encoder.add(recorded.slice(at, end), true);
@@ -114,7 +114,7 @@ Encoded compress_raw_rows(const Track& track, size_t chunk_exits, bool with_answ
   Encoded encoded;
   std::vector<uint8_t> rows, packed;
   ZSTD_CCtx* context = ZSTD_createCCtx();
-  const Stopwatch watch;
+  const CpuStopwatch watch;
   auto flush = [&] {
     packed.resize(ZSTD_compressBound(rows.size()));
     encoded.bytes +=

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace kvmtape::bench {
@@ -22,6 +23,20 @@ class Stopwatch {
 
  private:
   uint64_t start_ = now_ns();
+};
+
+// Time that the calling thread has computed: what other load on the machine does not change.
+class CpuStopwatch {
+ public:
+  double seconds() const { return now() - start_; }
+
+ private:
+  static double now() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  }
+  double start_ = now();
 };
 
 // The value below which `share` of the values lie; 0 without values.
