@@ -1,4 +1,5 @@
-// Running other programs, quietly: their output goes to a file or nowhere. One thread at a time.
+// Running other programs, quietly: what they print goes nowhere, their errors to a file. Processes
+// that were started belong to the caller, who ends or awaits them. One thread at a time.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
-// What a run found: figures with a goal (the rows of the table "Ratios to reach" of README.md's
-// section on speed) and raw ones. Printed as a table; those with a goal go into bench.json.
+// What a run found: figures that have a goal, and lines of raw ones. Printed as a table; those with
+// a goal go into bench.json. One thread.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // How fast a trace is read, how much memory that takes, and what other tools take for theirs.
+// Everything runs on the calling thread, or in a child that is awaited; traces are files of the
+// caller.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Times and medians. Any thread.
+// Times and medians for all benchmarks: wall-clock where several threads work together, processor
+// time where one works alone. Values, owned by whoever declares them; any thread.
 #pragma once
 
 #include <time.h>
