@@ -47,6 +47,13 @@ uint64_t join_reason_word(const WordParts& parts, ByteOrder order) {
   return word;
 }
 
+// std::popcount is a library call on x86-64's base line, and masks have few bits.
+size_t count_bits(uint64_t mask) {
+  size_t count = 0;
+  for (; mask != 0; mask &= mask - 1) ++count;
+  return count;
+}
+
 // A moment record taken apart; `ok` false: it does not hold together.
 struct MomentRecord {
   uint64_t mask = 0;
@@ -68,7 +75,7 @@ MomentRecord parse_moment(std::span<const uint64_t> record, uint8_t flags, uint3
   if ((moment.mask & ~core_mask_all(core_words)) != 0 || moment.data_bytes > kDataBytesMax)
     return moment;
   record = record.subspan(kRecordHeaderWords + 1);
-  const auto core = static_cast<size_t>(std::popcount(moment.mask));
+  const size_t core = count_bits(moment.mask);
   if (core > record.size()) return moment;
   moment.core = record.first(core);
   record = record.subspan(core);
