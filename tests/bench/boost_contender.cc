@@ -30,7 +30,7 @@ class BoostQueue final : public Contender {
   void exit(int32_t) override { push(); }
   void answer() override { push(); }
   void settle() override { ::usleep(1000); }
-  uint64_t lost() override { return lost_; }
+  std::optional<uint64_t> lost() override { return lost_; }
 
  private:
   struct Row {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace kvmtape::bench {
@@ -26,8 +27,8 @@ class Contender {
   virtual void answer() = 0;
   // Until the consumer has caught up, so that the next burst finds room.
   virtual void settle() {}
-  // Moments that were produced and not kept.
-  virtual uint64_t lost() { return 0; }
+  // Moments that were produced and not kept; nothing where the contender cannot tell.
+  virtual std::optional<uint64_t> lost() { return 0; }
 };
 
 // A contender, or why there is none.

@@ -88,10 +88,11 @@ class Report {
       if (!standing.reason_skipped.empty())
         figures_.note(fmt::format("  {:<28} skipped: {}", standing.name, standing.reason_skipped));
       else
-        figures_.note(fmt::format("  {:<28} {:>18.1f} | {} | {} | {:>6.3f} | {} of {}",
-                                  standing.name, standing.flat_out_ns,
-                                  quantile_text(standing.paced), quantile_text(standing.cold),
-                                  standing.ratio, standing.lost, standing.moments));
+        figures_.note(
+            fmt::format("  {:<28} {:>18.1f} | {} | {} | {:>6.3f} | {} of {}", standing.name,
+                        standing.flat_out_ns, quantile_text(standing.paced),
+                        quantile_text(standing.cold), standing.ratio,
+                        standing.lost ? fmt::format("{}", *standing.lost) : "?", standing.moments));
     }
   }
 

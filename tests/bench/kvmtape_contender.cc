@@ -16,7 +16,7 @@ class Kvmtape final : public Contender {
   void exit(int32_t ret) override { kvmtape_exit(vcpu_, ret < 0 ? -1 : 0, -ret); }
   void answer() override { kvmtape_enter(vcpu_); }
   void settle() override { ::usleep(2500); }
-  uint64_t lost() override {
+  std::optional<uint64_t> lost() override {
     kvmtape_totals totals;
     kvmtape_get_totals(session_, &totals);
     return 2 * totals.lost;

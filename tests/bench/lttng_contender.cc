@@ -16,6 +16,8 @@ class Lttng final : public Contender {
   void exit(int32_t) override { emit_(page_, bytes_); }
   void answer() override { emit_(page_, bytes_); }
   void settle() override { ::usleep(5000); }
+  // Its consumer knows, and says so in the trace only.
+  std::optional<uint64_t> lost() override { return std::nullopt; }
 
  private:
   Emit emit_;

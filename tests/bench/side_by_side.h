@@ -3,6 +3,7 @@
 // its moments, what laying the moments down costs already subtracted.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,12 @@ struct Quantiles {
 
 struct Standing {
   std::string name;
-  std::string reason_skipped;  // empty: it took part
-  double flat_out_ns = 0;      // median over the bursts
-  Quantiles paced;             // one exit every 2 us, each timed by itself
-  Quantiles cold;              // as paced, after a walk over 32 MiB of other memory
-  double ratio = 0;            // kvmtape's flat-out time to this one's, median over the bursts
-  uint64_t lost = 0;           // moments, of `moments`
+  std::string reason_skipped;    // empty: it took part
+  double flat_out_ns = 0;        // median over the bursts
+  Quantiles paced;               // one exit every 2 us, each timed by itself
+  Quantiles cold;                // as paced, after a walk over 32 MiB of other memory
+  double ratio = 0;              // kvmtape's flat-out time to this one's, median over the bursts
+  std::optional<uint64_t> lost;  // moments, of `moments`; nothing: it cannot tell
   uint64_t moments = 0;
 };
 

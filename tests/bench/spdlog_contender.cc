@@ -30,7 +30,7 @@ class Spdlog final : public Contender {
   void settle() override {
     while (pool_->queue_size() != 0) ::usleep(200);
   }
-  uint64_t lost() override { return pool_->overrun_counter(); }
+  std::optional<uint64_t> lost() override { return pool_->overrun_counter(); }
 
  private:
   spdlog::string_view_t text_;
