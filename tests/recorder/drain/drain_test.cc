@@ -9,6 +9,7 @@
 
 #include "recorder/capture/vcpu_capture.h"
 #include "tests/support/fake_vcpu.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/ring_recording.h"
 
 namespace kvmtape::testing {

@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {

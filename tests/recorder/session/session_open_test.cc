@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
 
 extern "C" int record_from_c(const char* path, void* run, size_t run_bytes);
