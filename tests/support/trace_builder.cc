@@ -92,10 +92,10 @@ TraceBuilder& TraceBuilder::add_exits(uint32_t vcpu, uint32_t count) {
 
 TraceBuilder& TraceBuilder::add_record(uint32_t vcpu, RecordKind kind, int32_t ret,
                                        std::vector<uint64_t> payload) {
-  std::vector<uint64_t> words{
-      (kRecordHeaderWords + payload.size()) | uint64_t{static_cast<uint8_t>(kind)} << 16 |
-          uint64_t{static_cast<uint32_t>(ret)} << 32,
-      std::max<uint64_t>(latest_, session_.start.ticks)};
+  std::vector<uint64_t> words{(kRecordHeaderWords + payload.size()) |
+                                  uint64_t{static_cast<uint8_t>(kind)} << 16 |
+                                  uint64_t{static_cast<uint32_t>(ret)} << 32,
+                              std::max<uint64_t>(latest_, session_.start.ticks)};
   words.insert(words.end(), payload.begin(), payload.end());
   put(vcpu, words);
   return *this;
@@ -139,9 +139,17 @@ TraceBuilder& TraceBuilder::flush(uint32_t vcpu) {
 TraceBuilder& TraceBuilder::append_chunk(const std::vector<uint8_t>& chunk) {
   ChunkHeader header;
   std::memcpy(&header, chunk.data(), sizeof header);
-  index_.entries.push_back({bytes_.size(), static_cast<ChunkType>(header.type), header.vcpu_index,
-                            header.exits, header.first_seq, header.end_seq, header.first_tsc,
-                            header.last_tsc, header.cut, 0, {}});
+  index_.entries.push_back({bytes_.size(),
+                            static_cast<ChunkType>(header.type),
+                            header.vcpu_index,
+                            header.exits,
+                            header.first_seq,
+                            header.end_seq,
+                            header.first_tsc,
+                            header.last_tsc,
+                            header.cut,
+                            0,
+                            {}});
   bytes_.insert(bytes_.end(), chunk.begin(), chunk.end());
   return *this;
 }
