@@ -311,7 +311,10 @@ struct ChunkEncoder::State {
     begin_if_empty(next_seq);
     (void)apply_core(moment);
     image_told = true;
-    if (!moment.sync.empty()) apply_sync(moment.sync, &image[core_words]);
+    if (!moment.sync.empty()) {
+      apply_sync(moment.sync, &image[core_words]);
+      sync_told = false;  // an entry holds core words only
+    }
     std::vector<uint64_t> record;
     const uint32_t words = kRecordHeaderWords + 1 + core_words;
     record.push_back(number(words | uint64_t{static_cast<uint8_t>(RecordKind::kEntry)} << 16 |
@@ -408,13 +411,15 @@ bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
     case RecordKind::kEntry: {
       MomentRecord moment = parse_moment(record, record_flags, core_words);
       if (!moment.ok) return false;
-      if (kind == RecordKind::kExit)
+      if (kind == RecordKind::kExit) {
+        if ((record_flags & kRecordDataSame) != 0 || next_seq == ~uint64_t{0}) return false;
         add_exit(moment, ret, tsc);
-      else if (kind == RecordKind::kAnswer && answer_open &&
-               ((record_flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes))
+      } else if (kind == RecordKind::kAnswer && answer_open &&
+                 ((record_flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes)) {
         add_answer(moment, tsc);
-      else
+      } else {
         add_entry(moment, tsc);
+      }
       return true;
     }
     case RecordKind::kGap: {
@@ -526,7 +531,8 @@ uint64_t ChunkEncoder::lost_total() const { return state_->lost_total; }
 uint64_t ChunkEncoder::next_seq() const { return state_->next_seq; }
 uint64_t ChunkEncoder::first_tsc() const { return state_->first_tsc; }
 void ChunkEncoder::add_gap(uint64_t lost, GapReason why, uint64_t tsc) {
-  state_->add_gap(lost, state_->lost_total + lost, why, tsc);
+  lost = std::min(lost, ~uint64_t{0} - state_->next_seq);  // a ring's header may say anything
+  if (lost != 0) state_->add_gap(lost, state_->lost_total + lost, why, tsc);
 }
 
 bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,

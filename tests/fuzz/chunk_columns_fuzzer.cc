@@ -1,7 +1,8 @@
 // The columns of an Exits chunk, each with arbitrary content: the input lists them, and a chunk
 // around them is built here, so that mutations work on what stands inside the compression.
 //
-//   u8 setup (bit 0 s390, bit 1 big-endian) | u16 exits | u64 first_seq | u64 previous_ticks |
+//   u8 setup (bit 0 s390, bit 1 big-endian) | u16 exits | u64 first_seq | u64 end_seq |
+//   u64 previous_ticks |
 //   columns: u8 id, u8 how, u16 bytes, bytes
 #include <capnp/message.h>
 #include <capnp/serialize.h>
@@ -48,6 +49,7 @@ Bytes chunk_from(std::span<const uint8_t> input) {
   header.type = static_cast<uint16_t>(ChunkType::kExits);
   header.exits = cursor.read<uint16_t>();
   header.first_seq = cursor.read<uint64_t>();
+  header.end_seq = cursor.read<uint64_t>();
   capnp::MallocMessageBuilder message;
   auto exits = message.initRoot<wire::Exits>();
   exits.setArchitecture(
@@ -68,16 +70,12 @@ Bytes chunk_from(std::span<const uint8_t> input) {
   return chunk;
 }
 
-struct Count {
-  size_t exits = 0, answers = 0;
-  bool whole = false;
-};
-
-Count walk(ChunkDecoder& decoder, const ChunkDecoder::Summary* summary) {
-  Count count;
+// With `summary`: the two ways to read a chunk agree.
+void walk(ChunkDecoder& decoder, const ChunkDecoder::Summary* summary) {
+  size_t exits = 0;
   for (;;) {
     const auto item = decoder.next();
-    if (item == ChunkDecoder::Item::kCorrupt) return count;
+    if (item == ChunkDecoder::Item::kCorrupt) return;
     if (item == ChunkDecoder::Item::kEnd) break;
     if (item == ChunkDecoder::Item::kSide) {
       touch(decoder.side().payload);
@@ -88,19 +86,15 @@ Count walk(ChunkDecoder& decoder, const ChunkDecoder::Summary* summary) {
     touch(exit.data);
     touch(exit.answer_kvm_run);
     touch(exit.answer_data);
-    if (summary != nullptr) {  // the two ways to read a chunk agree
-      const size_t i = count.exits;
-      KVMTAPE_CHECK(summary->reasons[i] == exit.reason);
-      const uint64_t guest = summary->guest[i];
+    if (summary != nullptr) {
+      KVMTAPE_CHECK(summary->reasons[exits] == exit.reason);
+      const uint64_t guest = summary->guest[exits];
       KVMTAPE_CHECK(guest == ChunkDecoder::kNoTicks || guest == exit.tsc - exit.previous_tsc);
-      KVMTAPE_CHECK(!exit.has_answer || summary->monitor[i] == exit.answer_tsc - exit.tsc);
+      KVMTAPE_CHECK(!exit.has_answer || summary->monitor[exits] == exit.answer_tsc - exit.tsc);
     }
-    ++count.exits;
-    count.answers += exit.has_answer;
+    ++exits;
   }
-  count.whole = true;
-  KVMTAPE_CHECK(count.exits == decoder.header().exits);
-  return count;
+  KVMTAPE_CHECK(exits == decoder.header().exits);
 }
 
 // The input that chunk_from() turns into this chunk.
@@ -113,7 +107,10 @@ Bytes input_of(const Bytes& chunk) {
       reinterpret_cast<const capnp::word*>(body.data()), body.size() / sizeof(capnp::word)));
   auto exits = message.getRoot<wire::Exits>();
   InputWriter input;
-  input.put<uint8_t>(0).put(static_cast<uint16_t>(header.exits)).put(header.first_seq);
+  input.put<uint8_t>(0)
+      .put(static_cast<uint16_t>(header.exits))
+      .put(header.first_seq)
+      .put(header.end_seq);
   input.put<uint64_t>(exits.getPreviousTicks());
   Decompressor decompressor;
   for (auto column : exits.getColumns()) {

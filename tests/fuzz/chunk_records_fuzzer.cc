@@ -164,7 +164,7 @@ void attack(std::span<const uint8_t> input) {
   const uint32_t core_words = core_words_of(stream.architecture);
   Recording recording(stream);
   uint64_t tsc = 1000;
-  while (!cursor.at_end() && !recording.ended()) {
+  while (cursor.ok() && !cursor.at_end() && !recording.ended()) {
     const auto step = cursor.read<uint8_t>();
     if ((step & 0x80) != 0) {
       for (int i = step & 0x7f; i > 0; --i) recording.pending().push_back(cursor.read<uint64_t>());

@@ -13,17 +13,21 @@ constexpr uint8_t kArchitectures = 9;
 constexpr uint32_t kCapSystemEventData = 215;
 constexpr size_t kSeedRunBytes = 320;
 
-void put_seed(uint8_t architecture, uint8_t bits, int32_t ret, const std::string& release,
-              std::span<const uint8_t> kvm_run, std::vector<Bytes>& seeds) {
+Bytes input_of(uint8_t architecture, uint8_t bits, int32_t ret, std::string_view release,
+               std::span<const uint8_t> kvm_run) {
   InputWriter input;
   input.put(architecture).put(bits).put(static_cast<uint32_t>(ret));
   input.put(static_cast<uint8_t>(release.size()));
   input.put_bytes({reinterpret_cast<const uint8_t*>(release.data()), release.size()});
   input.put<uint8_t>(4).put<uint32_t>(0x12345678).put_bytes(kvm_run);
-  seeds.push_back(input.take());
+  return input.take();
 }
 
 }  // namespace
+
+Bytes exit_input(std::string_view release, uint8_t architecture, std::span<const uint8_t> kvm_run) {
+  return input_of(architecture, 4, 0, release, kvm_run);
+}
 
 ExitInput read_exit_input(ByteCursor& input) {
   ExitInput read;
@@ -53,14 +57,15 @@ std::vector<Bytes> exit_seeds() {
     const auto capability = run.context.capability(kCapSystemEventData);
     const int bits = 4 | (big ? 1 : 0) | (capability ? 8 | *capability << 4 : 0);
     for (const testing::LabPage& page : run.pages)
-      put_seed(static_cast<uint8_t>(run.context.architecture), static_cast<uint8_t>(bits), page.ret,
-               release, std::span(page.bytes).first(kSeedRunBytes), seeds);
+      seeds.push_back(input_of(static_cast<uint8_t>(run.context.architecture),
+                               static_cast<uint8_t>(bits), page.ret, release,
+                               std::span(page.bytes).first(kSeedRunBytes)));
   }
   for (uint8_t architecture = 1; architecture < kArchitectures; ++architecture)
     for (const abi::ExitReason& reason : abi::exit_reasons()) {
       Bytes page(kSeedRunBytes, 0x11);
       store_le(&page[8], reason.number);
-      put_seed(architecture, architecture & 1 ? 6 : 4, 0, "6.12.1", page, seeds);
+      seeds.push_back(input_of(architecture, architecture % 2 == 1 ? 6 : 4, 0, "6.12.1", page));
     }
   return seeds;
 }

@@ -5,6 +5,8 @@
 //   | u8 bytes at io.data_offset, those | kvm_run
 #pragma once
 
+#include <string_view>
+
 #include "replayer/decode_context.h"
 #include "replayer/raw_moment.h"
 #include "tests/fuzz/fuzzer.h"
@@ -17,6 +19,9 @@ struct ExitInput {
 };
 
 ExitInput read_exit_input(ByteCursor& input);
+
+// Such an input: little-endian, after a KVM_RUN that succeeded.
+Bytes exit_input(std::string_view release, uint8_t architecture, std::span<const uint8_t> kvm_run);
 
 // Every page of traces/raw as such an input, and a few of architectures that it lacks.
 std::vector<Bytes> exit_seeds();

@@ -117,9 +117,10 @@ std::vector<Bytes> seeds() {
   InputWriter stream;
   for (uint64_t seq = 0; seq < 4; ++seq) {
     const auto vcpu = static_cast<uint32_t>(seq % 2);
-    const auto data = test::exit_data(vcpu, seq);
-    put_record(stream, 1000 + 10 * seq, vcpu, 0, test::exit_image(vcpu, seq), data);
-    if (seq != 2) put_record(stream, 1005 + 10 * seq, vcpu, 1, test::answer_image(vcpu, seq), data);
+    const auto data = testing::exit_data(vcpu, seq);
+    put_record(stream, 1000 + 10 * seq, vcpu, 0, testing::exit_image(vcpu, seq), data);
+    if (seq != 2)
+      put_record(stream, 1005 + 10 * seq, vcpu, 1, testing::answer_image(vcpu, seq), data);
   }
   std::vector<Bytes> inputs{stream.take()};
   const std::string streams = KVMTAPE_SOURCE_DIR "/traces/streams/";

@@ -25,7 +25,7 @@ void RecordModel::add(std::span<const uint64_t> record) {
         add_gap(payload[0] - next_seq_, static_cast<uint64_t>(GapReason::kOverwritten), tsc);
       return;
     case RecordKind::kRepeat:
-      next_seq_ += payload[1];
+      if (payload.size() == sizeof(RepeatRecord) / kWordBytes) next_seq_ += payload[1];
       break;
     default:
       break;

@@ -57,8 +57,8 @@ Bytes ring_from(std::span<const uint8_t> bytes, const Uuid& session) {
   header->read_bytes = input.read<uint32_t>();
   header->lost_total = input.read<uint64_t>();
   header->next_seq = input.read<uint64_t>();
-  for (size_t slot = 0; slot < blocks && !input.at_end(); ++slot) put_block(file, slot, input);
-  while (input.remaining() >= 5) {
+  for (size_t slot = 0; slot < blocks && input.ok(); ++slot) put_block(file, slot, input);
+  while (input.ok() && input.remaining() >= 5) {
     const size_t at = size_t{input.read<uint8_t>()} * 4 % sizeof(RingHeader);
     store_le(file.data() + at, input.read<uint32_t>());
   }
@@ -110,7 +110,7 @@ void drain(const std::string& path) {
 
 void attack(std::span<const uint8_t> input) {
   static const auto directory = scratch_directory();
-  static test::TraceBuilder trace{directory.string()};
+  static testing::TraceBuilder trace{directory.string()};
   static MemoryFile trace_file;
   static const bool once = (trace_file.put(trace.bytes()), true);
   (void)once;
@@ -133,10 +133,10 @@ std::vector<Bytes> seeds() {
       std::vector<uint64_t> words;
       if (block == 0 || setup != 0) writer = MomentWriter{};
       for (uint64_t seq = 2 * block; seq < 2 * block + 2; ++seq) {
-        const auto data = test::exit_data(0, seq);
-        const uint64_t tsc = test::exit_tsc(0, seq);
-        writer.append(false, 0, tsc, test::exit_image(0, seq), data, words);
-        writer.append(true, 0, tsc + 40, test::answer_image(0, seq), data, words);
+        const auto data = testing::exit_data(0, seq);
+        const uint64_t tsc = testing::exit_tsc(0, seq);
+        writer.append(false, 0, tsc, testing::exit_image(0, seq), data, words);
+        writer.append(true, 0, tsc + 40, testing::answer_image(0, seq), data, words);
       }
       input.put<uint64_t>(block + 1).put(static_cast<uint32_t>(words.size() * kWordBytes));
       input.put<uint64_t>(2 * block).put<uint64_t>(0);

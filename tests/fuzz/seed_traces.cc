@@ -10,13 +10,13 @@ namespace kvmtape::fuzz {
 
 std::vector<Bytes> seed_traces() {
   std::vector<Bytes> traces;
-  auto add = [&](test::TraceBuilder& trace) { traces.push_back(trace.bytes()); };
+  auto add = [&](testing::TraceBuilder& trace) { traces.push_back(trace.bytes()); };
   {
-    test::TraceBuilder trace;
+    testing::TraceBuilder trace;
     add(trace.add_exits(0, 3).seal());
   }
   {
-    test::TraceBuilder trace;
+    testing::TraceBuilder trace;
     trace.add_exits(0, 4).cut().add_exits(1, 2).add_exits(0, 2).cut();
     add(trace.add_gap(1, 7, GapReason::kRingFull).add_exits(1, 3).seal());
     Bytes torn = trace.bytes();
@@ -24,7 +24,7 @@ std::vector<Bytes> seed_traces() {
     traces.push_back(std::move(torn));
   }
   {
-    test::TraceBuilder trace;
+    testing::TraceBuilder trace;
     trace.add_exits(0, 2).add_mark("here").add_exits(0, 1);
     trace.add_record(0, RecordKind::kRegisters, 0, {uint64_t{1}, uint64_t{16}, 0, 0x400});
     trace.add_record(0, RecordKind::kRepeat, 0, {2, 5, 1'000'300, 1'000'900, 10, 20});
@@ -32,7 +32,7 @@ std::vector<Bytes> seed_traces() {
     add(trace.add_exits(0, 2).cut());
   }
   {
-    test::TraceBuilder trace;
+    testing::TraceBuilder trace;
     trace.add_exits(0, 40).flush(0).add_exits(0, 40).flush(0);
     add(trace.seal());
   }

@@ -4,6 +4,7 @@
 
 #include "schema/base/check.h"
 #include "tests/fuzz/fuzzer.h"
+#include "tests/fuzz/trace_text.h"
 
 namespace kvmtape::fuzz {
 namespace {
@@ -22,10 +23,11 @@ void look_at_exit(const Item& item, std::map<uint32_t, uint64_t>& next_seq) {
   next = exit.seq + 1;
 }
 
-uint64_t walk(TraceReader& reader) {
+uint64_t walk(TraceReader& reader, TraceText* text) {
   uint64_t exits = 0;
   std::map<uint32_t, uint64_t> next_seq;
   for (Item item; reader.next(item);) {
+    if (text != nullptr) text->look_at(item);
     if (item.kind == Item::Kind::kExit) {
       ++exits;
       look_at_exit(item, next_seq);
@@ -60,7 +62,8 @@ Walked walk_everything(const std::string& path, const TraceReader::Options& opti
   TraceReader& reader = **opened;
   walked.opened = true;
   const uint64_t promised = reader.exits();
-  walked.exits = walk(reader);
+  TraceText text(reader);
+  walked.exits = walk(reader, &text);
   KVMTAPE_CHECK(walked.exits <= promised);
   KVMTAPE_CHECK(reader.exits() == walked.exits);  // damage was taken off while walking
   KVMTAPE_CHECK(reader.duration_ns() >= 0);
@@ -70,7 +73,8 @@ Walked walk_everything(const std::string& path, const TraceReader::Options& opti
   some.seq = {1, 1000};
   some.time_ns = {0, int64_t{1} << 40};
   reader.rewind(some);
-  KVMTAPE_CHECK(walk(reader) <= walked.exits);
+  KVMTAPE_CHECK(walk(reader, nullptr) <= walked.exits);
+  look_at_summaries(reader);
   reader.verify();
   walked.complete = reader.health().complete();
   KVMTAPE_CHECK(reader.health().problems.size() <= TraceHealth::kProblemsMax);

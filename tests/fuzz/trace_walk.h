@@ -15,7 +15,7 @@ struct Walked {
   uint64_t exits = 0;
 };
 
-// Walks, summarises, walks with a selection, verifies and walks again.
+// Walks and prints, summarises, walks with a selection, counts, verifies.
 Walked walk_everything(const std::string& path, const TraceReader::Options& options);
 
 }  // namespace kvmtape::fuzz
