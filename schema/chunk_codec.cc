@@ -3,6 +3,7 @@
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/exception.h>
+#include <kj/io.h>
 #include <schema/trace.capnp.h>
 
 #include <algorithm>
@@ -46,6 +47,13 @@ uint64_t join_reason_word(const WordParts& parts, ByteOrder order) {
   return word;
 }
 
+// std::popcount is a library call on x86-64's base line, and masks have few bits.
+size_t count_bits(uint64_t mask) {
+  size_t count = 0;
+  for (; mask != 0; mask &= mask - 1) ++count;
+  return count;
+}
+
 // A moment record taken apart; `ok` false: it does not hold together.
 struct MomentRecord {
   uint64_t mask = 0;
@@ -67,7 +75,7 @@ MomentRecord parse_moment(std::span<const uint64_t> record, uint8_t flags, uint3
   if ((moment.mask & ~core_mask_all(core_words)) != 0 || moment.data_bytes > kDataBytesMax)
     return moment;
   record = record.subspan(kRecordHeaderWords + 1);
-  const auto core = static_cast<size_t>(std::popcount(moment.mask));
+  const size_t core = count_bits(moment.mask);
   if (core > record.size()) return moment;
   moment.core = record.first(core);
   record = record.subspan(core);
@@ -109,6 +117,31 @@ void append_bytes(std::vector<uint8_t>& to, const void* from, size_t bytes) {
   to.resize(at + bytes);
   if (bytes != 0) std::memcpy(to.data() + at, from, bytes);
 }
+
+// Puts the header in front of the body that reaches from there to the end of `out`.
+void seal_chunk(ChunkHeader header, size_t header_at, std::vector<uint8_t>& out) {
+  const auto body = std::span(out).subspan(header_at + sizeof header);
+  header.magic = kChunkMagic;
+  header.header_bytes = sizeof header;
+  header.body_bytes = static_cast<uint32_t>(body.size());
+  header.crc32c = 0;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
+  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
+  std::memcpy(&out[header_at], &header, sizeof header);
+}
+
+// A message goes straight behind what is in the vector already.
+class AppendStream final : public kj::OutputStream {
+ public:
+  explicit AppendStream(std::vector<uint8_t>& out) : out_(out) {}
+  void write(const void* bytes, size_t size) override { append_bytes(out_, bytes, size); }
+
+ private:
+  std::vector<uint8_t>& out_;
+};
+
+// Holds a full chunk of exits like those of the streams; a larger message takes more by itself.
+constexpr size_t kMessageWords = 256 * 1024 / sizeof(capnp::word);
 
 }  // namespace
 
@@ -153,7 +186,8 @@ struct ChunkEncoder::State {
 
   // Scratch.
   Compressor compressor;
-  std::vector<uint8_t> raw, frame;
+  std::vector<uint8_t> raw;
+  std::vector<uint64_t> message_words = std::vector<uint64_t>(kMessageWords);  // zero between uses
 
   void clear_chunk() {
     image_told = sync_told = answer_open = false;
@@ -313,7 +347,7 @@ struct ChunkEncoder::State {
     image_told = true;
     if (!moment.sync.empty()) {
       apply_sync(moment.sync, &image[core_words]);
-      sync_told = false;  // an entry holds core words only
+      sync_told = false;  // what is kept of an entry has no sync area
     }
     std::vector<uint64_t> record;
     const uint32_t words = kRecordHeaderWords + 1 + core_words;
@@ -458,10 +492,10 @@ void ChunkEncoder::State::put_column(capnp::List<wire::Column>::Builder columns,
   column.setRequired(true);
   column.setRawBytes(static_cast<uint32_t>(raw.size()));
   // zstd's frame header and block header alone take 12 bytes.
-  frame.clear();
-  if (raw.size() > 16) compressor.encode_frame(raw, frame);
+  std::span<const uint8_t> frame;
+  if (raw.size() > 16) frame = compressor.encode_frame(raw);
   column.setZstd(!frame.empty());
-  const auto& bytes = frame.empty() ? raw : frame;
+  const std::span<const uint8_t> bytes = frame.empty() ? std::span<const uint8_t>(raw) : frame;
   column.setBytes(kj::arrayPtr(bytes.data(), bytes.size()));
   raw.clear();
 }
@@ -558,7 +592,8 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   header.ring_block = place.ring_block;
   header.ring_bytes = place.ring_bytes;
 
-  capnp::MallocMessageBuilder message(64 * 1024 / sizeof(capnp::word));
+  capnp::MallocMessageBuilder message(
+      kj::arrayPtr(reinterpret_cast<capnp::word*>(state.message_words.data()), kMessageWords));
   auto exits = message.initRoot<wire::Exits>();
   exits.setArchitecture(static_cast<uint16_t>(state.stream.architecture));
   exits.setBigEndian(state.stream.byte_order == ByteOrder::kBig);
@@ -573,21 +608,20 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   exits.setLostTotal(state.lost_total);
   exits.setPreviousTicks(state.base_tsc);
   state.put_columns(exits);
-  const auto words = capnp::messageToFlatArray(message);
-  append_chunk(header, {reinterpret_cast<const uint8_t*>(words.begin()), words.size() * 8}, out);
+  const size_t header_at = out.size();
+  out.resize(header_at + sizeof header);
+  AppendStream stream(out);
+  capnp::writeMessage(stream, message);
+  seal_chunk(header, header_at, out);
   state.clear_chunk();
   return true;
 }
 
 void append_chunk(ChunkHeader header, std::span<const uint8_t> body, std::vector<uint8_t>& out) {
-  header.magic = kChunkMagic;
-  header.header_bytes = sizeof header;
-  header.body_bytes = static_cast<uint32_t>(body.size());
-  header.crc32c = 0;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
-  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
-  append_bytes(out, &header, sizeof header);
+  const size_t header_at = out.size();
+  out.resize(header_at + sizeof header);
   append_bytes(out, body.data(), body.size());
+  seal_chunk(header, header_at, out);
 }
 
 // ---------------------------------------------------------------------------------- decoding

@@ -10,11 +10,15 @@
 namespace kvmtape::fuzz {
 namespace {
 
+constexpr size_t kTextMax = 8192;
+
 void check_field(const Field& field, const RawMoment& moment) {
   KVMTAPE_CHECK(!field.name.empty());
   KVMTAPE_CHECK(field.why.empty() == (field.validity == Validity::kValid));  // else why not
   const auto bytes = raw_bytes(field, moment);
   touch(bytes);
+  KVMTAPE_CHECK(bytes.size() == field.bytes);
+  KVMTAPE_CHECK(field.validity == Validity::kValid || field.value == 0);
   const bool is_integer = field.kind != FieldKind::kBytes;
   if (field.validity == Validity::kValid && is_integer) {
     KVMTAPE_CHECK(bytes.size() == field.bytes && !bytes.empty());
@@ -35,7 +39,7 @@ void attack(std::span<const uint8_t> input) {
   KVMTAPE_CHECK(exit.field_count <= kExitFieldsMax && exit.flag_name_count <= kFlagNamesMax);
   for (const Field& field : exit.all_fields()) check_field(field, read.moment);
   const std::string text = exit_text(decoder.context(), read.moment, exit);
-  KVMTAPE_CHECK(!text.empty() && text.find('\n') == std::string::npos);
+  KVMTAPE_CHECK(text.size() < kTextMax && text.find('\n') == std::string::npos);
   KVMTAPE_CHECK(exit.name.empty() || exit.name == exit_reason_name(exit.reason));
   decoder.decode(read.moment, again);  // into a used Exit: nothing of before may stay
   KVMTAPE_CHECK(exit_text(decoder.context(), read.moment, again) == text);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint8_t kArchitectures = 9;
 constexpr uint32_t kCapSystemEventData = 215;
+constexpr std::string_view kVariants[] = {"", "arm64-ext-iabt", "arm64-ext-abt-esr"};
 constexpr size_t kSeedRunBytes = 320;
 
 Bytes input_of(uint8_t architecture, uint8_t bits, int32_t ret, std::string_view release,
@@ -37,8 +38,8 @@ ExitInput read_exit_input(ByteCursor& input) {
   read.moment.is_answer = (bits & 2) != 0;
   read.moment.ret_known = (bits & 4) != 0;
   if ((bits & 8) != 0) read.context.capabilities[kCapSystemEventData] = bits >> 4 & 1;
-  if ((bits & 32) != 0) read.context.abi_variant = "kvm_vcpu_events-ext";
-  if ((bits & 64) != 0) read.context.page_bytes = 65536;
+  read.context.abi_variant = kVariants[(bits >> 5) % std::size(kVariants)];
+  if ((bits & 128) != 0) read.context.page_bytes = 0;
   read.moment.ret = static_cast<int32_t>(input.read<uint32_t>());
   const auto release = input.take(std::min<size_t>(input.read<uint8_t>(), input.remaining()));
   const std::string_view text(reinterpret_cast<const char*>(release.data()), release.size());

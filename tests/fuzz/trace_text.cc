@@ -60,10 +60,7 @@ void look_at_summaries(TraceReader& reader) {
   check_json(to_line(totals_json(reader)));
   check_json(to_line(gaps_json(find_gaps(reader))));
   check_json(to_line(storage_json(reader)));
-  if (const auto stat = count_exits(reader, {})) {
-    check_json(to_line(rows_json(*stat)));
-    KVMTAPE_CHECK(stat->exits <= reader.exits());
-  }
+  if (const auto stat = count_exits(reader, {})) check_json(to_line(rows_json(*stat)));
 }
 
 }  // namespace kvmtape::fuzz
