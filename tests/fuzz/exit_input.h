@@ -1,8 +1,8 @@
 // One moment of an exit and all that its decoder goes by, out of a fuzzer's input:
 //
 //   u8 architecture | u8 bits (0 big-endian, 1 answer, 2 ret known, 3 KVM_CAP_SYSTEM_EVENT_DATA,
-//   4 its value, 5 and 6 abi_variant, 7 page size unknown) | i32 ret | u8 bytes of the release, the release
-//   | u8 bytes at io.data_offset, those | kvm_run
+//   4 its value, 5 and 6 abi_variant, 7 page size unknown) | i32 ret | u8 bytes of the release, the
+//   release | u8 bytes at io.data_offset, those | kvm_run
 #pragma once
 
 #include <string_view>
