@@ -9,6 +9,8 @@
 namespace kvmtape::fuzz {
 namespace {
 
+constexpr uint64_t kPrintedMax = 24;  // items; printing takes most of the time
+
 void look_at_exit(const Item& item, std::map<uint32_t, uint64_t>& next_seq) {
   const RecordedExit& exit = *item.exit;
   touch(exit.kvm_run);
@@ -24,10 +26,10 @@ void look_at_exit(const Item& item, std::map<uint32_t, uint64_t>& next_seq) {
 }
 
 uint64_t walk(TraceReader& reader, TraceText* text) {
-  uint64_t exits = 0;
+  uint64_t exits = 0, items = 0;
   std::map<uint32_t, uint64_t> next_seq;
   for (Item item; reader.next(item);) {
-    if (text != nullptr) text->look_at(item);
+    if (text != nullptr && items++ < kPrintedMax) text->look_at(item);
     if (item.kind == Item::Kind::kExit) {
       ++exits;
       look_at_exit(item, next_seq);
