@@ -1,4 +1,5 @@
-// Small traces that a recorder could have written, as first inputs.
+// Small traces that a recorder could have written, and their chunks, as first inputs of the fuzzers
+// whose input is a trace or a part of one. Made anew at each call; one thread.
 #pragma once
 
 #include "tests/fuzz/fuzzer.h"
