@@ -3,7 +3,6 @@
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/exception.h>
-#include <kj/io.h>
 #include <schema/trace.capnp.h>
 
 #include <algorithm>
@@ -118,31 +117,6 @@ void append_bytes(std::vector<uint8_t>& to, const void* from, size_t bytes) {
   if (bytes != 0) std::memcpy(to.data() + at, from, bytes);
 }
 
-// Puts the header in front of the body that reaches from there to the end of `out`.
-void seal_chunk(ChunkHeader header, size_t header_at, std::vector<uint8_t>& out) {
-  const auto body = std::span(out).subspan(header_at + sizeof header);
-  header.magic = kChunkMagic;
-  header.header_bytes = sizeof header;
-  header.body_bytes = static_cast<uint32_t>(body.size());
-  header.crc32c = 0;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
-  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
-  std::memcpy(&out[header_at], &header, sizeof header);
-}
-
-// A message goes straight behind what is in the vector already.
-class AppendStream final : public kj::OutputStream {
- public:
-  explicit AppendStream(std::vector<uint8_t>& out) : out_(out) {}
-  void write(const void* bytes, size_t size) override { append_bytes(out_, bytes, size); }
-
- private:
-  std::vector<uint8_t>& out_;
-};
-
-// Holds a full chunk of exits like those of the streams; a larger message takes more by itself.
-constexpr size_t kMessageWords = 256 * 1024 / sizeof(capnp::word);
-
 }  // namespace
 
 // ---------------------------------------------------------------------------------- encoding
@@ -186,8 +160,7 @@ struct ChunkEncoder::State {
 
   // Scratch.
   Compressor compressor;
-  std::vector<uint8_t> raw;
-  std::vector<uint64_t> message_words = std::vector<uint64_t>(kMessageWords);  // zero between uses
+  std::vector<uint8_t> raw, frame;
 
   void clear_chunk() {
     image_told = sync_told = answer_open = false;
@@ -492,10 +465,10 @@ void ChunkEncoder::State::put_column(capnp::List<wire::Column>::Builder columns,
   column.setRequired(true);
   column.setRawBytes(static_cast<uint32_t>(raw.size()));
   // zstd's frame header and block header alone take 12 bytes.
-  std::span<const uint8_t> frame;
-  if (raw.size() > 16) frame = compressor.encode_frame(raw);
+  frame.clear();
+  if (raw.size() > 16) compressor.encode_frame(raw, frame);
   column.setZstd(!frame.empty());
-  const std::span<const uint8_t> bytes = frame.empty() ? std::span<const uint8_t>(raw) : frame;
+  const auto& bytes = frame.empty() ? raw : frame;
   column.setBytes(kj::arrayPtr(bytes.data(), bytes.size()));
   raw.clear();
 }
@@ -592,8 +565,7 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   header.ring_block = place.ring_block;
   header.ring_bytes = place.ring_bytes;
 
-  capnp::MallocMessageBuilder message(
-      kj::arrayPtr(reinterpret_cast<capnp::word*>(state.message_words.data()), kMessageWords));
+  capnp::MallocMessageBuilder message(64 * 1024 / sizeof(capnp::word));
   auto exits = message.initRoot<wire::Exits>();
   exits.setArchitecture(static_cast<uint16_t>(state.stream.architecture));
   exits.setBigEndian(state.stream.byte_order == ByteOrder::kBig);
@@ -608,20 +580,21 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   exits.setLostTotal(state.lost_total);
   exits.setPreviousTicks(state.base_tsc);
   state.put_columns(exits);
-  const size_t header_at = out.size();
-  out.resize(header_at + sizeof header);
-  AppendStream stream(out);
-  capnp::writeMessage(stream, message);
-  seal_chunk(header, header_at, out);
+  const auto words = capnp::messageToFlatArray(message);
+  append_chunk(header, {reinterpret_cast<const uint8_t*>(words.begin()), words.size() * 8}, out);
   state.clear_chunk();
   return true;
 }
 
 void append_chunk(ChunkHeader header, std::span<const uint8_t> body, std::vector<uint8_t>& out) {
-  const size_t header_at = out.size();
-  out.resize(header_at + sizeof header);
+  header.magic = kChunkMagic;
+  header.header_bytes = sizeof header;
+  header.body_bytes = static_cast<uint32_t>(body.size());
+  header.crc32c = 0;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
+  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
+  append_bytes(out, &header, sizeof header);
   append_bytes(out, body.data(), body.size());
-  seal_chunk(header, header_at, out);
 }
 
 // ---------------------------------------------------------------------------------- decoding

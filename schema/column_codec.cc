@@ -96,15 +96,14 @@ void decode_transposed(std::span<const uint8_t> bytes, std::span<uint64_t> words
 void Compressor::Free::operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 void Decompressor::Free::operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 
-std::span<const uint8_t> Compressor::encode_frame(std::span<const uint8_t> raw) {
+void Compressor::encode_frame(std::span<const uint8_t> raw, std::vector<uint8_t>& out) {
   if (!context_) context_.reset(ZSTD_createCCtx());
-  if (context_ == nullptr) return {};
-  const size_t bound = ZSTD_compressBound(raw.size());
-  if (frame_.size() < bound) frame_.resize(bound);
-  const size_t size = ZSTD_compressCCtx(context_.get(), frame_.data(), frame_.size(), raw.data(),
-                                        raw.size(), kZstdLevel);
-  if (ZSTD_isError(size) != 0 || size >= raw.size()) return {};
-  return std::span(frame_).first(size);
+  out.resize(ZSTD_compressBound(raw.size()));
+  const size_t size = context_ == nullptr
+                          ? raw.size()
+                          : ZSTD_compressCCtx(context_.get(), out.data(), out.size(), raw.data(),
+                                              raw.size(), kZstdLevel);
+  out.resize(ZSTD_isError(size) != 0 || size >= raw.size() ? 0 : size);
 }
 
 bool Decompressor::decode_frame(std::span<const uint8_t> frame, std::span<uint8_t> raw) {

@@ -36,15 +36,14 @@ void decode_transposed(std::span<const uint8_t> bytes, std::span<uint64_t> words
 // One zstd context each way, kept from column to column.
 class Compressor {
  public:
-  // One zstd frame of `raw`, or nothing if that would not be smaller; valid until the next call.
-  std::span<const uint8_t> encode_frame(std::span<const uint8_t> raw);
+  // Replaces `out` by one zstd frame of `raw`, or leaves it empty if that would not be smaller.
+  void encode_frame(std::span<const uint8_t> raw, std::vector<uint8_t>& out);
 
  private:
   struct Free {
     void operator()(ZSTD_CCtx* context) const;
   };
   std::unique_ptr<ZSTD_CCtx, Free> context_;
-  std::vector<uint8_t> frame_;  // only ever grows: clearing it would cost as much as a copy
 };
 
 class Decompressor {

@@ -6,6 +6,7 @@
 
 #include "recorder/drain/clock_reading.h"
 #include "schema/base/check.h"
+#include "schema/base/uuid_text.h"
 
 namespace kvmtape::testing {
 
