@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -151,7 +152,12 @@ void write_reason(JsonWriter& json, const DecodedExit& decoded) {
   json.string(exit.reason_why);
 }
 
-int64_t answer_time_ns(const Item& item) { return item.time_ns + item.monitor_ns.value_or(0); }
+// A damaged recording's times may lie anywhere.
+int64_t answer_time_ns(const Item& item) {
+  int64_t sum = 0;
+  const bool fits = !__builtin_add_overflow(item.time_ns, item.monitor_ns.value_or(0), &sum);
+  return fits ? sum : std::numeric_limits<int64_t>::max();
+}
 
 }  // namespace
 
@@ -201,7 +207,7 @@ void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
   json.key("ret");
   json.number(recorded.ret < 0 ? -1 : recorded.ret);
   json.key("errno");
-  recorded.ret < 0 ? json.string(errno_name(-recorded.ret)) : json.null();
+  recorded.ret < 0 ? json.string(errno_name(errno_of(recorded.ret))) : json.null();
   write_reason(json, decoded);
   write_flags(json, decoded);
   write_fields(json, decoded.moment, decoded.exit);

@@ -11,6 +11,7 @@
 #include "analysis/exit_label.h"
 #include "analysis/session_context.h"
 #include "replayer/exit_decoder.h"
+#include "replayer/raw_moment.h"
 
 namespace kvmtape {
 namespace {
@@ -120,7 +121,7 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
       last[item.vcpu_index]->count += item.repeat.count;
     if (item.kind != Item::Kind::kExit || seen++ < options.skip) continue;
     const RecordedExit& recorded = *item.exit;
-    ExitCounter& counter = counters.of(recorded.reason, -recorded.ret);
+    ExitCounter& counter = counters.of(recorded.reason, errno_of(recorded.ret));
     add(counter.all, item.guest_ns, item.monitor_ns);
     last[item.vcpu_index] = &counter.all;
     if (!options.keys) continue;

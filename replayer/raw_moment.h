@@ -18,4 +18,9 @@ struct RawMoment {
   bool is_answer = false;            // what the monitor left behind for the next KVM_RUN
 };
 
+// What errno was; 0 for a KVM_RUN that did not fail. Damaged recordings hold any number.
+constexpr int32_t errno_of(int32_t ret) {
+  return ret < 0 ? static_cast<int32_t>(0u - static_cast<uint32_t>(ret)) : 0;
+}
+
 }  // namespace kvmtape

@@ -31,10 +31,13 @@ void name_first_word(const RuleView& view, uint32_t type) {
   std::string_view name;
   if (type == kReset) name = "KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2";
   if (type == 1) name = "KVM_SYSTEM_EVENT_SHUTDOWN_FLAG_PSCI_OFF2";
+  if (name.empty()) return;
   for (Field& field : view.exit.all_fields()) {
     if (field.name == "system_event.flags" ||
-        (field.name == "system_event.data" && field.element == 0))
+        (field.name == "system_event.data" && field.element == 0)) {
+      field.kind = FieldKind::kEnumerated;
       field.value_name = name;
+    }
   }
 }
 

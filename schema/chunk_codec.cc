@@ -418,13 +418,15 @@ bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
     case RecordKind::kEntry: {
       MomentRecord moment = parse_moment(record, record_flags, core_words);
       if (!moment.ok) return false;
-      if (kind == RecordKind::kExit)
+      if (kind == RecordKind::kExit) {
+        if ((record_flags & kRecordDataSame) != 0 || next_seq == ~uint64_t{0}) return false;
         add_exit(moment, ret, tsc);
-      else if (kind == RecordKind::kAnswer && answer_open &&
-               ((record_flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes))
+      } else if (kind == RecordKind::kAnswer && answer_open &&
+                 ((record_flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes)) {
         add_answer(moment, tsc);
-      else
+      } else {
         add_entry(moment, tsc);
+      }
       return true;
     }
     case RecordKind::kGap: {
@@ -536,7 +538,8 @@ uint64_t ChunkEncoder::lost_total() const { return state_->lost_total; }
 uint64_t ChunkEncoder::next_seq() const { return state_->next_seq; }
 uint64_t ChunkEncoder::first_tsc() const { return state_->first_tsc; }
 void ChunkEncoder::add_gap(uint64_t lost, GapReason why, uint64_t tsc) {
-  state_->add_gap(lost, state_->lost_total + lost, why, tsc);
+  lost = std::min(lost, ~uint64_t{0} - state_->next_seq);  // a ring's header may say anything
+  if (lost != 0) state_->add_gap(lost, state_->lost_total + lost, why, tsc);
 }
 
 bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,

@@ -13,7 +13,7 @@ constexpr uint32_t kBreakpointException = 3;
 bool may_have_failed_early(const RuleView& view) {
   constexpr int32_t kEintr = 4, kEagain = 11, kEfault = 14, kEhwpoison = 133;
   if (!view.moment.ret_known || view.moment.ret >= 0) return false;
-  const int32_t error = -view.moment.ret;
+  const int32_t error = errno_of(view.moment.ret);
   return error != kEintr && error != kEagain && error != kEfault && error != kEhwpoison;
 }
 

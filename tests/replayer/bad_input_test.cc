@@ -1,7 +1,9 @@
 // Bytes that no kernel wrote: decoded as far as they go, and never more.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
+#include <vector>
 
 #include "replayer/struct_decoder.h"
 #include "tests/support/kvm_run_page.h"
@@ -64,6 +66,20 @@ TEST(BadInput, AnUnknownArchitectureIsBelievedInNothingButTheReason) {
   const Exit exit = page.reason(6).decoded();
   EXPECT_EQ(exit.name, "KVM_EXIT_MMIO");
   EXPECT_EQ(exit.flags_validity, Validity::kUnknown);
+}
+
+// Only the undefined behaviour sanitizer saw the negation of it.
+TEST(BadInput, AReturnCodeThatHasNoPositiveNumberIsAFailure) {
+  for (Architecture architecture : kArchitectures) {
+    const ExitDecoder decoder(context_of(architecture, "6.12"));
+    const std::vector<uint8_t> page(288, 0x11);
+    RawMoment moment;
+    moment.kvm_run = page;
+    moment.ret = std::numeric_limits<int32_t>::min();
+    Exit exit;
+    decoder.decode(moment, exit);
+    expect_well_formed(exit, moment);
+  }
 }
 
 TEST(BadInput, RandomBytesNeverBreakAnInvariant) {

@@ -55,6 +55,7 @@ TEST(SystemEvent, AReset2OfArm64WithoutNdataIsBelieved) {
   EXPECT_EQ(shown(exit, "system_event.data", 0), "valid 0x1");
   EXPECT_EQ(exit.find("system_event.data", 0)->value_name,
             "KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2");
+  EXPECT_EQ(exit.find("system_event.data", 0)->kind, FieldKind::kEnumerated);
   EXPECT_EQ(shown(event(context_of(Architecture::kAarch64, "5.18"), 2, 0, 0).decoded(),
                   "system_event.data", 0),
             "stale");

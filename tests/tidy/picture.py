@@ -9,6 +9,7 @@ LAYERS = {
     "recorder/ring": ["schema"],
     "recorder/capture": ["recorder/ring"],
     "recorder/drain": ["recorder/ring"],
+    "recorder/import": ["recorder/drain"],
     "recorder/preload": ["recorder/capture"],
     "recorder": ["recorder/capture", "recorder/drain"],
     "recorder/probe": ["recorder"],
@@ -16,7 +17,8 @@ LAYERS = {
     "replayer": ["schema"],
     "replayer/serve": ["replayer"],
     "analysis": ["replayer"],
-    "cli": ["analysis", "replayer/serve", "recorder", "recorder/probe", "recorder/attach"],
+    "cli": ["analysis", "replayer/serve", "recorder", "recorder/import", "recorder/probe",
+            "recorder/attach"],
     "tests": ["cli", "recorder/preload"],
 }
 
