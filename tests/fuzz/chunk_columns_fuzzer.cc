@@ -29,12 +29,12 @@ constexpr size_t kColumnsMax = 64;
 void put_column(wire::Column::Builder column, uint8_t id, uint8_t how,
                 std::span<const uint8_t> bytes) {
   static Compressor compressor;
-  std::span<const uint8_t> frame;
+  Bytes frame;
   column.setId(id);
   column.setRequired(id <= static_cast<uint8_t>(ColumnId::kSide));
   column.setRawBytes(static_cast<uint32_t>(bytes.size() + (how == kWrongSize ? 1 : 0)));
   column.setZstd(how == kNotAFrame);
-  if (how == kCompressed) frame = compressor.encode_frame(bytes);
+  if (how == kCompressed) compressor.encode_frame(bytes, frame);
   if (!frame.empty()) {
     column.setZstd(true);
     bytes = frame;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs fuzzers, so many seconds each, and says in one line for each what came of it.
 
-    run.py --seconds N [--jobs N] FUZZER...
+    run.py --seconds N [--jobs N] [--fresh] FUZZER...
 
 A fuzzer NAME starts from what it knows itself (--write-seeds), from tests/fuzz/regressions/NAME
-(inputs that once were findings) and from its corpus of earlier runs. Beside the folder that the
+(inputs that once were findings) and, unless --fresh, from its corpus of earlier runs: reading a large one
+takes longer than a short run lasts. Beside the folder that the
 fuzzers stand in it leaves corpus/NAME, which the next run goes on with, NAME.log, and for a finding
 artifacts/NAME-crash-SHA1 (-timeout-, -oom-, -leak-). Exit status: 0, nothing was found; 1, something
 was; 2, a fuzzer did not run.
@@ -30,24 +31,25 @@ FINDING = 77  # libFuzzer's exit status; a sanitizer's is the same
 def libfuzzer_options(corpus, artifacts, name, seconds):
     return [f"-max_total_time={seconds}", f"-artifact_prefix={artifacts}/{name}-",
             f"-timeout={SECONDS_MAX}", f"-rss_limit_mb={RSS_MB_MAX}",
-            f"-malloc_limit_mb={ALLOCATION_MB_MAX}", "-print_final_stats=1", "-use_value_profile=1",
-            "-reload=0", str(corpus)]
+            f"-malloc_limit_mb={ALLOCATION_MB_MAX}", "-print_final_stats=1", "-reload=0",
+            str(corpus)]
 
 
 def figures(log):
     """What libFuzzer's log says at its end: runs, seconds, coverage; 0 where it says nothing."""
     def last(pattern):
-        found = re.findall(pattern, log)
+        found = re.findall(pattern, log, re.MULTILINE)
         return int(found[-1]) if found else 0
     return {"runs": last(r"number_of_executed_units:\s*(\d+)") or last(r"^#(\d+)\s"),
-            "edges": last(r"\bcov: (\d+)"), "features": last(r"\bft: (\d+)"),
+            "loaded": last(r"^#(\d+)\s+INITED"), "edges": last(r"\bcov: (\d+)"), "features": last(r"\bft: (\d+)"),
             "corpus": last(r"\bcorp: (\d+)/"), "rss": last(r"peak_rss_mb:\s*(\d+)"),
             "seconds": last(r"Done \d+ runs in (\d+) second")}
 
 
 def closing_line(name, log, finding):
     f = figures(log)
-    text = (f"{name}: {f['runs']:,} runs in {f['seconds']} s, {f['edges']:,} edges, "
+    mutants = max(0, f["runs"] - f["loaded"])
+    text = (f"{name}: {f['runs']:,} runs ({mutants:,} mutants) in {f['seconds']} s, {f['edges']:,} edges, "
             f"{f['features']:,} features, corpus {f['corpus']:,}, {f['rss']} MB: ")
     return text + (finding or "no finding")
 
@@ -61,7 +63,7 @@ def finding_of(log):
     return f"FOUND {what.group(0) if what else 'something'} in {artifact.group(1) if artifact else '?'}"
 
 
-def run(fuzzer, seconds, regressions=HERE / "regressions"):
+def run(fuzzer, seconds, fresh=False, regressions=HERE / "regressions"):
     """(exit status, closing line) of one fuzzer."""
     fuzzer = fuzzer.resolve()
     name, home = fuzzer.name, fuzzer.parent.parent
@@ -79,6 +81,9 @@ def run(fuzzer, seconds, regressions=HERE / "regressions"):
                                  capture_output=True, text=True)
         if written.returncode != 0 or not any(seeds.iterdir()):
             return 2, f"{name}: cannot write its seeds: {written.stderr.strip()}"
+        if fresh:
+            corpus = pathlib.Path(scratch) / "corpus"
+            corpus.mkdir()
         for known in sorted((regressions / name).glob("*")):
             shutil.copy(known, seeds)
         with open(home / f"{name}.log", "w+", errors="replace") as log_file:
@@ -99,11 +104,12 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, required=True, help="each fuzzer runs so long")
     parser.add_argument("--jobs", type=int, default=1, help="so many fuzzers at once")
+    parser.add_argument("--fresh", action="store_true", help="without the corpus of earlier runs")
     parser.add_argument("fuzzers", nargs="+", type=pathlib.Path)
     options = parser.parse_args(arguments)
     worst = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for status, line in pool.map(lambda f: run(f, options.seconds), options.fuzzers):
+        for status, line in pool.map(lambda f: run(f, options.seconds, options.fresh), options.fuzzers):
             print(line, flush=True)
             worst = max(worst, status)
     return worst
