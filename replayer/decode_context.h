@@ -29,9 +29,9 @@ std::optional<KernelVersion> parse_kernel_release(std::string_view release);
 struct DecodeContext {
   Architecture architecture = Architecture::kUnknown;
   ByteOrder byte_order = ByteOrder::kLittle;
-  std::optional<KernelVersion> kernel;  // nullopt: not known
-  std::string kernel_version_text;      // uname -v: distributions' patch level
-  uint32_t page_bytes = 4096;           // 0: not known
+  std::optional<KernelVersion> kernel;       // nullopt: not known
+  std::string kernel_version_text;           // uname -v: distributions' patch level
+  uint32_t page_bytes = 4096;                // 0: not known
   std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
   std::string abi_variant;                   // empty: mainline
 

@@ -1,5 +1,5 @@
-// Exit: what one moment of one KVM exit means. The decoder fills it from raw bytes; every field says
-// whether it may be believed. Plain data with room for every field of any exit inside, so that
+// Exit: what one moment of one KVM exit means. The decoder fills it from raw bytes; every field
+// says whether it may be believed. Plain data with room for every field of any exit inside, so that
 // decoding allocates nothing; an Exit is reused from call to call. Text is static (ABI tables) and
 // lives for ever.
 #pragma once
@@ -30,7 +30,8 @@ struct Field {
   std::string_view name;  // the kernel's, from the union member on: "mmio.phys_addr"
   int16_t element = -1;   // of a list, "system_event.data"; -1: not a list
   uint16_t offset = 0;    // from the start of kvm_run; where raw_bytes() finds it
-  uint8_t bytes = 0;      // 0: absent from the recording
+  uint16_t bytes = 0;     // 0: absent from the recording, or an empty byte string
+  bool in_data = false;   // io.data: the bytes are RawMoment::data, not kvm_run's
   FieldKind kind = FieldKind::kInteger;
   Validity validity = Validity::kUnknown;
   std::string_view why;         // why it is not valid, a sentence without its full stop; else empty
@@ -45,11 +46,11 @@ inline constexpr size_t kFlagNamesMax = 4;
 
 struct Exit {
   uint32_t reason = 0;
-  std::string_view name;     // "KVM_EXIT_IO"; empty: see reason_validity and unknown_reason
+  std::string_view name;  // "KVM_EXIT_IO"; empty: this build knows no such reason
   Validity reason_validity = Validity::kValid;  // kStale: KVM_RUN failed and left the old one
   std::string_view reason_why;
 
-  uint16_t flags = 0;
+  uint16_t flags = 0;  // as it stood in memory; to be believed only when valid
   Validity flags_validity = Validity::kUnknown;
   std::string_view flags_why;
   std::array<std::string_view, kFlagNamesMax> flag_names{};
@@ -64,6 +65,7 @@ struct Exit {
   uint64_t esr = 0;
 
   std::span<const Field> all_fields() const { return {fields.data(), field_count}; }
+  std::span<Field> all_fields() { return {fields.data(), field_count}; }
   const Field* find(std::string_view field_name, int element = -1) const {
     for (const Field& field : all_fields())
       if (field.name == field_name && field.element == element) return &field;

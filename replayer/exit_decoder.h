@@ -10,34 +10,49 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "replayer/arch/arch_rules.h"
 #include "replayer/decode_context.h"
 #include "replayer/exit.h"
+#include "replayer/kernel_facts.h"
+#include "replayer/raw_moment.h"
+#include "schema/abi/registry.h"
 
 namespace kvmtape {
-
-// One moment of an exit as it was recorded: borrowed bytes.
-struct RawMoment {
-  std::span<const uint8_t> kvm_run;  // from offset 0; 288 bytes, or more with the sync area;
-                                     // anything shorter is decoded as far as it goes
-  std::span<const uint8_t> data;     // the bytes at io.data_offset
-  int32_t ret = 0;                   // 0, or the negated errno of KVM_RUN (Linux generic numbers)
-  bool ret_known = true;             // false: a bare page, nobody knows what KVM_RUN returned
-  bool is_answer = false;            // what the monitor left behind for the next KVM_RUN
-};
 
 class ExitDecoder {
  public:
   explicit ExitDecoder(DecodeContext context);
 
-  const DecodeContext& context() const { return context_; }
+  const DecodeContext& context() const { return kernel_.context; }
 
   // Every field of the moment, with its validity at that moment: the data of a read is stale at the
   // exit and valid in the answer. `exit` is overwritten. Field names, reasons and `why` are static.
   void decode(const RawMoment& moment, Exit& exit) const;
 
  private:
-  DecodeContext context_;
+  // Which rows of the ABI tables hold for this architecture and kernel, worked out once.
+  struct PlannedField {
+    Field field;  // as it is when nothing speaks against it, but for value and value_name
+    std::span<const abi::ValueName> value_names;
+  };
+  struct Plan {
+    size_t first = 0;  // in fields_
+    size_t count = 0;
+    bool later_than_kernel = false;
+  };
+  void plan_field(const abi::AbiField& row, uint16_t base, abi::Release reason_since);
+  void plan_reason(const abi::ExitReason& reason);
+  void append(const Plan& plan, const RawMoment& moment, Exit& exit) const;
+  void decode_flags(const RuleView& view) const;
+
+  KernelFacts kernel_;
+  ArchRules rules_;
+  std::vector<PlannedField> fields_;  // the header's, then those of all reasons, one after another
+  Plan header_;
+  std::vector<Plan> plans_;  // by reason number
+  std::vector<abi::FlagName> flag_names_;
 };
 
 // The name of an exit reason, "KVM_EXIT_IO"; empty when this build knows none.
@@ -49,7 +64,12 @@ int64_t exit_reason_number(std::string_view name);
 // "write 4 bytes 0x12345678 to 0xfee000b0". Says what is not known rather than printing it.
 std::string exit_text(const DecodeContext& context, const RawMoment& moment, const Exit& exit);
 
+// What x86 puts into internal.data[element], such as "exit_reason"; empty: not known. The order of
+// a delivery event's words changed between 6.12 and 7.2.
+std::string_view internal_data_slot(const DecodeContext& context, uint32_t suberror, uint32_t ndata,
+                                    int element);
+
 // The bytes of a field as they lay in memory; empty when they were not recorded.
-std::span<const uint8_t> raw_bytes(const Field& field, std::span<const uint8_t> kvm_run);
+std::span<const uint8_t> raw_bytes(const Field& field, const RawMoment& moment);
 
 }  // namespace kvmtape

@@ -15,32 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "replayer/trace_health.h"
 #include "schema/base/result.h"
 #include "schema/chunk_codec.h"
 #include "schema/session_codec.h"
 
 namespace kvmtape {
-
-// What was found when the recording was opened; decides between exit codes 0, 1, 2 and 3.
-struct TraceHealth {
-  bool sealed = false;              // a footer stands at the end
-  bool writer_alive = false;        // its recorder still runs: the end is not the end
-  bool footer_damaged = false;      // redundant: everything in it was found by scanning
-  bool head_lost = false;           // the file header or the first session chunk is damaged
-  std::optional<uint64_t> torn_at;  // byte where the writer died inside a chunk
-  uint64_t damaged_chunks = 0;      // found while scanning headers and verifying
-  uint64_t damaged_bytes = 0;       // that belong to no readable chunk
-  std::vector<Error> problems;      // one for each, in file order, at most 100
-  uint64_t file_exits = 0;          // readable in the file
-  uint64_t ring_exits = 0;          // readable in the rings only
-  uint64_t ring_count = 0;          // rings that held any
-  uint64_t lost = 0;                // exits in gaps: dropped, overwritten, damaged
-
-  // Whether exits may be missing (exit code 3 of cli.md).
-  bool complete() const {
-    return sealed && !torn_at && damaged_chunks == 0 && !head_lost && lost == 0;
-  }
-};
 
 struct VcpuTotals {
   uint32_t index = 0;

@@ -1,0 +1,134 @@
+// aarch64, of either byte order. Read in arch/arm64/kvm of Debian's linux-source 6.1.192 and
+// 6.12.117; what 5.10 does was seen on its pages in traces/raw.
+#include "replayer/arch/arch_rules.h"
+#include "replayer/exit_rules.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint32_t kExitDebug = 4;
+constexpr uint16_t kHsrHighValid = 1;  // KVM_DEBUG_ARCH_HSR_HIGH_VALID
+constexpr uint32_t kEcWatchpointLower = 0x34;
+constexpr uint64_t kFnV = 1 << 10;
+
+// 18f3976fdb5d (5.19): flags is cleared as KVM_RUN begins and assigned for a debug exit.
+void judge_flags(const RuleView& view) {
+  Exit& exit = view.exit;
+  if (view.moment.ret_known && view.moment.ret < 0 && exit.reason_validity != Validity::kValid) {
+    exit.flags_validity = exit.reason_validity;
+    exit.flags_why = "KVM_RUN failed, maybe before it wrote flags";
+    if (exit.reason_validity == Validity::kStale)
+      exit.flags_why = "KVM_RUN returned before it wrote flags";
+    return;
+  }
+  switch (view.kernel.since(5, 19)) {
+    case Known::kYes:
+      return;
+    case Known::kNo:
+      exit.flags_validity = Validity::kStale;
+      exit.flags_why = "arm64 kernels before 5.19 do not write kvm_run.flags";
+      return;
+    case Known::kMaybe:
+      if (exit.reason == kExitDebug && exit.flags == kHsrHighValid) return;
+      exit.flags_validity = Validity::kUnknown;
+      exit.flags_why = "the kernel is not known, and before 5.19 arm64 does not write flags";
+      return;
+  }
+}
+
+void judge_hsr_high(const RuleView& view) {
+  const bool flagged = (view.exit.flags & kHsrHighValid) != 0;
+  const Known has = view.kernel.since(5, 19);
+  for (Field& field : view.exit.all_fields()) {
+    if (field.name != "debug.arch.hsr_high" || field.bytes == 0) continue;
+    field.validity = Validity::kValid;
+    field.why = {};
+    if (has == Known::kNo && flagged) {
+      field.validity = Validity::kUnknown;
+      field.why =
+          "KVM_DEBUG_ARCH_HSR_HIGH_VALID is set, but this kernel is said to be older than 5.19, "
+          "which brought it: a backport, or garbage";
+    } else if (has == Known::kNo) {
+      field.validity = Validity::kAbsent;
+      field.why = "kernels before 5.19 have padding here, which they do not write";
+    } else if (!flagged) {
+      field.validity = Validity::kStale;
+      field.why = "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags";
+    } else if (has == Known::kMaybe && view.exit.flags != kHsrHighValid) {
+      field.validity = Validity::kUnknown;
+      field.why = "the kernel is not known, and kvm_run.flags has bits that arm64 does not set";
+    }
+  }
+}
+
+void judge_far(const RuleView& view, uint32_t exception_class) {
+  if (exception_class != kEcWatchpointLower)
+    return view.mark("debug.arch.far", Validity::kStale,
+                     "far is written only for a watchpoint (EC 0x34)");
+  if (view.kernel.watchpoint_far != Known::kYes)
+    view.mark("debug.arch.far", Validity::kUnknown,
+              "before 811154e234db (6.4, 6.3.7, 6.1.33) this is the address of the last stage-2 "
+              "fault, and this kernel is older or does not say its stable release");
+}
+
+void judge_debug(const RuleView& view) {
+  const uint32_t hsr = view.u32(0);
+  judge_hsr_high(view);
+  judge_far(view, hsr >> 26);
+
+  Exit& exit = view.exit;
+  const Field* low = exit.find("debug.arch.hsr");
+  const Field* high = exit.find("debug.arch.hsr_high");
+  if (low == nullptr || low->validity != Validity::kValid || low->bytes == 0) return;
+  exit.has_esr = true;
+  exit.esr = hsr;
+  if (high == nullptr || high->validity != Validity::kValid) return;
+  exit.esr_has_high = true;
+  exit.esr |= uint64_t{view.u32(4)} << 32;  // two u32, low then high, in both byte orders
+}
+
+// 7.3 mmu.c: the member is cleared first; gva has no flag of its own.
+void judge_arm_sea(const RuleView& view) {
+  constexpr uint64_t kGpaValid = 1;
+  if ((view.u64(8) & kFnV) != 0)
+    view.mark("arm_sea.gva", Validity::kStale, "esr.FnV is set: there is no address");
+  if ((view.u64(0) & kGpaValid) == 0)
+    view.mark("arm_sea.gpa", Validity::kStale, "KVM_EXIT_ARM_SEA_FLAG_GPA_VALID is not set");
+  const Field* esr = view.exit.find("arm_sea.esr");
+  if (esr == nullptr || esr->validity != Validity::kValid || esr->bytes == 0) return;
+  view.exit.has_esr = true;  // masked by the kernel to EC, IL, SET and the fault status
+  view.exit.esr = view.u64(8);
+}
+
+void judge_exit(const RuleView& view) {
+  switch (view.exit.reason) {
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case kExitDebug:
+      judge_debug(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
+    case 41:
+      judge_arm_sea(view);
+      break;
+    // 3: hypercalls.c assigns the whole member. 28 and 42: no ESR; esr_iss has lost its EC (28)
+    // or its fault status (42).
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+ArchRules arm64_rules() { return {judge_flags, judge_plain_header, judge_exit}; }
+
+}  // namespace kvmtape

@@ -1,0 +1,35 @@
+// riscv64. Read in arch/riscv/kvm of Debian's linux-source 6.1.192 and 6.12.117.
+#include "replayer/arch/arch_rules.h"
+#include "replayer/exit_rules.h"
+
+namespace kvmtape {
+namespace {
+
+void judge_exit(const RuleView& view) {
+  switch (view.exit.reason) {
+    case 0:
+      judge_hw_never_written(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
+    // 35: kvm_riscv_vcpu_sbi_forward fills in ret as well, with SBI_ERR_NOT_SUPPORTED.
+    case 36:
+      view.mark_read("riscv_csr.ret_value", kFilledByMonitor);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+ArchRules riscv_rules() { return {judge_flags_never_written, judge_plain_header, judge_exit}; }
+
+}  // namespace kvmtape

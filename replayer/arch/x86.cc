@@ -1,0 +1,181 @@
+// x86_64 and i386. Read in arch/x86/kvm of Debian's linux-source 6.1.192 and 6.12.117.
+#include "replayer/arch/arch_rules.h"
+#include "replayer/exit_rules.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint32_t kDebugException = 1;
+constexpr uint32_t kBreakpointException = 3;
+
+// KVM_RUN can fail before kvm_arch_vcpu_ioctl_run (EIO, EINVAL of its own checks), which is what
+// writes flags and the header on every way out (post_kvm_run_save).
+bool may_have_failed_early(const RuleView& view) {
+  constexpr int32_t kEintr = 4, kEagain = 11, kEfault = 14, kEhwpoison = 133;
+  if (!view.moment.ret_known || view.moment.ret >= 0) return false;
+  const int32_t error = -view.moment.ret;
+  return error != kEintr && error != kEagain && error != kEfault && error != kEhwpoison;
+}
+
+constexpr std::string_view kEarly = "KVM_RUN failed, maybe before it wrote this";
+
+void judge_flags(const RuleView& view) {
+  if (!may_have_failed_early(view)) return;
+  view.exit.flags_validity = Validity::kUnknown;
+  view.exit.flags_why = kEarly;
+}
+
+void judge_header(const RuleView& view) {
+  if (!view.moment.is_answer)
+    view.mark("request_interrupt_window", Validity::kStale,
+              "the monitor writes it for the next KVM_RUN; see the answer");
+  if (!may_have_failed_early(view)) return;
+  for (std::string_view name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
+    view.mark(name, Validity::kUnknown, kEarly);
+}
+
+// DR7 bit 10 reads as 1 and its upper half as 0 (Intel SDM vol. 3, "Debug Control Register").
+bool can_be_dr7(uint64_t value) { return value >> 32 == 0 && (value & 0x400) != 0; }
+
+void judge_debug(const RuleView& view) {
+  const uint32_t exception = view.u32(0);
+  if (exception == kBreakpointException) {
+    constexpr std::string_view kWhy = "not written for #BP";
+    view.mark("debug.arch.dr6", Validity::kStale, kWhy);
+    view.mark("debug.arch.dr7", Validity::kStale, kWhy);
+  } else if (exception != kDebugException) {
+    constexpr std::string_view kWhy = "written for #DB only, and this is neither #DB nor #BP";
+    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
+    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
+  } else if (view.kernel.since(5, 7) == Known::kNo) {
+    // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7.
+    constexpr std::string_view kWhy =
+        "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
+    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
+    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
+  } else if (!can_be_dr7(view.u64(24))) {
+    // kvm_vcpu_do_singlestep and kvm_vcpu_check_code_breakpoint fill in everything but dr7.
+    view.mark("debug.arch.dr7", Validity::kStale,
+              "not a DR7 value: KVM emulated the instruction and did not write it");
+  }
+}
+
+void judge_hypercall(const RuleView& view) {
+  // KVM_HC_MAP_GPA_RANGE is the only one that exits: x86.c and svm/sev.c write args[0..2].
+  for (Field& field : view.exit.all_fields())
+    if (field.name == "hypercall.args" && field.element > 2)
+      view.mark(field, Validity::kStale, "KVM_HC_MAP_GPA_RANGE has three arguments");
+  view.mark_read("hypercall.ret", kFilledByMonitor);
+  switch (view.kernel.since(6, 4)) {
+    case Known::kYes:
+      view.drop("hypercall.longmode");
+      if (view.u64(64) > 1)  // svm/sev.c of 6.12 leaves it alone for page state changes
+        view.mark("hypercall.flags", Validity::kStale,
+                  "bits that no kernel sets: a path that does not write the flags");
+      break;
+    case Known::kNo:
+      break;
+    case Known::kMaybe:
+      view.mark("hypercall.flags", Validity::kUnknown,
+                "the kernel is not known: before 6.4 this is a 32-bit longmode");
+      break;
+  }
+}
+
+// Keeps the view of a union inside the member that its selector names, or none.
+void keep_view(const RuleView& view, std::string_view kept,
+               std::initializer_list<std::string_view> all) {
+  for (std::string_view prefix : all)
+    if (prefix != kept) view.drop(prefix);
+}
+
+void judge_hyperv(const RuleView& view) {
+  static constexpr std::string_view kViews[] = {"hyperv.u.synic.", "hyperv.u.hcall.",
+                                                "hyperv.u.syndbg."};
+  const uint32_t type = view.u32(0);
+  keep_view(view, type >= 1 && type <= 3 ? kViews[type - 1] : std::string_view{},
+            {kViews[0], kViews[1], kViews[2]});
+  view.mark_read("hyperv.u.hcall.result", kFilledByMonitor);
+}
+
+void judge_xen(const RuleView& view) {
+  if (view.u32(0) != 1) view.drop("xen.u.");  // KVM_EXIT_XEN_HCALL is the only type
+  view.mark_read("xen.u.hcall.result", kFilledByMonitor);
+}
+
+void judge_tdx(const RuleView& view) {
+  constexpr uint64_t kGetTdVmCallInfo = 0x10000, kGetQuote = 0x10002, kSetupEventNotify = 0x10004;
+  const uint64_t leaf = view.u64(8);
+  const std::string_view kept = leaf == kGetQuote           ? "tdx.get_quote."
+                                : leaf == kGetTdVmCallInfo  ? "tdx.get_tdvmcall_info."
+                                : leaf == kSetupEventNotify ? "tdx.setup_event_notify."
+                                                            : "tdx.unknown.";
+  keep_view(
+      view, kept,
+      {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
+  for (Field& field : view.exit.all_fields()) {
+    if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
+    if (field.name.ends_with(".ret"))
+      view.mark(field, Validity::kUnknown, "the monitor's to fill in; see the answer");
+    const bool out = field.name.starts_with("tdx.get_tdvmcall_info.r1");
+    if (out) view.mark(field, Validity::kStale, kFilledByMonitor);
+  }
+}
+
+void judge_exit(const RuleView& view) {
+  const Exit& exit = view.exit;
+  switch (exit.reason) {
+    case 0: {
+      // handle_encls in vmx/sgx.c, tdx_handle_ept_misconfig in vmx/tdx.c: the only writers.
+      constexpr uint64_t kEptMisconfig = 49, kEncls = 60;
+      const uint64_t hardware = view.u64(0);
+      if (hardware != kEptMisconfig && hardware != kEncls)
+        view.mark("hw.hardware_exit_reason", Validity::kUnknown,
+                  "x86 writes it for SGX and TDX only, and this is the number of neither");
+      break;
+    }
+    case 2:
+      judge_io(view);
+      break;
+    case 3:
+      judge_hypercall(view);
+      break;
+    case 4:
+      judge_debug(view);
+      break;
+    case 6:
+      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 17:
+      judge_internal_error(view);
+      break;
+    case 24:
+      judge_system_event(view);
+      break;
+    case 27:
+      judge_hyperv(view);
+      break;
+    case 29:
+      view.mark_read("msr.data", kFilledByMonitor);
+      break;
+    case 34:
+      judge_xen(view);
+      break;
+    case 40:
+      judge_tdx(view);
+      break;
+    case 43:
+      if (!view.moment.is_answer)
+        view.mark("snp_req_certs.ret", Validity::kUnknown,
+                  "the monitor's to fill in; see the answer");
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+ArchRules x86_rules() { return {judge_flags, judge_header, judge_exit}; }
+
+}  // namespace kvmtape

@@ -1,0 +1,89 @@
+// Where the chunks of a recording are and whether they are any good: those of the file, found by
+// its index or by scanning, and those that recovery made from rings. Everything above it speaks of
+// chunks by their number here.
+//
+// Nothing of a chunk but its header is kept in memory: about a hundred bytes for up to 32,768
+// exits.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "replayer/trace_health.h"
+#include "schema/base/result.h"
+#include "schema/chunk_codec.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape {
+
+struct ChunkRef {
+  IndexEntry entry;
+  std::span<const uint8_t> bytes;  // from the header on; may reach beyond the chunk
+  bool checked = false;            // its checksum was computed and holds
+  bool damaged = false;            // counted in health() already
+  bool from_ring = false;
+  // Of a chunk of exits, by what precedes it in its stream:
+  bool duplicate = false;       // everything in it stands in an earlier chunk
+  uint64_t missing_before = 0;  // exits between the chunk before and this one
+  uint64_t skip_below = 0;      // sequences below stand in an earlier chunk
+};
+
+// The chunks of one vCPU (or of the session's ring) in order, by number.
+struct ChunkStream {
+  uint32_t vcpu_index = 0;
+  std::vector<size_t> chunks;
+  uint64_t exits = 0;
+  uint64_t lost = 0;
+  uint64_t first_tsc = 0;
+  uint64_t last_tsc = 0;
+  uint64_t end_seq = 0;
+};
+
+class ChunkStore {
+ public:
+  // Finds the chunks of `file`, which outlives the store. An error only if there is nothing to
+  // read; all else is in health().
+  Result<void> find(std::span<const uint8_t> file);
+
+  // Appends a chunk of exits that lies in memory.
+  void add_from_ring(std::vector<uint8_t> chunk, std::vector<std::pair<uint32_t, uint32_t>> reasons,
+                     uint64_t lost);
+  // Puts the chunks of each vCPU in order and counts; after the last one has been added.
+  void build_streams();
+
+  const Uuid& session() const { return session_; }
+  const std::vector<ChunkRef>& chunks() const { return chunks_; }
+  std::vector<ChunkStream>& streams() { return streams_; }  // by vCPU index, the session's last
+  const std::vector<ChunkStream>& streams() const { return streams_; }
+  TraceHealth& health() { return health_; }
+  const TraceHealth& health() const { return health_; }
+
+  // The chunk's bytes, if its checksum holds (`verify`) and its header is what the index says.
+  Result<std::span<const uint8_t>> bytes(size_t number, bool verify);
+  Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
+  // Notes, once, that a chunk cannot be read from sequence `from` on.
+  void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
+
+ private:
+  bool use_index(const FileTrailer& trailer, bool session_known);
+  void scan(uint64_t begin);
+  uint64_t find_next_chunk(uint64_t from, uint64_t limit);
+  void take(uint64_t offset, const ChunkHeader& header);
+  void note_tail(uint64_t at, bool index_before);
+  void note_damage(uint64_t begin, uint64_t end, std::string what);
+
+  std::span<const uint8_t> file_;
+  Uuid session_{};
+  std::vector<ChunkRef> chunks_;
+  std::vector<ChunkStream> streams_;
+  std::vector<std::vector<uint8_t>> ring_chunks_;
+  TraceHealth health_;
+  uint64_t first_damage_ = ~uint64_t{0};  // file offset
+  uint64_t resync_budget_ = 0;            // bytes that may yet be checksummed in vain
+  ChunkDecoder decoder_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,87 @@
+// KVM_EXIT_INTERNAL_ERROR: suberror, ndata, data[16], and the emulation_failure view of them.
+#include "replayer/exit_rules.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint32_t kEmulation = 1;
+constexpr uint32_t kSimulEx = 2;
+constexpr uint32_t kDeliveryEv = 3;
+constexpr uint32_t kUnexpectedExitReason = 4;
+constexpr uint32_t kNdataMax = 16;
+constexpr uint64_t kFlagInstructionBytes = 1;
+constexpr uint8_t kInsnBytesMax = 15;
+
+// c88339d88b0a (5.14) put flags into data[0] and, flagged, the instruction into data[1] and [2].
+// Some paths of every later kernel still report ndata 0; a kernel before it always does.
+void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
+  if (ndata < 1)
+    view.mark("emulation_failure.flags", Validity::kStale,
+              "internal.ndata is 0: this path does not describe the failure");
+  const bool flagged = ndata >= 3 && (view.u64(8) & kFlagInstructionBytes) != 0;
+  const bool fits = view.u8(16) <= kInsnBytesMax;
+  for (Field& field : view.exit.all_fields()) {
+    const bool size = field.name == "emulation_failure.insn_size";
+    if (!size && field.name != "emulation_failure.insn_bytes") continue;
+    if (!flagged)
+      view.mark(field, Validity::kStale,
+                "valid with internal.ndata >= 3 and the INSTRUCTION_BYTES flag only");
+    else if (!fits)
+      view.mark(field, Validity::kUnknown, "emulation_failure.insn_size is more than 15");
+    else if (!size && field.bytes != 0)
+      field.bytes = view.u8(16);  // the rest is filled with 0x90
+  }
+}
+
+}  // namespace
+
+void judge_internal_error(const RuleView& view) {
+  if (!view.kernel.is_x86()) {
+    for (std::string_view name : {"internal.suberror", "internal.ndata", "internal.data"})
+      view.mark(name, Validity::kStale, "this architecture's KVM does not fill in struct internal");
+    return;
+  }
+  const uint32_t suberror = view.u32(0);
+  const uint32_t ndata = view.u32(4);
+  if (ndata > kNdataMax) {
+    constexpr std::string_view kWhy = "internal.ndata is more than the 16 words that there are";
+    view.mark("internal.ndata", Validity::kUnknown, kWhy);
+    view.mark("internal.data", Validity::kUnknown, kWhy);
+    view.mark("emulation_failure.flags", Validity::kUnknown, kWhy);
+    view.mark("emulation_failure.insn_size", Validity::kUnknown, kWhy);
+    view.mark("emulation_failure.insn_bytes", Validity::kUnknown, kWhy);
+  } else {
+    for (Field& field : view.exit.all_fields())
+      if (field.name == "internal.data" && field.element >= static_cast<int>(ndata))
+        view.mark(field, Validity::kStale, "beyond internal.ndata");
+    judge_emulation_failure(view, ndata);
+  }
+  if (suberror != kEmulation) view.drop("emulation_failure.");
+}
+
+std::string_view internal_data_slot(const DecodeContext& context, uint32_t suberror, uint32_t ndata,
+                                    int element) {
+  if (element < 0 || static_cast<uint32_t>(element) >= ndata) return {};
+  switch (suberror) {
+    case kSimulEx: {  // handle_exception_nmi in vmx.c
+      constexpr std::string_view kSlots[] = {"vect_info", "intr_info", "error_code", "last_cpu"};
+      return element < 4 ? kSlots[element] : std::string_view{};
+    }
+    case kDeliveryEv: {  // __vmx_handle_exit up to 6.12; vendor-neutral and always five since 7.2
+      constexpr std::string_view kFour[] = {"vectoring_info", "exit_reason", "exit_qualification",
+                                            "last_cpu"};
+      constexpr std::string_view kFive[] = {"vectoring_info", "exit_reason", "exit_qualification",
+                                            "gpa", "last_cpu"};
+      constexpr std::string_view kNeutral[] = {"info2", "reason", "info1", "gpa", "last_cpu"};
+      if (ndata > 5) return {};
+      if (ndata < 5) return kFour[element];
+      return context.kernel && context.kernel->at_least(7, 2) ? kNeutral[element] : kFive[element];
+    }
+    case kUnexpectedExitReason:
+      return element == 0 ? "exit_reason" : element == 1 ? "last_cpu" : "";
+    default:
+      return {};
+  }
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,19 @@
+// One moment of an exit as it was recorded: borrowed bytes and what KVM_RUN returned.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace kvmtape {
+
+struct RawMoment {
+  std::span<const uint8_t> kvm_run;  // from offset 0; 288 bytes, or more with the sync area;
+                                     // anything shorter is decoded as far as it goes
+  std::span<const uint8_t> data;     // the bytes at io.data_offset
+  int32_t ret = 0;                   // 0, or the negated errno of KVM_RUN (Linux generic numbers)
+  bool ret_known = true;             // false: a bare page, nobody knows what KVM_RUN returned;
+                                     // it is read as after a KVM_RUN that succeeded
+  bool is_answer = false;            // what the monitor left behind for the next KVM_RUN
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,64 @@
+// KVM_RUN that returned an error: what then stands in exit_reason.
+#include <string_view>
+
+#include "replayer/exit_rules.h"
+
+namespace kvmtape {
+namespace {
+
+// asm-generic/errno.h; traces hold these whatever the recording host's numbers were.
+constexpr int32_t kEintr = 4;
+constexpr int32_t kEfault = 14;
+constexpr int32_t kEhwpoison = 133;
+constexpr uint32_t kExitUnknown = 0;
+constexpr uint32_t kExitIntr = 10;
+constexpr uint32_t kExitMemoryFault = 39;
+constexpr size_t kImmediateExitOffset = 1;
+
+void set_reason(const RuleView& view, Validity validity, std::string_view why) {
+  view.exit.reason_validity = validity;
+  view.exit.reason_why = why;
+}
+
+void judge_eintr(const RuleView& view) {
+  const bool immediate_exit = view.load_at<uint8_t>(kImmediateExitOffset) != 0;
+  if (view.exit.reason != kExitIntr)
+    return set_reason(view, Validity::kStale,
+                      "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone");
+  if (immediate_exit)
+    set_reason(view, Validity::kUnknown,
+               "immediate_exit was set, which leaves exit_reason alone: KVM_EXIT_INTR is of this "
+               "KVM_RUN or of an earlier one");
+}
+
+}  // namespace
+
+void judge_exit_reason(const RuleView& view) {
+  const Exit& exit = view.exit;
+  set_reason(view, Validity::kValid, {});
+  if (!view.moment.ret_known || view.moment.ret >= 0) return;
+
+  if (view.moment.ret == -kEintr) return judge_eintr(view);
+  // KVM_EXIT_MEMORY_FAULT is reported by failing, 16f95f3b95ca (6.8), with that series' reset.
+  const bool memory_fault = exit.reason == kExitMemoryFault &&
+                            (view.moment.ret == -kEfault || view.moment.ret == -kEhwpoison);
+  if (memory_fault && view.kernel.since(232, 6, 8) == Known::kYes) return;
+
+  switch (view.kernel.resets_exit_reason) {
+    case Known::kYes:
+      if (exit.reason == kExitUnknown) return;
+      return set_reason(
+          view, Validity::kUnknown,
+          "KVM_RUN failed: exit_reason is of this KVM_RUN, or of an earlier one if it "
+          "failed in the checks before this kernel resets it");
+    case Known::kNo:
+      return set_reason(view, Validity::kStale,
+                        "KVM_RUN failed, and this kernel then leaves exit_reason as it was");
+    case Known::kMaybe:
+      return set_reason(
+          view, Validity::kUnknown,
+          "KVM_RUN failed, and it is not known whether this kernel resets exit_reason");
+  }
+}
+
+}  // namespace kvmtape

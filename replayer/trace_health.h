@@ -1,0 +1,39 @@
+// What was found wrong with a recording, as a document: TraceReader fills it while it opens, walks
+// and verifies; the command line turns it into exit codes and warnings. Plain data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "schema/base/result.h"
+
+namespace kvmtape {
+
+// Decides between exit codes 0, 1, 2 and 3.
+struct TraceHealth {
+  bool sealed = false;              // a footer stands at the end
+  bool writer_alive = false;        // its recorder still runs: the end is not the end
+  bool footer_damaged = false;      // redundant: everything in it was found by scanning
+  bool head_lost = false;           // the file header or the first session chunk is damaged
+  std::optional<uint64_t> torn_at;  // byte where the writer died inside a chunk
+  uint64_t damaged_chunks = 0;      // found while scanning, walking and verifying
+  uint64_t damaged_bytes = 0;       // that belong to no readable chunk
+  std::vector<Error> problems;      // one for each, in order of discovery, at most kProblemsMax
+  uint64_t file_exits = 0;          // readable in the file
+  uint64_t ring_exits = 0;          // readable in the rings only
+  uint64_t ring_count = 0;          // rings that held any
+  uint64_t lost = 0;                // exits in gaps: dropped, overwritten, damaged
+
+  static constexpr size_t kProblemsMax = 100;
+  void note(Error problem) {
+    if (problems.size() < kProblemsMax) problems.push_back(std::move(problem));
+  }
+
+  // Whether every exit is here; if not, exits may be missing (exit code 3 of the command line).
+  // A lost head is no loss of exits: session chunks are repeated along the file.
+  bool complete() const { return sealed && !torn_at && damaged_chunks == 0 && lost == 0; }
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,278 @@
+#include "replayer/trace_reader.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "replayer/chunk_store.h"
+#include "replayer/mapped_file.h"
+#include "replayer/stream_cursor.h"
+#include "replayer/trace_clock.h"
+
+namespace kvmtape {
+namespace {
+
+// So many of a trace's clock pairs are read when it is opened, evenly spread: each costs a page of
+// the file.
+constexpr size_t kClockPairsMax = 512;
+
+bool is_later(const StreamCursor* a, const StreamCursor* b) {
+  return a->ticks() != b->ticks() ? a->ticks() > b->ticks() : a->stream() > b->stream();
+}
+
+}  // namespace
+
+std::string_view to_string(GapReason why) {
+  switch (why) {
+    case GapReason::kRingFull:
+      return "ring full";
+    case GapReason::kOverwritten:
+      return "overwritten";
+    case GapReason::kNoRing:
+      return "no ring";
+    case GapReason::kWriteFailed:
+      return "write failed";
+    case GapReason::kFiltered:
+      return "filtered";
+    case GapReason::kDamaged:
+      return "damaged";
+    case GapReason::kStopped:
+      return "recording stopped";
+  }
+  return "unknown";
+}
+
+struct TraceReader::State {
+  std::string path;
+  Options options;
+  MappedFile file;
+  ChunkStore store;
+  Session session;
+  TraceClock clock;
+  std::vector<VcpuTotals> vcpus;
+  uint64_t last_tsc = 0;
+
+  // The walk: cursors in a heap, the one whose next item is the earliest in front; it stands on the
+  // item that was handed out last.
+  Selection selection;
+  std::deque<StreamCursor> cursors;
+  std::vector<StreamCursor*> heap;
+  bool front_taken = false;
+
+  void find_session();
+  void find_clock();
+  void count();
+  void advance_front();
+};
+
+// The last session chunk that can be read wins; without any, the chunks of exits say the least that
+// decoding needs.
+void TraceReader::State::find_session() {
+  const auto& chunks = store.chunks();
+  for (size_t number = chunks.size(); number-- > 0;) {
+    if (chunks[number].entry.type != ChunkType::kSession) continue;
+    auto bytes = store.bytes(number, options.verify_checksums);
+    if (bytes) {
+      auto decoded = decode_session(*bytes);
+      if (decoded) {
+        session = std::move(*decoded);
+        return;
+      }
+      store.mark_damaged(number, 0, 0, std::move(decoded.error()));
+    } else {
+      store.mark_damaged(number, 0, 0, std::move(bytes.error()));
+    }
+  }
+  session = Session{};
+  session.uuid = store.session();
+  store.health().head_lost |= !chunks.empty();
+  ChunkDecoder decoder;
+  for (const ChunkStream& stream : store.streams()) {
+    for (size_t number : stream.chunks) {
+      if (!store.open(number, options.verify_checksums, decoder)) continue;
+      session.ticks_per_second = decoder.ticks_per_second();
+      if (session.start.ticks == 0 || decoder.clock().ticks < session.start.ticks)
+        session.start = decoder.clock();
+      if (stream.vcpu_index == kSessionStream) break;
+      session.architecture = decoder.stream().architecture;
+      session.byte_order = decoder.stream().byte_order;
+      session.vcpus.push_back({stream.vcpu_index, decoder.stream().vcpu_id, 0});
+      break;
+    }
+  }
+}
+
+void TraceReader::State::find_clock() {
+  std::vector<size_t> cuts;
+  const auto& chunks = store.chunks();
+  for (size_t number = 0; number < chunks.size(); ++number)
+    if (chunks[number].entry.type == ChunkType::kCut) cuts.push_back(number);
+  const size_t step = cuts.size() / kClockPairsMax + 1;
+  std::vector<ClockReading> pairs;
+  if (session.now.ticks != 0) pairs.push_back(session.now);
+  for (size_t i = 0; i < cuts.size(); i += step) {
+    const auto bytes = store.bytes(cuts[i], options.verify_checksums);
+    if (!bytes) continue;
+    if (const auto cut = decode_cut(*bytes)) pairs.push_back(cut->clock);
+  }
+  ClockReading start = session.start;
+  if (start.ticks == 0 && !pairs.empty())
+    start = *std::min_element(pairs.begin(), pairs.end(),
+                              [](const auto& a, const auto& b) { return a.ticks < b.ticks; });
+  if (start.ticks == 0)
+    for (const ChunkStream& stream : store.streams())
+      if (start.ticks == 0 || stream.first_tsc < start.ticks) start.ticks = stream.first_tsc;
+  clock = TraceClock(start, session.ticks_per_second, std::move(pairs));
+}
+
+void TraceReader::State::count() {
+  vcpus.clear();
+  last_tsc = 0;
+  for (const ChunkStream& stream : store.streams()) {
+    last_tsc = std::max(last_tsc, stream.last_tsc);
+    if (stream.vcpu_index == kSessionStream) continue;
+    VcpuTotals totals{stream.vcpu_index, stream.vcpu_index, stream.exits,
+                      stream.lost,       stream.first_tsc,  stream.last_tsc};
+    for (const SessionVcpu& vcpu : session.vcpus)
+      if (vcpu.index == stream.vcpu_index) totals.id = vcpu.id;
+    vcpus.push_back(totals);
+  }
+  for (const SessionVcpu& vcpu : session.vcpus) {
+    const auto is_it = [&](const VcpuTotals& totals) { return totals.index == vcpu.index; };
+    if (std::none_of(vcpus.begin(), vcpus.end(), is_it))
+      vcpus.push_back({vcpu.index, vcpu.id, 0, 0, 0, 0});
+  }
+  std::sort(vcpus.begin(), vcpus.end(),
+            [](const VcpuTotals& a, const VcpuTotals& b) { return a.index < b.index; });
+}
+
+TraceReader::TraceReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TraceReader::~TraceReader() = default;
+
+Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
+                                                       const Options& options) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->options = options;
+  KVMTAPE_TRY_ASSIGN(state->file, MappedFile::open(path));
+  if (auto found = state->store.find(state->file.bytes()); !found) {
+    found.error().path = path;
+    return std::move(found.error());
+  }
+  state->store.build_streams();
+  state->find_session();
+  state->find_clock();
+  state->count();
+  std::unique_ptr<TraceReader> reader(new TraceReader(std::move(state)));
+  reader->rewind();
+  return reader;
+}
+
+const std::string& TraceReader::path() const { return state_->path; }
+uint64_t TraceReader::file_bytes() const { return state_->file.bytes().size(); }
+const Session& TraceReader::session() const { return state_->session; }
+const TraceHealth& TraceReader::health() const { return state_->store.health(); }
+const std::vector<VcpuTotals>& TraceReader::vcpus() const { return state_->vcpus; }
+uint64_t TraceReader::exits() const {
+  return state_->store.health().file_exits + state_->store.health().ring_exits;
+}
+uint64_t TraceReader::lost() const { return state_->store.health().lost; }
+int64_t TraceReader::duration_ns() const {
+  return state_->last_tsc == 0 ? 0 : std::max<int64_t>(0, time_ns(state_->last_tsc));
+}
+uint64_t TraceReader::chunk_count() const { return state_->store.chunks().size(); }
+int64_t TraceReader::time_ns(uint64_t tsc) const { return state_->clock.time_ns(tsc); }
+int64_t TraceReader::ticks_to_ns(uint64_t ticks) const { return state_->clock.duration_ns(ticks); }
+
+void TraceReader::rewind(const Selection& selection) {
+  State& state = *state_;
+  state.selection = selection;
+  state.heap.clear();
+  state.cursors.clear();
+  state.front_taken = false;
+  const auto& streams = state.store.streams();
+  const auto& wanted = state.selection.vcpus;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    const uint32_t index = streams[i].vcpu_index;
+    if (index != kSessionStream && !wanted.empty() &&
+        std::find(wanted.begin(), wanted.end(), index) == wanted.end())
+      continue;
+    state.cursors.emplace_back(state.store, state.clock, state.selection, i,
+                               state.options.verify_checksums);
+    StreamCursor& cursor = state.cursors.back();
+    if (cursor.advance()) state.heap.push_back(&cursor);
+  }
+  std::make_heap(state.heap.begin(), state.heap.end(), is_later);
+}
+
+// Moves the front cursor on and puts it where it now belongs. The standard heap has no such step.
+void TraceReader::State::advance_front() {
+  if (!heap.front()->advance()) {
+    heap.front() = heap.back();
+    heap.pop_back();
+  }
+  for (size_t at = 0;;) {
+    size_t first = at;
+    for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < heap.size(); ++child)
+      if (is_later(heap[first], heap[child])) first = child;
+    if (first == at) return;
+    std::swap(heap[at], heap[first]);
+    at = first;
+  }
+}
+
+bool TraceReader::next(Item& item) {
+  State& state = *state_;
+  if (state.front_taken) {
+    state.front_taken = false;
+    state.advance_front();
+  }
+  while (!state.heap.empty()) {
+    if (state.heap.front()->has_item()) {
+      item = state.heap.front()->current();
+      state.front_taken = true;
+      return true;
+    }
+    state.advance_front();
+  }
+  state.count();
+  return false;
+}
+
+Result<void> TraceReader::for_each_chunk(
+    const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit) {
+  State& state = *state_;
+  ChunkDecoder decoder;
+  for (size_t number = 0; number < state.store.chunks().size(); ++number) {
+    const ChunkRef& ref = state.store.chunks()[number];
+    if (ref.entry.type != ChunkType::kExits || ref.duplicate) continue;
+    if (!state.store.open(number, state.options.verify_checksums, decoder)) continue;
+    KVMTAPE_TRY(visit(ref.entry.vcpu_index, decoder));
+  }
+  return {};
+}
+
+void TraceReader::verify() {
+  State& state = *state_;
+  for (size_t number = 0; number < state.store.chunks().size(); ++number) {
+    const IndexEntry& entry = state.store.chunks()[number].entry;
+    if (entry.type == ChunkType::kExits) continue;
+    auto bytes = state.store.bytes(number, true);
+    Result<void> good;
+    if (!bytes)
+      good = bytes.error();
+    else if (entry.type == ChunkType::kCut) {
+      if (auto cut = decode_cut(*bytes); !cut) good = cut.error();
+    } else if (entry.type == ChunkType::kSession) {
+      if (auto session = decode_session(*bytes); !session) good = session.error();
+    }
+    if (!good) state.store.mark_damaged(number, 0, 0, std::move(good.error()));
+  }
+  // Walking notes every chunk of exits that cannot be read to its end.
+  const bool verify_checksums = std::exchange(state.options.verify_checksums, true);
+  rewind();
+  for (Item item; next(item);) continue;
+  state.options.verify_checksums = verify_checksums;
+  rewind(state.selection);
+}
+
+}  // namespace kvmtape

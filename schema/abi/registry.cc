@@ -1,0 +1,21 @@
+#include "schema/abi/registry.h"
+
+namespace kvmtape::abi {
+namespace {
+
+#include "schema/abi/tables.inc"
+
+}  // namespace
+
+std::span<const ExitReason> exit_reasons() { return kExitReasons; }
+std::span<const MemberField> member_fields() { return kMemberFields; }
+std::span<const AbiField> header_fields() { return kHeaderFields; }
+std::span<const StructField> struct_fields() { return kStructFields; }
+std::span<const FlagName> flag_names() { return kFlagNames; }
+std::span<const ValueName> value_names() { return kValueNames; }
+
+const ExitReason* find_exit_reason(uint32_t number) {
+  return number < exit_reasons().size() ? &kExitReasons[number] : nullptr;
+}
+
+}  // namespace kvmtape::abi
