@@ -135,7 +135,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 }
 
 kvmtape_session::~kvmtape_session() {
-  if (!closed_) {
+  if (!closed_ && drain_ != nullptr) {  // without a drain it was never open
     kvmtape_totals ignored;
     (void)close(ignored).ok();
   }

@@ -47,15 +47,18 @@ class Stage {
  private:
   void stop(GuestOutcome outcome, std::string why);
 
+  // Immutable.
   const int kvm_fd_;
   kvmtape_session* const session_;
   const bool poison_;
+  // Any thread of the guest.
   std::atomic<bool> stopped_ = false;
   std::atomic<uint64_t> exits_ = 0;
 
+  // Guarded by mutex_.
   mutable std::mutex mutex_;
-  GuestOutcome outcome_ = GuestOutcome::kAsExpected;  // under mutex_
-  std::string detail_;                                // under mutex_
+  GuestOutcome outcome_ = GuestOutcome::kAsExpected;
+  std::string detail_;
 };
 
 }  // namespace kvmtape

@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -16,7 +15,7 @@ namespace kvmtape {
 namespace {
 
 constexpr size_t kPageBytes = 4096;
-constexpr size_t kPagesMin = 3;  // kvm_run, port-I/O data, coalesced ring
+constexpr size_t kStandInBytes = 3 * kPageBytes;  // kvm_run, port-I/O data, coalesced ring
 constexpr uint8_t kPoison = 0xaa;
 
 // The kernel finishes these on the next KVM_RUN with what stands in the union.
@@ -49,7 +48,7 @@ Vcpu::Vcpu(Stage& stage, int vm_fd, unsigned id) : stage_(stage), id_(id) {
   fd_.reset(noted_ioctl(stage_, {KVMTAPE_VM, vm_fd, nullptr, KVM_CREATE_VCPU, "KVM_CREATE_VCPU"},
                         uint64_t{id}));
   const int mmap_bytes = ioctl(stage_.kvm_fd(), KVM_GET_VCPU_MMAP_SIZE, 0);
-  run_bytes_ = std::max(static_cast<size_t>(std::max(mmap_bytes, 0)), kPagesMin * kPageBytes);
+  run_bytes_ = mmap_bytes > 0 ? static_cast<size_t>(mmap_bytes) : kStandInBytes;
   void* run = fd_.valid() ? mmap(nullptr, run_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), 0)
                           : map_zeros(run_bytes_);
   if (run == MAP_FAILED) {

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "recorder/kvmtape.h"
@@ -29,7 +28,7 @@ class Vcpu {
   unsigned id() const { return id_; }
   int fd() const { return fd_.get(); }
   kvm_run& run() { return *run_; }
-  // The mapping of the vCPU beyond kvm_run: port-I/O data, the coalesced ring. At least 3 pages.
+  // The mapping of the vCPU beyond kvm_run: port-I/O data, the coalesced ring.
   uint8_t* page(size_t index);
 
   template <typename T>

@@ -33,8 +33,10 @@ std::string abort_text(const Esr& esr, std::string_view title, std::string_view 
   const std::string_view name = fault == nullptr ? std::string_view{} : fault->value_name;
   std::string text = fmt::format(
       "{}, {}", title, name.empty() ? fmt::format("fault status {:#x}", code) : std::string(name));
-  if (const EsrField* type = esr.find("set"); type != nullptr && !type->value_name.empty())
-    text += fmt::format(", {}", type->value_name);
+  // Zero says "recoverable" with the RAS extension and nothing without it; the ESR does not tell
+  // which.
+  if (const EsrField* type = esr.find("set"); type != nullptr && type->value != 0)
+    text += ", " + name_or_hex(type->value_name, type->value);
   return text + access_text(esr);
 }
 

@@ -140,7 +140,7 @@ constexpr NamedValue kHighMsrs[] = {
 static_assert(strictly_rising(kHighMsrs));
 constexpr uint32_t kHighFirst = 0x40000000;
 
-// Four registers a bank; Intel SDM vol. 3 section 15.3.2.
+// Four registers a bank; Intel SDM vol. 3 section 16.3.2.
 constexpr uint32_t kMachineCheckFirst = 0x400;
 constexpr uint32_t kMachineCheckBanks = 32;
 

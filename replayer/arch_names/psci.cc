@@ -83,6 +83,9 @@ constexpr NamedValue kOwners[] = {
     {6, "vendor hypervisor service"},
 };
 static_assert(strictly_rising(kOwners));
+// SMCCC 1.3: the caller holds no live SVE state; not part of the function.
+constexpr uint32_t kSveHint = 1u << 16;
+
 constexpr uint32_t kTrustedApplicationFirst = 48;
 constexpr uint32_t kTrustedOsFirst = 50;
 
@@ -106,6 +109,7 @@ SmcccFunction decode_smccc(uint32_t function_id) {
   SmcccFunction function;
   function.id = function_id;
   function.name = name_of(kFunctions, function_id);
+  if (function.name.empty()) function.name = name_of(kFunctions, function_id & ~kSveHint);
   function.fast = (function_id >> 31) != 0;
   function.is_64bit = ((function_id >> 30) & 1) != 0;
   function.owner = owner_name((function_id >> 24) & 0x3f);

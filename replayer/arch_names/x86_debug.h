@@ -2,8 +2,8 @@
 // debug.arch.dr6 and dr7 of KVM_EXIT_DEBUG (which KVM fills for #DB only, not for #BP), for
 // kvm_debugregs and for kvm_guest_debug. Pure functions, any thread, any input; _text allocates.
 //
-// Source: Intel SDM vol. 3 section 17.2 (17.2.3 DR6, 17.2.4 DR7, 17.3.3 bus locks). DR6 bits 11 and
-// 16 are inverted: the processor clears them to report.
+// Source: Intel SDM vol. 3 section 18.2 (18.2.3 DR6, 18.2.4 DR7, 18.3.1.6 bus locks). DR6 bits 11
+// and 16 are inverted: the processor clears them to report.
 #pragma once
 
 #include <array>

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Turns the CSV files beside it into tables.inc, the rows behind registry.h.
+"""Turns the CSV files beside it into tables.inc, the rows behind registry.h, and native_rows.inc,
+the rows that native_check.cc holds against <linux/kvm.h>.
 
 Running it again changes nothing: rows come out in the order of the CSV files, and nothing of the
-machine or the day goes in. `generate.py --check` exits 1 when tables.inc is not what it would write.
+machine or the day goes in. `generate.py --check` exits 1 when a file is not what it would write.
 """
 import csv
 import pathlib
@@ -10,14 +11,15 @@ import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-OUTPUT = HERE / "tables.inc"
+
+HEADING = "// Written by generate.py from the CSV files beside it; change those and run it again."
 
 # A bit per value of enum class Architecture (schema/trace_format.h).
 BITS = {"x86_64": 1, "i386": 2, "arm64": 3, "riscv": 4, "s390": 5, "ppc": 6, "loongarch": 7, "mips": 8}
 GROUPS = {"x86": ("x86_64", "i386"), "all": tuple(BITS)}
 SIZES = {"__u8": 1, "__u16": 2, "__u32": 4, "__u64": 8, "__u128": 16, "ulong": 8, "ptr": 8}
 # Fields that exist to fill a hole: compared with the headers, never shown.
-PADDING = re.compile(r"(^|\.)(pad\d?|padding\d?|reserved\d?|__reserved|sdnx)$")
+PADDING = re.compile(r"(^|\.)(pad\d?|reserved)$")
 
 
 def architectures(text):
@@ -78,8 +80,8 @@ def table(kind, name, lines):
     yield ""
 
 
-def generate():
-    yield "// Written by generate.py from the CSV files beside it; change those and run it again."
+def generate_tables():
+    yield HEADING
     yield "// clang-format off"
     yield ""
     yield from table("ExitReason", "kExitReasons", (
@@ -102,11 +104,51 @@ def generate():
         f"{quoted(r['source'])}" for r in rows("values.csv")))
 
 
+# What a compiler calls the architectures whose own headers can be had; enough to prove the rules of
+# the generator on each host that builds this.
+NATIVE = {"x86_64": "__x86_64__", "arm64": "__aarch64__", "riscv": "__riscv", "s390": "__s390x__",
+          "ppc": "__powerpc64__", "loongarch": "__loongarch__"}
+
+
+def native_rows(arch):
+    """(since, struct, field, offset, bytes) of every row that holds in the newest headers."""
+    base = 48 if arch == "s390" else 32
+    named = [("kvm_run", ".".join(filter(None, (r["member"], r["field"]))), base, r)
+             for r in rows("fields.csv")]
+    named += [("kvm_run", r["field"], 0, r) for r in rows("header.csv")]
+    named += [(r["struct"], r["field"], 0, r) for r in rows("structs.csv") if not r["variant"]]
+    for struct, field, offset, row in named:
+        mine = {a for word in row["arch"].split() for a in GROUPS.get(word, (word,))}
+        if arch in mine and not row["until"] and "[" not in field and ":" not in row["type"]:
+            yield row["since"], struct, field, offset + int(row["offset"]), row["size"]
+
+
+def generate_native():
+    yield HEADING
+    yield "// clang-format off"
+    for arch, macro in NATIVE.items():
+        yield f"#if defined({macro})"
+        for since, struct, field, offset, size in native_rows(arch):
+            line = f"KVMTAPE_NATIVE_ROW({struct}, {field}, {offset}, {size})"
+            if release(since) == "0":
+                yield line
+                continue
+            major, minor = since.split(".")
+            yield f"#if LINUX_VERSION_CODE >= KERNEL_VERSION({major}, {minor}, 0)"
+            yield line
+            yield "#endif"
+        yield f"#endif  // {macro}"
+    yield ""
+
+
 def main():
-    text = "\n".join(generate())
-    if "--check" in sys.argv:
-        sys.exit(0 if OUTPUT.read_text() == text else "tables.inc is stale: run schema/abi/generate.py")
-    OUTPUT.write_text(text)
+    outputs = {"tables.inc": generate_tables(), "native_rows.inc": generate_native()}
+    for name, lines in outputs.items():
+        text = "\n".join(lines)
+        if "--check" not in sys.argv:
+            (HERE / name).write_text(text)
+        elif (HERE / name).read_text() != text:
+            sys.exit(f"{name} is stale: run schema/abi/generate.py")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 // all need is included here.
 #pragma once
 
-#include "recorder/probe/arch/x86_64/cpu.h"
 #include "recorder/probe/guest.h"
 #include "recorder/probe/guest_code.h"
+#include "recorder/probe/guests/x86_64/cpu.h"
 #include "recorder/probe/machine.h"
 #include "recorder/probe/stage.h"
 #include "recorder/probe/vcpu.h"

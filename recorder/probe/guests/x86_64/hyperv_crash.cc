@@ -26,7 +26,7 @@ void play(Stage& stage) {
   machine.load_code(hyperv_crash_code);
   Vcpu& vcpu = machine.add_vcpu();
   add_hyperv_cpuid(vcpu);
-  for (const uint32_t type : {KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET}) {
+  for (const uint32_t type : {uint32_t{KVM_SYSTEM_EVENT_CRASH}, uint32_t{KVM_SYSTEM_EVENT_RESET}}) {
     if (!vcpu.expect(KVM_EXIT_SYSTEM_EVENT)) return;
     stage.check(vcpu.run().system_event.type == type, "system_event.type is another one");
   }

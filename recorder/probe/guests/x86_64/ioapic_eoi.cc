@@ -35,7 +35,7 @@ constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
 constexpr uint32_t kMsiAddress = 0xfee00000;               // physical destination: APIC id 0
 constexpr uint32_t kMsiLevelAssert = 1u << 15 | 1u << 14;  // trigger mode level, asserted
 
-// kvm_irq_routing with one entry (its flexible array does not go with C++, see arch/x86_64/cpu.cc).
+// kvm_irq_routing with one entry (its flexible array does not go with C++, see cpu.cc).
 struct Routing {
   uint32_t nr;
   uint32_t flags;

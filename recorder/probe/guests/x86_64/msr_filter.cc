@@ -28,7 +28,7 @@ void play(Stage& stage) {
   machine.load_code(msr_filter_code);
   Vcpu& vcpu = machine.add_vcpu();
   auto& msr = vcpu.run().msr;
-  for (const uint32_t reason : {KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR}) {
+  for (const uint32_t reason : {uint32_t{KVM_EXIT_X86_RDMSR}, uint32_t{KVM_EXIT_X86_WRMSR}}) {
     if (!vcpu.expect(reason)) return;
     stage.check(msr.index == 0x174 && msr.reason == KVM_MSR_EXIT_REASON_FILTER,
                 "msr says another index or reason");

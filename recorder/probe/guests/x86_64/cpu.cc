@@ -1,4 +1,4 @@
-#include "recorder/probe/arch/x86_64/cpu.h"
+#include "recorder/probe/guests/x86_64/cpu.h"
 
 #include <cpuid.h>
 #include <fmt/core.h>
@@ -9,60 +9,8 @@
 
 #include "recorder/probe/noted_ioctl.h"
 
-namespace kvmtape {
-namespace x86 {
+namespace kvmtape::x86 {
 namespace {
-
-// Intel SDM volume 3, 2.5, 4.5, 3.4.5; AMD APM volume 2, 3.1, 5.3, 4.8.
-constexpr uint64_t kCr0ProtectionEnable = 1u << 0;
-constexpr uint64_t kCr0ExtensionType = 1u << 4;
-constexpr uint64_t kCr0NumericError = 1u << 5;
-constexpr uint64_t kCr0WriteProtect = 1u << 16;
-constexpr uint64_t kCr0Paging = 1u << 31;
-constexpr uint64_t kCr4DebuggingExtensions = 1u << 3;
-constexpr uint64_t kCr4PhysicalAddressExtension = 1u << 5;
-constexpr uint64_t kCr4OsFxsr = 1u << 9;
-constexpr uint64_t kEferLongModeEnable = 1u << 8;
-constexpr uint64_t kEferLongModeActive = 1u << 10;
-constexpr uint64_t kPagePresentWritableUser = 7;
-constexpr uint64_t kPageLarge = 1u << 7;
-constexpr uint64_t kLargePageBytes = 2u << 20;
-constexpr uint64_t kEntries = 512;
-
-constexpr uint64_t kGdt[] = {
-    0,
-    0x00af9b000000ffff,  // ring 0 code, 64-bit
-    0x00cf93000000ffff,  // ring 0 data
-    0x00affb000000ffff,  // ring 3 code, 64-bit
-    0x00cff3000000ffff,  // ring 3 data
-};
-constexpr uint64_t kGates = 256;
-constexpr uint64_t kGateBytes = 16;
-
-kvm_segment code_segment() {
-  kvm_segment segment = {};
-  segment.limit = 0xffffffff;
-  segment.selector = kCodeSelector;
-  segment.type = 11;  // execute, read, accessed
-  segment.present = 1;
-  segment.s = 1;
-  segment.l = 1;
-  segment.g = 1;
-  return segment;
-}
-
-kvm_segment data_segment() {
-  kvm_segment segment = code_segment();
-  segment.selector = kDataSelector;
-  segment.type = 3;  // read, write, accessed
-  segment.l = 0;
-  segment.db = 1;
-  return segment;
-}
-
-void set_data_segments(kvm_sregs& sregs, const kvm_segment& segment) {
-  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = segment;
-}
 
 // kvm_cpuid2 by hand: in C++ the header's flexible array (__DECLARE_FLEX_ARRAY, Linux 6.1) stands
 // behind an empty struct, which has a size there, and the ioctl's number would come out wrong.
@@ -93,6 +41,36 @@ Cpuid supported_cpuid(Stage& stage) {
 }
 
 }  // namespace
+
+void set_supported_cpuid(Vcpu& vcpu) {
+  Cpuid cpuid = supported_cpuid(vcpu.stage());
+  set_cpuid(vcpu, cpuid);
+}
+
+kvm_segment code_segment() {
+  kvm_segment segment = {};
+  segment.limit = 0xffffffff;
+  segment.selector = kCodeSelector;
+  segment.type = 11;  // execute, read, accessed
+  segment.present = 1;
+  segment.s = 1;
+  segment.l = 1;
+  segment.g = 1;
+  return segment;
+}
+
+kvm_segment data_segment() {
+  kvm_segment segment = code_segment();
+  segment.selector = kDataSelector;
+  segment.type = 3;  // read, write, accessed
+  segment.l = 0;
+  segment.db = 1;
+  return segment;
+}
+
+void set_data_segments(kvm_sregs& sregs, const kvm_segment& segment) {
+  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = segment;
+}
 
 kvm_regs get_regs(Vcpu& vcpu) {
   kvm_regs regs = {};
@@ -197,48 +175,4 @@ bool is_amd() {
   return ebx == signature_AMD_ebx || ebx == kHygonEbx;
 }
 
-}  // namespace x86
-
-void prepare_machine(Machine& machine) {
-  // VMX without unrestricted guests wants three pages of its own; elsewhere it is a no-op.
-  machine.call_value(KVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR", 0xfffbd000);
-  machine.store(x86::kGdtAddress, x86::kGdt);
-  // One PML4, one PDPT, four page directories, in this order.
-  const uint64_t pdpt = x86::kPageTableAddress + kPageBytes;
-  const uint64_t directories = pdpt + kPageBytes;
-  machine.store(x86::kPageTableAddress, pdpt | x86::kPagePresentWritableUser);
-  for (uint64_t gigabyte = 0; gigabyte < 4; ++gigabyte) {
-    const uint64_t directory = directories + gigabyte * kPageBytes;
-    machine.store(pdpt + gigabyte * 8, directory | x86::kPagePresentWritableUser);
-    for (uint64_t entry = 0; entry < x86::kEntries; ++entry) {
-      const uint64_t address = (gigabyte * x86::kEntries + entry) * x86::kLargePageBytes;
-      machine.store(directory + entry * 8,
-                    address | x86::kPageLarge | x86::kPagePresentWritableUser);
-    }
-  }
-}
-
-void prepare_vcpu(Machine& machine, Vcpu& vcpu, uint64_t entry, uint64_t stack) {
-  x86::Cpuid cpuid = x86::supported_cpuid(machine.stage());
-  x86::set_cpuid(vcpu, cpuid);
-  kvm_sregs sregs = x86::get_sregs(vcpu);
-  sregs.cs = x86::code_segment();
-  x86::set_data_segments(sregs, x86::data_segment());
-  sregs.gdt.base = x86::kGdtAddress;
-  sregs.gdt.limit = sizeof x86::kGdt - 1;
-  sregs.idt.base = x86::kIdtAddress;
-  sregs.idt.limit = x86::kGates * x86::kGateBytes - 1;
-  sregs.cr0 = x86::kCr0ProtectionEnable | x86::kCr0ExtensionType | x86::kCr0NumericError |
-              x86::kCr0WriteProtect | x86::kCr0Paging;
-  sregs.cr3 = x86::kPageTableAddress;
-  sregs.cr4 = x86::kCr4PhysicalAddressExtension | x86::kCr4DebuggingExtensions | x86::kCr4OsFxsr;
-  sregs.efer = x86::kEferLongModeEnable | x86::kEferLongModeActive;
-  x86::set_sregs(vcpu, sregs);
-  kvm_regs regs = {};
-  regs.rip = entry;
-  regs.rsp = stack;
-  regs.rflags = x86::kRflagsFixed;
-  x86::set_regs(vcpu, regs);
-}
-
-}  // namespace kvmtape
+}  // namespace kvmtape::x86

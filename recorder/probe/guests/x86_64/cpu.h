@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "recorder/probe/arch.h"
 #include "recorder/probe/machine.h"
 
 namespace kvmtape::x86 {
@@ -18,6 +17,7 @@ namespace kvmtape::x86 {
 inline constexpr uint64_t kGdtAddress = 0x1000;
 inline constexpr uint64_t kIdtAddress = 0x2000;
 inline constexpr uint64_t kPageTableAddress = 0x3000;
+inline constexpr uint64_t kGateBytes = 16;
 inline constexpr uint16_t kCodeSelector = 0x08;
 inline constexpr uint16_t kDataSelector = 0x10;
 inline constexpr uint16_t kUserCodeSelector = 0x18 | 3;
@@ -26,6 +26,17 @@ inline constexpr uint16_t kUserDataSelector = 0x20 | 3;
 inline constexpr uint64_t kRflagsFixed = 1u << 1;
 
 inline constexpr uint64_t kRflagsIopl3 = 3u << 12;
+
+inline constexpr uint64_t kCr0ExtensionType = 1u << 4;
+inline constexpr uint64_t kCr0NumericError = 1u << 5;
+
+// Flat segments of ring 0, as the GDT has them.
+kvm_segment code_segment();
+kvm_segment data_segment();
+void set_data_segments(kvm_sregs& sregs, const kvm_segment& segment);
+
+// All that this kernel supports: without a CPUID a vCPU has neither SSE nor long mode.
+void set_supported_cpuid(Vcpu& vcpu);
 
 kvm_regs get_regs(Vcpu& vcpu);
 void set_regs(Vcpu& vcpu, kvm_regs regs);

@@ -1,0 +1,28 @@
+// Whole kvm_run images of one vCPU into the records that capture would have left in a ring: only
+// words that changed since the moment before, a keyframe at first. One thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "schema/snapshot.h"
+
+namespace kvmtape {
+
+class MomentWriter {
+ public:
+  // Appends one record to `words`. `kvm_run` has kCoreWords words. Returns what it became: an
+  // answer without an exit is an entry.
+  RecordKind append(bool is_answer, int32_t ret, uint64_t ticks, std::span<const uint8_t> kvm_run,
+                    std::span<const uint8_t> data, std::vector<uint64_t>& words);
+
+ private:
+  std::array<uint64_t, kCoreWords> shadow_{};
+  std::vector<uint8_t> exit_data_;
+  bool exit_open_ = false;
+  bool keyframe_due_ = true;
+};
+
+}  // namespace kvmtape

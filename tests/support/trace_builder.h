@@ -1,0 +1,116 @@
+// Small traces made in memory, and what a reader says of them, in the words of the tests.
+//
+//   TraceBuilder trace;
+//   trace.add_exits(0, 3).cut().add_exits(1, 2).seal();
+//   EXPECT_THAT(read_all(trace.write_to(path)).seqs(0), ElementsAre(0, 1, 2));
+//
+// Every exit is made from its vCPU and sequence (exit_image), so that a reader's bytes can be told
+// from invented ones.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "recorder/import/moment_writer.h"
+#include "replayer/trace_reader.h"
+#include "schema/chunk_codec.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape::test {
+
+using RunImage = std::array<uint8_t, kCoreWords * kWordBytes>;
+
+// kvm_run of exit `seq` as KVM left it, and as the monitor left it.
+RunImage exit_image(uint32_t vcpu, uint64_t seq);
+RunImage answer_image(uint32_t vcpu, uint64_t seq);
+std::vector<uint8_t> exit_data(uint32_t vcpu, uint64_t seq);
+uint64_t exit_tsc(uint32_t vcpu, uint64_t seq);  // rising with seq; vCPUs interleave
+inline constexpr uint64_t kAnswerTicks = 40;
+
+class TraceBuilder {
+ public:
+  explicit TraceBuilder(std::string ring_directory = {});
+
+  // Exits of `vcpu` behind those it has, each with its answer.
+  TraceBuilder& add_exits(uint32_t vcpu, uint32_t count);
+  // A record of any kind: `payload` behind the header.
+  TraceBuilder& add_record(uint32_t vcpu, RecordKind kind, int32_t ret,
+                           std::vector<uint64_t> payload);
+  TraceBuilder& add_gap(uint32_t vcpu, uint64_t lost, GapReason why);
+  TraceBuilder& add_mark(const std::string& text);  // in the session's stream
+  TraceBuilder& flush(uint32_t vcpu);               // ends its chunk
+  TraceBuilder& cut();                              // flushes all and writes a cut
+  TraceBuilder& seal();                             // cut, session, index, trailer
+  TraceBuilder& append_chunk(const std::vector<uint8_t>& chunk);
+
+  // Damage.
+  TraceBuilder& flip_byte(uint64_t offset, uint8_t bits = 0xff);
+  TraceBuilder& truncate_at(uint64_t bytes);
+
+  const Uuid& session() const { return session_.uuid; }
+  std::vector<uint8_t>& bytes() { return bytes_; }
+  // Where the chunk with this number among those of `type` begins.
+  uint64_t offset_of(ChunkType type, size_t number = 0) const;
+  // Where vCPU `vcpu`'s ring had been read when chunks were written.
+  TraceBuilder& ring_position(uint32_t vcpu, uint64_t block, uint64_t bytes);
+  std::string write_to(const std::string& path) const;
+
+ private:
+  struct Stream {
+    explicit Stream(const StreamDescription& description) : encoder(description) {}
+    ChunkEncoder encoder;
+    MomentWriter writer;
+    uint64_t next_seq = 0;
+    uint64_t lost_written = 0;
+    uint64_t ring_block = 0, ring_bytes = 0;
+  };
+  Stream& stream(uint32_t vcpu);
+  void put(uint32_t vcpu, const std::vector<uint64_t>& words);
+  ClockReading clock() const;
+
+  Session session_;
+  std::map<uint32_t, Stream> streams_;
+  std::vector<uint8_t> bytes_;
+  TraceIndex index_;
+  uint64_t cut_number_ = 0;
+  uint64_t latest_ = 0;
+};
+
+// One item of a walk, its bytes copied.
+struct SeenItem {
+  Item::Kind kind{};
+  uint32_t vcpu = 0;
+  uint64_t seq = 0;
+  int64_t time_ns = 0;
+  std::optional<int64_t> guest_ns, monitor_ns;
+  uint32_t reason = 0;
+  int32_t ret = 0;
+  std::vector<uint8_t> kvm_run, data, answer_kvm_run, answer_data;
+  Gap gap;
+  RepeatRecord repeat{};
+  std::string mark;
+  RecordKind record{};
+};
+
+struct SeenTrace {
+  std::optional<Error> error;  // it could not be opened
+  std::vector<SeenItem> items;
+  TraceHealth health;
+  uint64_t exits = 0, lost = 0;  // what the reader says before the walk
+
+  std::vector<uint64_t> seqs(uint32_t vcpu) const;  // of the exits
+  std::vector<Gap> gaps(uint32_t vcpu) const;
+  uint64_t exit_count() const;
+  // Whether every exit is one that TraceBuilder made, in order and only once; else what is wrong.
+  std::string invented() const;
+};
+
+SeenTrace read_all(const std::string& path, const TraceReader::Options& options = {},
+                   const Selection& selection = {});
+
+}  // namespace kvmtape::test
