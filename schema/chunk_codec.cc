@@ -311,7 +311,10 @@ struct ChunkEncoder::State {
     begin_if_empty(next_seq);
     (void)apply_core(moment);
     image_told = true;
-    if (!moment.sync.empty()) apply_sync(moment.sync, &image[core_words]);
+    if (!moment.sync.empty()) {
+      apply_sync(moment.sync, &image[core_words]);
+      sync_told = false;  // what is kept of an entry has no sync area
+    }
     std::vector<uint64_t> record;
     const uint32_t words = kRecordHeaderWords + 1 + core_words;
     record.push_back(number(words | uint64_t{static_cast<uint8_t>(RecordKind::kEntry)} << 16 |

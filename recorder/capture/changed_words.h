@@ -11,8 +11,10 @@ namespace kvmtape {
 // result is set where word i differed.
 using ChangedWordsFunction = uint64_t (*)(const uint64_t* now, uint64_t* shadow, uint32_t count);
 
-// The fastest that this CPU can run; asked once, when a vCPU is attached.
-ChangedWordsFunction changed_words_function() noexcept;
+// What this CPU can run, the fastest first; null behind the last. Asked once, when a vCPU is
+// attached.
+ChangedWordsFunction changed_words_choice(uint32_t choice) noexcept;
+inline ChangedWordsFunction changed_words_function() noexcept { return changed_words_choice(0); }
 
 namespace detail {
 // Works everywhere and is clean under ThreadSanitizer; what the faster ones are tested against.

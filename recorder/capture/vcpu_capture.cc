@@ -128,6 +128,11 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
   }
   Moment moment;
   compare(moment);
+  if (valid_regs_changed_) [[unlikely]] {
+    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+    __atomic_store_n(valid, saved_valid_regs_, __ATOMIC_RELAXED);  // relaxed: read by KVM_RUN here
+    valid_regs_changed_ = false;
+  }
   const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
@@ -160,11 +165,6 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
   exit_open_ = true;
   exit_dropped_ = false;
 
-  if (valid_regs_changed_) [[unlikely]] {
-    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
-    __atomic_store_n(valid, saved_valid_regs_, __ATOMIC_RELAXED);  // relaxed: read by KVM_RUN here
-    valid_regs_changed_ = false;
-  }
   const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
   if (crash || reason == kExitDebug || registers_due_possible_ || ret < 0 ||
       guest_debug_changed_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: a hint
@@ -173,10 +173,16 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
 
 void VcpuCapture::enter() noexcept {
   const uint64_t tsc = read_clock();
-  if (!ring_.bound() || exit_dropped_) [[unlikely]] {
-    exit_dropped_ = false;
+  if (!ring_.bound()) [[unlikely]]
     return;
-  }
+  if (!exit_dropped_) [[likely]]
+    record_answer(tsc);
+  exit_dropped_ = false;
+  if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]]
+    ask_for_sync_registers();
+}
+
+void VcpuCapture::record_answer(uint64_t tsc) noexcept {
   Moment moment;
   compare(moment);
   uint8_t flags = moment.sync_words != 0 ? kRecordHasSync : 0;
@@ -206,14 +212,14 @@ void VcpuCapture::enter() noexcept {
     flags |= kRecordKeyframe;
   write(out, exit_open_ ? RecordKind::kAnswer : RecordKind::kEntry, flags, 0, tsc, moment);
   exit_open_ = false;
+}
 
-  if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]] {
-    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
-    saved_valid_regs_ = load_relaxed(valid);
-    // relaxed: KVM_RUN reads it on this thread
-    __atomic_store_n(valid, saved_valid_regs_ | sync_register_bits(), __ATOMIC_RELAXED);
-    valid_regs_changed_ = true;
-  }
+void VcpuCapture::ask_for_sync_registers() noexcept {
+  auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+  saved_valid_regs_ = load_relaxed(valid);
+  // relaxed: KVM_RUN reads it on this thread
+  __atomic_store_n(valid, saved_valid_regs_ | sync_register_bits(), __ATOMIC_RELAXED);
+  valid_regs_changed_ = true;
 }
 
 void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {

@@ -69,6 +69,8 @@ class VcpuCapture final : private RegisterSink {
   void write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t ret, uint64_t tsc,
              const Moment& moment) noexcept;
   uint32_t port_data_bytes() const noexcept;
+  void record_answer(uint64_t tsc) noexcept;
+  void ask_for_sync_registers() noexcept;
   void take_registers(uint32_t reason, int32_t ret) noexcept;
   void put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
            uint32_t byte_count) noexcept override;

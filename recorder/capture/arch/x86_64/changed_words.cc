@@ -50,12 +50,12 @@ uint64_t changed_words_portable(const uint64_t* now, uint64_t* shadow, uint32_t 
 }
 }  // namespace detail
 
-ChangedWordsFunction changed_words_function() noexcept {
+ChangedWordsFunction changed_words_choice(uint32_t choice) noexcept {
 #if !defined(__SANITIZE_THREAD__)
-  if (__builtin_cpu_supports("avx512f")) return changed_words_avx512;
-  if (__builtin_cpu_supports("avx2")) return changed_words_avx2;
+  if (__builtin_cpu_supports("avx512f") && choice-- == 0) return changed_words_avx512;
+  if (__builtin_cpu_supports("avx2") && choice-- == 0) return changed_words_avx2;
 #endif
-  return detail::changed_words_portable;
+  return choice == 0 ? detail::changed_words_portable : nullptr;
 }
 
 }  // namespace kvmtape
