@@ -14,6 +14,7 @@
 #include "recorder/drain/clock_reading.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
+#include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/trace_directory.h"
 
@@ -22,7 +23,6 @@ using namespace kvmtape;  // NOLINT: this file is the seam between the C API and
 namespace {
 
 constexpr uint64_t kSessionRingBytes = 256 * 1024;  // control calls: thousands at start, then few
-constexpr uint32_t kControlPayloadMax = 4096;       // each way; in_bytes and out_bytes say the same
 constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
@@ -36,14 +36,6 @@ const char* register_policy_name(const kvmtape_options& options) {
       return "sync";
     default:
       return "debug-exits";
-  }
-}
-
-void put_padded(uint64_t*& out, std::span<const uint8_t> bytes) {
-  for (size_t at = 0; at < bytes.size(); at += kWordBytes) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min(bytes.size() - at, kWordBytes));
-    store_ring_word(out++, word);
   }
 }
 
@@ -195,44 +187,23 @@ Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* ru
   return vcpus_.back().get();
 }
 
-// session_ring_mutex_ is held.
-uint64_t* kvmtape_session::reserve_session_record(uint32_t words) {
-  session_writer_.set_clock_for_gaps(read_clock());
-  uint64_t* out = session_writer_.reserve(words);
-  if (out == nullptr) session_writer_.drop();
-  return out;
-}
-
 bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_vcpu* vcpu,
                                    unsigned long request, uint64_t argument,
                                    std::span<const uint8_t> in, std::span<const uint8_t> out_bytes,
                                    int result, int error_number) {
   if ((request & 0xffff) == kSetGuestDebugNumber && vcpu != nullptr)
     const_cast<kvmtape_vcpu*>(vcpu)->capture.guest_debug_changed();
-  in = in.first(std::min<size_t>(in.size(), kControlPayloadMax));
-  out_bytes = out_bytes.first(std::min<size_t>(out_bytes.size(), kControlPayloadMax));
   const ControlCallRecord call{static_cast<uint32_t>(descriptor),
                                static_cast<uint32_t>(request),
                                argument,
                                vcpu == nullptr ? ~uint32_t{0} : vcpu->description.id,
                                result,
                                result < 0 ? static_cast<uint32_t>(error_number) : 0,
-                               static_cast<uint32_t>(in.size()),
-                               static_cast<uint32_t>(out_bytes.size()),
+                               0,
+                               0,
                                0};
-  const uint32_t words = kRecordHeaderWords + uint32_t{sizeof call / kWordBytes} +
-                         data_words(static_cast<uint32_t>(in.size())) +
-                         data_words(static_cast<uint32_t>(out_bytes.size()));
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_session_record(words);
-  if (out == nullptr) return false;
-  store_ring_number(out++, record_word(RecordKind::kControlCall, 0, words, 0));
-  store_ring_number(out++, read_clock());
-  put_padded(out, {reinterpret_cast<const uint8_t*>(&call), sizeof call});
-  put_padded(out, in);
-  put_padded(out, out_bytes);
-  session_writer_.commit(words);
-  return true;
+  return write_control_call(session_writer_, call, in, out_bytes);
 }
 
 bool kvmtape_session::mark(std::string_view text) {
@@ -240,11 +211,11 @@ bool kvmtape_session::mark(std::string_view text) {
   const auto bytes = static_cast<uint32_t>(text.size());
   const uint32_t words = kRecordHeaderWords + data_words(bytes);
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_session_record(words);
+  uint64_t* out = reserve_or_drop(session_writer_, words);
   if (out == nullptr) return false;
   store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
   store_ring_number(out++, read_clock());
-  put_padded(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  store_ring_bytes(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   session_writer_.commit(words);
   return true;
 }
