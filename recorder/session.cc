@@ -11,11 +11,11 @@
 #include <filesystem>
 #include <utility>
 
-#include "recorder/drain/clock_reading.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
+#include "recorder/session_header.h"
 #include "recorder/trace_directory.h"
 
 using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
@@ -26,31 +26,15 @@ constexpr uint64_t kSessionRingBytes = 256 * 1024;  // control calls: thousands 
 constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
-const char* register_policy_name(const kvmtape_options& options) {
-  switch (options.registers) {
-    case KVMTAPE_REGISTERS_NEVER:
-      return "never";
-    case KVMTAPE_REGISTERS_EVERY:
-      return "every";
-    case KVMTAPE_REGISTERS_SYNC:
-      return "sync";
-    default:
-      return "debug-exits";
-  }
-}
-
 // What decoding needs, as far as it is known before the first vCPU.
 Session describe(const kvmtape_options& options, const Uuid& uuid) {
   Session session;
   session.uuid = uuid;
   fill_host_facts(session);
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
-  session.recorder = std::string("kvmtape ") + KVMTAPE_VERSION + " " +
-                     (options.recorder != nullptr ? options.recorder : "embed");
-  session.register_policy = register_policy_name(options);
-  if (options.registers == KVMTAPE_REGISTERS_EVERY)
-    session.register_policy.append("=").append(
-        std::to_string(std::max(1u, options.registers_every)));
+  session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
+  session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
+                                                 std::max(1u, options.registers_every));
   session.ring_full = options.ring_full == KVMTAPE_OVERWRITE ? "overwrite" : "drop";
   UniqueFd kvm;
   int kvm_fd = options.kvm_fd;
@@ -60,16 +44,6 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
   }
   fill_capabilities(session, kvm_fd, options.vm_fd);
   return session;
-}
-
-// A first estimate of the clock's frequency; the cuts' clock pairs refine it.
-void start_clocks(Session& session) {
-  session.start = read_clocks();
-  session.ticks_per_second = clock_frequency();
-  if (session.ticks_per_second == 0) {
-    ::usleep(2000);
-    session.ticks_per_second = ticks_per_second(session.start, read_clocks()).value_or(0);
-  }
 }
 
 }  // namespace
@@ -94,7 +68,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(session->path_, options.force != 0, uuid));
   // From here on a failure leaves no half-made trace behind.
   auto abandon = [&](Error error) {
-    session->remove_rings();
+    remove_ring_directory(session->ring_directory_);
     ::unlink(session->path_.c_str());
     return error;
   };
@@ -252,14 +226,6 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   auto finished = drain_->finish();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
-  if (finished.ok()) remove_rings();
+  if (finished.ok()) remove_ring_directory(ring_directory_);
   return finished;
-}
-
-void kvmtape_session::remove_rings() {
-  if (ring_directory_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(ring_directory_, ignored);
-  // Ours and empty unless another session uses it.
-  std::filesystem::remove(std::filesystem::path(ring_directory_).parent_path(), ignored);
 }

@@ -46,7 +46,6 @@ struct kvmtape_session {
  private:
   kvmtape_session() = default;
   void drain_loop();
-  void remove_rings();
 
   // Immutable after open.
   std::string path_;

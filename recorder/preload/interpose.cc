@@ -124,7 +124,10 @@ void about_to_close(unsigned first, unsigned last, int flags) {
 bool copies(int command) { return command == F_DUPFD || command == F_DUPFD_CLOEXEC; }
 
 void about_to_filter(unsigned long mode, unsigned long filter) {
-  on_filter(mode == SECCOMP_MODE_FILTER ? reinterpret_cast<const sock_fprog*>(filter) : nullptr);
+  const auto* program = reinterpret_cast<const sock_fprog*>(filter);
+  if (mode == SECCOMP_MODE_STRICT) on_filter(nullptr);
+  // Without a program it is QEMU asking whether the kernel knows a flag: answered EFAULT.
+  if (mode == SECCOMP_MODE_FILTER && program != nullptr) on_filter(program);
 }
 
 int dup2_by_any_name(int from, int to) {

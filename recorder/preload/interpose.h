@@ -29,7 +29,7 @@ void on_unmapping(void* address, size_t bytes) noexcept;
 void on_copied(int from, int to) noexcept;
 // The descriptors first..last are about to be closed.
 void on_closing(unsigned first, unsigned last) noexcept;
-// A system call filter is about to be installed; null: not known which (strict mode, say).
+// A system call filter is about to be installed; null: strict mode.
 void on_filter(const sock_fprog* filter) noexcept;
 
 }  // namespace kvmtape::interpose
