@@ -288,9 +288,10 @@ KVMTAPE_INTERPOSED long syscall(long call, ...) noexcept {
         about_to_filter(static_cast<unsigned long>(b), static_cast<unsigned long>(c));
       break;
     case SYS_seccomp:
-      if (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)
-        about_to_filter(a == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT,
-                        static_cast<unsigned long>(c));
+      // With anything behind it, strict mode is a question too (libseccomp's): answered EINVAL.
+      if (a == SECCOMP_SET_MODE_STRICT && b == 0 && c == 0) about_to_filter(SECCOMP_MODE_STRICT, 0);
+      if (a == SECCOMP_SET_MODE_FILTER)
+        about_to_filter(SECCOMP_MODE_FILTER, static_cast<unsigned long>(c));
       break;
     default:
       break;
