@@ -190,7 +190,9 @@ void on_closing(unsigned first, unsigned last) noexcept {
   const int saved_errno = errno;
   // A child of vfork closes its own copies; this table is its parent's.
   if (first != last || descriptor(static_cast<int>(first)).kind != Kind::kUnknown)
-    if (::getpid() == g_pid) forget_descriptors(first, last);
+    if (g_set_up_forbidden.load(std::memory_order_relaxed) ||  // relaxed: as in known_descriptor
+        ::getpid() == g_pid)
+      forget_descriptors(first, last);
   errno = saved_errno;
 }
 

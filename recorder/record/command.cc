@@ -30,8 +30,11 @@ int execute(const std::vector<std::string>& words) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
+  ::signal(SIGPIPE, SIG_DFL);  // which kvmtape ignores for itself
   ::execvp(argv[0], argv.data());
-  return errno;
+  const int error = errno;
+  ::signal(SIGPIPE, SIG_IGN);
+  return error;
 }
 
 Error cannot_start(const std::string& name, int error) {
