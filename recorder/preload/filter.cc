@@ -87,7 +87,7 @@ bool load(const sock_filter& step, const seccomp_data& call, const Machine& mach
 // The filter's answer; a kill where the program does not make sense.
 uint32_t run(const sock_fprog& filter, const seccomp_data& call) noexcept {
   Machine machine;
-  for (uint32_t at = 0; at < filter.len; ++at) {
+  for (uint64_t at = 0; at < filter.len; ++at) {
     const sock_filter& step = filter.filter[at];
     const uint32_t operand = BPF_SRC(step.code) == BPF_X ? machine.x : step.k;
     bool good = true;
