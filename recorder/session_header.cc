@@ -36,12 +36,13 @@ std::string register_policy_text(RegisterPolicy policy, uint32_t every) {
   return {};
 }
 
-void remove_ring_directory(const std::string& directory) {
+void remove_ring_directory(const std::string& directory, bool parent_is_ours) {
   if (directory.empty()) return;
   std::error_code ignored;
   std::filesystem::remove_all(directory, ignored);
-  // Ours and empty unless another session uses it.
-  std::filesystem::remove(std::filesystem::path(directory).parent_path(), ignored);
+  // Empty unless another session uses it.
+  if (parent_is_ours)
+    std::filesystem::remove(std::filesystem::path(directory).parent_path(), ignored);
 }
 
 }  // namespace kvmtape

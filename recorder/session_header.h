@@ -19,7 +19,8 @@ std::string recorder_text(std::string_view which);
 // "debug-exits", "never", "sync", "every=N"
 std::string register_policy_text(RegisterPolicy policy, uint32_t every);
 
-// The session's ring directory with all in it, and its parent if it was the last there.
-void remove_ring_directory(const std::string& directory);
+// The session's ring directory with all in it; and the folder that it lies in, if that is ours and
+// this was the last there.
+void remove_ring_directory(const std::string& directory, bool parent_is_ours);
 
 }  // namespace kvmtape

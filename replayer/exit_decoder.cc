@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "replayer/exit_rules.h"
+#include "replayer/load_integer.h"
 
 namespace kvmtape {
 namespace {
@@ -11,21 +12,6 @@ constexpr size_t kReasonOffset = 8;
 constexpr size_t kFlagsOffset = 14;
 
 constexpr std::string_view kNotRecorded = "these bytes were not recorded";
-
-uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order) {
-  switch (bytes) {
-    case 1:
-      return *from;
-    case 2:
-      return load<uint16_t>(from, order);
-    case 4:
-      return load<uint32_t>(from, order);
-    case 8:
-      return load<uint64_t>(from, order);
-    default:
-      return 0;
-  }
-}
 
 std::span<const abi::ValueName> value_names_of(std::string_view field) {
   const auto all = abi::value_names();
@@ -42,6 +28,15 @@ bool is_shown(const abi::AbiField& row) {
          row.name != "emulation_failure.ndata";
 }
 
+// The field lay elsewhere in older kernels, which another row says.
+bool has_moved(const abi::AbiField& row, abi::ArchitectureMask ours) {
+  for (const abi::MemberField& other : abi::member_fields())
+    if (other.field.name == row.name && other.field.until != 0 &&
+        (other.field.architectures & ours) != 0)
+      return true;
+  return false;
+}
+
 abi::Release after(abi::Release release) { return static_cast<abi::Release>(release + 1); }
 
 }  // namespace
@@ -54,7 +49,8 @@ ExitDecoder::ExitDecoder(DecodeContext context)
   header_.count = fields_.size();
   for (const abi::ExitReason& reason : abi::exit_reasons()) plan_reason(reason);
   for (const abi::FlagName& flag : abi::flag_names())
-    if ((flag.architectures & ours) != 0) flag_names_.push_back(flag);
+    if ((flag.architectures & ours) != 0 && kernel_.since(flag.since) != Known::kNo)
+      flag_names_.push_back(flag);
 }
 
 void ExitDecoder::plan_reason(const abi::ExitReason& reason) {
@@ -89,6 +85,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
   field.validity = Validity::kValid;
   planned.value_names = value_names_of(row.name);
   if (has == Known::kNo && row.since > reason_since) {
+    if (has_moved(row, abi::mask_of(kernel_.context.architecture))) return;
     field.validity = Validity::kAbsent;
     field.why = "this kernel is older than the field";
   } else if (has == Known::kMaybe && row.since > reason_since && !system_event) {
@@ -114,7 +111,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
 // Copies the planned fields behind those that `exit` has, with their values.
 void ExitDecoder::append(const Plan& plan, const RawMoment& moment, Exit& exit) const {
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
-  for (size_t i = 0; i < plan.count; ++i) {
+  for (size_t i = 0; i < plan.count && exit.field_count < kExitFieldsMax; ++i) {
     const PlannedField& planned = fields_[plan.first + i];
     Field& field = exit.fields[exit.field_count++];
     field = planned.field;

@@ -70,6 +70,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
   auto directory = make_ring_directory(options.ring_directory, session.uuid);
   if (!directory.ok()) return failed(directory.error());
   recording->ring_directory_ = session.ring_directory = *directory;
+  recording->ring_parent_is_ours_ = options.ring_directory.empty();
   const std::string name = ring_file_name(kSessionStream);
   auto ring = create_ring(*directory + "/" + name,
                           {session.uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
@@ -192,12 +193,12 @@ Result<RecordingTotals> Recording::finish() {
                                drained.bytes,
                                control_->calls_lost.load(std::memory_order_relaxed),
                                control_->processes.load(std::memory_order_relaxed)};
-  remove_ring_directory(ring_directory_);
+  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   return totals;
 }
 
 void Recording::abandon() {
-  remove_ring_directory(ring_directory_);
+  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   ::unlink(path_.c_str());
 }
 

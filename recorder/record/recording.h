@@ -62,6 +62,7 @@ class Recording {
 
   std::string path_;
   std::string ring_directory_;
+  bool ring_parent_is_ours_ = false;  // the default place, which goes with its last session
   RecordControl* control_ = nullptr;
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
   uint32_t rings_seen_ = 0;

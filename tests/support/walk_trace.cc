@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-namespace kvmtape::tests {
+namespace kvmtape::testing {
 
 uint64_t WalkedTrace::exits() const {
   uint64_t sum = 0;
@@ -102,4 +102,4 @@ Result<WalkedTrace> walk_trace(const std::string& path,
   return trace;
 }
 
-}  // namespace kvmtape::tests
+}  // namespace kvmtape::testing

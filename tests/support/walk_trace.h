@@ -14,7 +14,7 @@
 #include "schema/chunk_codec.h"
 #include "schema/session_codec.h"
 
-namespace kvmtape::tests {
+namespace kvmtape::testing {
 
 struct WalkedStream {
   uint64_t exits = 0;
@@ -60,4 +60,4 @@ Record record_in(const SideRecord& side) {
 
 std::vector<uint8_t> file_bytes(const std::string& path);
 
-}  // namespace kvmtape::tests
+}  // namespace kvmtape::testing
