@@ -100,9 +100,9 @@ TEST_F(RecordTest, AMonitorThatIsKilledLeavesASealedTrace) {
 
 TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
   const ShellRun run = shell("KVMTAPE_DIR=" + tool.file("d") +
-                             " " KVMTAPE_BINARY_DIR "/kvmtape record -q --force -o " + trace +
-                             " -- sh -c 'kill -STOP $PPID; " + kMonitor +
-                             " plain 400; kill -KILL $PPID' 2>/dev/null");
+                             " " KVMTAPE_BINARY_DIR "/kvmtape record -q --force --ring-dir " +
+                             tool.file("rings") + " -o " + trace + " -- sh -c 'kill -STOP $PPID; " +
+                             kMonitor + " plain 400; kill -KILL $PPID' 2>/dev/null");
   EXPECT_THAT(run.out, HasSubstr("exit2=400"));
   const auto read = tool.run("info --json " + trace).json()["totals"];
   EXPECT_EQ(read["exits"], 401);
