@@ -13,6 +13,7 @@ namespace kvmtape {
 using Action = std::function<int(Console&)>;
 
 void add_probe(CLI::App& app, Action& chosen);
+void add_record(CLI::App& app, Action& chosen);
 void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);

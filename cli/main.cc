@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/suggest.h"
+#include "recorder/record/record.h"
 
 namespace kvmtape {
 namespace {
@@ -47,7 +48,9 @@ int unknown_verb(const CLI::App& app, const std::string& word, Console& console)
 int usage_error(const CLI::App& app, const CLI::ParseError& error, Console& console) {
   const auto parsed = app.get_subcommands();
   const std::string verb = parsed.empty() ? "" : " " + parsed.front()->get_name();
-  return console.fail(fmt::format("{}; see kvmtape{} --help", error.what(), verb));
+  const int failed = console.fail(fmt::format("{}; see kvmtape{} --help", error.what(), verb));
+  // Whoever started a monitor through `record` takes 2 for the monitor's own.
+  return verb == " record" ? kRecordFailed : failed;
 }
 
 int run(int argc, char** argv) {
@@ -58,6 +61,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   Action chosen;
   add_probe(app, chosen);
+  add_record(app, chosen);
   add_info(app, chosen);
   add_dump(app, chosen);
   add_stat(app, chosen);

@@ -12,11 +12,12 @@
 #include <system_error>
 #include <utility>
 
-#include "recorder/drain/clock_reading.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
+#include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/signal_shield.h"
+#include "recorder/session_header.h"
 #include "recorder/trace_directory.h"
 
 using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
@@ -24,30 +25,8 @@ using namespace kvmtape;  // NOLINT: this file is the seam between the C API and
 namespace {
 
 constexpr uint64_t kSessionRingBytes = 256 * 1024;  // control calls: thousands at start, then few
-constexpr uint32_t kControlPayloadMax = 4096;       // each way; in_bytes and out_bytes say the same
 constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
-
-const char* register_policy_name(const kvmtape_options& options) {
-  switch (options.registers) {
-    case KVMTAPE_REGISTERS_NEVER:
-      return "never";
-    case KVMTAPE_REGISTERS_EVERY:
-      return "every";
-    case KVMTAPE_REGISTERS_SYNC:
-      return "sync";
-    default:
-      return "debug-exits";
-  }
-}
-
-void put_padded(uint64_t*& out, std::span<const uint8_t> bytes) {
-  for (size_t at = 0; at < bytes.size(); at += kWordBytes) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min(bytes.size() - at, kWordBytes));
-    store_ring_word(out++, word);
-  }
-}
 
 // What decoding needs, as far as it is known before the first vCPU.
 Session describe(const kvmtape_options& options, const Uuid& uuid) {
@@ -55,12 +34,9 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
   session.uuid = uuid;
   fill_host_facts(session);
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
-  session.recorder = std::string("kvmtape ") + KVMTAPE_VERSION + " " +
-                     (options.recorder != nullptr ? options.recorder : "embed");
-  session.register_policy = register_policy_name(options);
-  if (options.registers == KVMTAPE_REGISTERS_EVERY)
-    session.register_policy.append("=").append(
-        std::to_string(std::max(1u, options.registers_every)));
+  session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
+  session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
+                                                 std::max(1u, options.registers_every));
   session.ring_full = options.ring_full == KVMTAPE_OVERWRITE ? "overwrite" : "drop";
   UniqueFd kvm;
   int kvm_fd = options.kvm_fd;
@@ -70,16 +46,6 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
   }
   fill_capabilities(session, kvm_fd, options.vm_fd);
   return session;
-}
-
-// A first estimate of the clock's frequency; the cuts' clock pairs refine it.
-void start_clocks(Session& session) {
-  session.start = read_clocks();
-  session.ticks_per_second = clock_frequency();
-  if (session.ticks_per_second == 0) {
-    ::usleep(2000);
-    session.ticks_per_second = ticks_per_second(session.start, read_clocks()).value_or(0);
-  }
 }
 
 }  // namespace
@@ -105,7 +71,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(session->path_, options.force != 0, uuid));
   // From here on a failure leaves no half-made trace behind.
   auto abandon = [&](Error error) {
-    session->remove_rings();
+    remove_ring_directory(session->ring_directory_, session->ring_parent_is_ours_);
     ::unlink(session->path_.c_str());
     return error;
   };
@@ -224,44 +190,23 @@ Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* ru
   return vcpus_.back().get();
 }
 
-// session_ring_mutex_ is held.
-uint64_t* kvmtape_session::reserve_session_record(uint32_t words) {
-  session_writer_.set_clock_for_gaps(read_clock());
-  uint64_t* out = session_writer_.reserve(words);
-  if (out == nullptr) session_writer_.drop();
-  return out;
-}
-
 bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_vcpu* vcpu,
                                    unsigned long request, uint64_t argument,
                                    std::span<const uint8_t> in, std::span<const uint8_t> out_bytes,
                                    int result, int error_number) {
   if ((request & 0xffff) == kSetGuestDebugNumber && vcpu != nullptr)
     const_cast<kvmtape_vcpu*>(vcpu)->capture.guest_debug_changed();
-  in = in.first(std::min<size_t>(in.size(), kControlPayloadMax));
-  out_bytes = out_bytes.first(std::min<size_t>(out_bytes.size(), kControlPayloadMax));
   const ControlCallRecord call{static_cast<uint32_t>(descriptor),
                                static_cast<uint32_t>(request),
                                argument,
                                vcpu == nullptr ? ~uint32_t{0} : vcpu->description.id,
                                result,
                                result < 0 ? static_cast<uint32_t>(error_number) : 0,
-                               static_cast<uint32_t>(in.size()),
-                               static_cast<uint32_t>(out_bytes.size()),
+                               0,
+                               0,
                                0};
-  const uint32_t words = kRecordHeaderWords + uint32_t{sizeof call / kWordBytes} +
-                         data_words(static_cast<uint32_t>(in.size())) +
-                         data_words(static_cast<uint32_t>(out_bytes.size()));
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_session_record(words);
-  if (out == nullptr) return false;
-  store_ring_number(out++, record_word(RecordKind::kControlCall, 0, words, 0));
-  store_ring_number(out++, read_clock());
-  put_padded(out, {reinterpret_cast<const uint8_t*>(&call), sizeof call});
-  put_padded(out, in);
-  put_padded(out, out_bytes);
-  session_writer_.commit(words);
-  return true;
+  return write_control_call(session_writer_, call, in, out_bytes);
 }
 
 bool kvmtape_session::mark(std::string_view text) {
@@ -269,11 +214,11 @@ bool kvmtape_session::mark(std::string_view text) {
   const auto bytes = static_cast<uint32_t>(text.size());
   const uint32_t words = kRecordHeaderWords + data_words(bytes);
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_session_record(words);
+  uint64_t* out = reserve_or_drop(session_writer_, words);
   if (out == nullptr) return false;
   store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
   store_ring_number(out++, read_clock());
-  put_padded(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  store_ring_bytes(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   session_writer_.commit(words);
   return true;
 }
@@ -315,15 +260,6 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   if (!guard_drain([&] { finished = drain_->finish(); })) finished = drain_failed();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
-  if (finished.ok()) remove_rings();
+  if (finished.ok()) remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   return finished;
-}
-
-void kvmtape_session::remove_rings() {
-  if (ring_directory_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(ring_directory_, ignored);
-  // Empty unless another session uses it.
-  if (ring_parent_is_ours_)
-    std::filesystem::remove(std::filesystem::path(ring_directory_).parent_path(), ignored);
 }

@@ -46,8 +46,6 @@ struct kvmtape_session {
  private:
   kvmtape_session() = default;
   void drain_loop();
-  uint64_t* reserve_session_record(uint32_t words);
-  void remove_rings();
   template <typename Call>
   bool guard_drain(Call call);
   kvmtape::Error drain_failed() const;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "schema/snapshot.h"
 
@@ -31,6 +32,9 @@ void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept;
 
 // Every set that the two above would take, noted as not taken because no ioctl is allowed.
 void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept;
+
+// The requests of the ioctls that the first two may make, for who must ask a filter about them.
+std::span<const unsigned long> register_requests() noexcept;
 
 // The kvm_valid_regs bits that make KVM_RUN leave registers in kvm_run; 0 where there are none.
 uint64_t sync_register_bits() noexcept;

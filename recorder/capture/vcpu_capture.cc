@@ -226,7 +226,8 @@ void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {
   if (!crash && !debug) return;
   record_tsc_ = read_clock();
   const int saved_errno = errno;
-  if (!options_.allow_ioctls)
+  // relaxed: what forbids them comes to this thread later than this flag
+  if (!options_.allow_ioctls || ioctls_forbidden_.load(std::memory_order_relaxed))
     note_registers_not_taken(crash, *this);
   else if (crash)
     take_crash_registers(vcpu_fd_, *this);

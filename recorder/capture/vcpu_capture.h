@@ -41,6 +41,10 @@ class VcpuCapture final : private RegisterSink {
     guest_debug_changed_.store(true,
                                std::memory_order_relaxed);  // relaxed: a hint, no data with it
   }
+  // Any thread: a filter now kills for vCPU ioctls; registers are noted as not taken.
+  void forbid_ioctls() noexcept {
+    ioctls_forbidden_.store(true, std::memory_order_relaxed);  // relaxed: set before the filter is
+  }
   // The vCPU will not run again; call on its thread or after it has ended.
   void finish() noexcept;
 
@@ -102,6 +106,7 @@ class VcpuCapture final : private RegisterSink {
 
   // Any thread.
   std::atomic<bool> guest_debug_changed_{false};
+  std::atomic<bool> ioctls_forbidden_{false};
   std::atomic<uint64_t> lost_without_ring_{0};
 };
 

@@ -239,6 +239,8 @@ bool Drain::cut(bool final) {
 
 Result<void> Drain::flush() {
   if (!cut(false)) return *last_error_;
+  // Without a chunk it would go on waiting for the first: a reader could make nothing of the rings.
+  if (session_due_ && !write_session()) return *last_error_;
   return file_.sync();
 }
 

@@ -42,12 +42,23 @@ class BasicRingWriter {
 
   // `ring` is a mapped ring whose immutable fields are set; it outlives the writer.
   void bind(Header* ring) noexcept {
-    ring_ = ring;
-    blocks_ = reinterpret_cast<uint8_t*>(ring) + ring->header_bytes;
-    block_bytes_ = ring->block_bytes;
-    block_count_ = ring->block_count;
-    overwrite_ = ring->overwrite != 0;
+    adopt(ring);
     start_block(0);
+  }
+  // Goes on where the last writer of a bound ring stopped; the caller sees to it that there is one
+  // at a time. Drops whose gap record is still due are found by whoever reads the ring to its end.
+  void resume(Header* ring) noexcept {
+    adopt(ring);
+    // relaxed, all of them: the caller's lock orders one writer behind another
+    number_ = ring->open_block.load(std::memory_order_relaxed);
+    next_seq_ = ring->next_seq.load(std::memory_order_relaxed);
+    lost_total_ = ring->lost_total.load(std::memory_order_relaxed);
+    auto* bytes = blocks_ + (number_ % block_count_) * size_t{block_bytes_};
+    block_ = reinterpret_cast<BlockHeader*>(bytes);
+    committed_ = block_->committed.load(std::memory_order_relaxed);  // relaxed: as above
+    cursor_ = reinterpret_cast<uint64_t*>(bytes + sizeof(BlockHeader) + committed_);
+    end_ = reinterpret_cast<uint64_t*>(bytes + block_bytes_);
+    fresh_ = committed_ == 0;
   }
   bool bound() const { return ring_ != nullptr; }
 
@@ -93,6 +104,14 @@ class BasicRingWriter {
   void set_clock_for_gaps(uint64_t tsc) { gap_tsc_ = tsc; }
 
  private:
+  void adopt(Header* ring) noexcept {
+    ring_ = ring;
+    blocks_ = reinterpret_cast<uint8_t*>(ring) + ring->header_bytes;
+    block_bytes_ = ring->block_bytes;
+    block_count_ = ring->block_count;
+    overwrite_ = ring->overwrite != 0;
+  }
+
   __attribute__((noinline)) uint64_t* reserve_after_gap(uint32_t words) noexcept {
     if (cursor_ + words + kGapRecordWords > end_ && !next_block()) return nullptr;
     uint64_t* out = cursor_;

@@ -100,6 +100,11 @@ void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {
   sink.put(RegisterSet::kOneReg, RegisterStatus::kNotTaken, 0, nullptr, 0);
 }
 
+std::span<const unsigned long> register_requests() noexcept {
+  static constexpr unsigned long kRequests[] = {KVM_GET_ONE_REG, KVM_GET_VCPU_EVENTS};
+  return kRequests;
+}
+
 uint64_t sync_register_bits() noexcept { return 0; }
 
 }  // namespace kvmtape

@@ -41,6 +41,12 @@ void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {
   sink.put(RegisterSet::kDebugRegs, RegisterStatus::kNotTaken, 0, nullptr, 0);
 }
 
+std::span<const unsigned long> register_requests() noexcept {
+  static constexpr unsigned long kRequests[] = {KVM_GET_DEBUGREGS, KVM_GET_REGS, KVM_GET_SREGS,
+                                                KVM_GET_VCPU_EVENTS, KVM_GET_MP_STATE};
+  return kRequests;
+}
+
 uint64_t sync_register_bits() noexcept {
   return KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
 }

@@ -1,0 +1,104 @@
+// `kvmtape record`: an unmodified monitor, recorded from its start to its end.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/trace_options.h"
+#include "recorder/record/record.h"
+#include "recorder/record/way.h"
+
+namespace kvmtape {
+namespace {
+
+struct RecordCommand {
+  OutputOptions output;
+  RecordOptions record;
+  std::string ring_full = "drop";
+  std::string registers = "debug-exits";
+  bool check = false;
+};
+
+// False if it is not a policy; CLI11 says so.
+bool set_registers(const std::string& text, RecordingOptions& options) {
+  constexpr std::string_view kEvery = "every=";
+  if (text == "debug-exits") {
+    options.registers = RegisterPolicy::kDebugExits;
+  } else if (text == "never") {
+    options.registers = RegisterPolicy::kNever;
+  } else if (text == "sync") {
+    options.registers = RegisterPolicy::kSync;
+  } else if (text == "every") {
+    options.registers = RegisterPolicy::kEvery;
+  } else if (text.starts_with(kEvery)) {
+    options.registers = RegisterPolicy::kEvery;
+    const char* end = text.data() + text.size();
+    const auto [behind, error] =
+        std::from_chars(text.data() + kEvery.size(), end, options.registers_every);
+    return error == std::errc{} && behind == end && options.registers_every != 0;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+int check(const RecordCommand& command, Console& console) {
+  const auto way = choose_way(command.record.command.front());
+  if (!way.ok()) return console.fail(way.error());
+  console.print(way->to_string() + "\n");
+  return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
+}
+
+int run(const RecordCommand& command, Console& console) {
+  if (command.check) return check(command, console);
+  const RecordReport report =
+      run_recorded(command.record, [&](const std::string& line) { console.warn(line); });
+  if (report.totals)
+    console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
+                               report.totals->lost, report.totals->bytes));
+  return report.status;
+}
+
+}  // namespace
+
+void add_record(CLI::App& app, Action& chosen) {
+  CLI::App* verb = app.add_subcommand(
+      "record",
+      "starts an unmodified monitor and records it; ends with the monitor's status, 125 if it was "
+      "not started, 126 or 127 if it could not be");
+  auto command = std::make_shared<RecordCommand>();
+  RecordingOptions& recording = command->record.recording;
+  command->output.add_to(*verb);
+  verb->add_option("-o,--output", recording.path,
+                   "the recording to write; without it, a new one in the default directory");
+  verb->add_flag("--force", recording.force, "replace an existing recording");
+  verb->add_option("--ring", recording.ring_bytes, "memory for each vCPU's ring; 1M unless given")
+      ->transform(CLI::AsSizeValue(false));
+  verb->add_option("--ring-dir", recording.ring_directory, "where the rings lie");
+  verb->add_option("--full", command->ring_full, "what goes when a ring is full")
+      ->check(CLI::IsMember({"drop", "overwrite"}));
+  verb->add_option("--registers", command->registers,
+                   "when registers are taken: debug-exits, sync, every, every=N or never")
+      ->check([command](const std::string& text) {
+        return set_registers(text, command->record.recording)
+                   ? std::string()
+                   : "must be debug-exits, sync, every, every=N or never, not '" + text + "'";
+      });
+  verb->add_flag("--must-record", command->record.must_record,
+                 "do not start the monitor where it cannot be recorded");
+  verb->add_flag("--check", command->check,
+                 "says how it would be recorded and why; starts nothing");
+  verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
+      ->required();
+  verb->callback([command, &chosen] {
+    command->record.recording.overwrite = command->ring_full == "overwrite";
+    chosen = [command](Console& console) {
+      command->output.apply(console);
+      return run(*command, console);
+    };
+  });
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,88 @@
+#include "recorder/record/record.h"
+
+#include <cstdlib>
+
+#include "recorder/record/command.h"
+#include "recorder/record/way.h"
+
+namespace kvmtape {
+namespace {
+
+// In front of what is there already, which goes on working behind it.
+std::string with_preload(const std::string& library) {
+  const char* others = std::getenv("LD_PRELOAD");
+  return others == nullptr || *others == '\0' ? library : library + ":" + others;
+}
+
+int status_of(const Error& cannot_start) {
+  return cannot_start.code == ErrorCode::kUsage ? kNotFound : kCannotRun;
+}
+
+RecordReport failed(const Error& error, const Say& say, int status) {
+  say(error.to_string());
+  return {status, {}, {}};
+}
+
+struct Prepared {
+  std::string library;
+  std::unique_ptr<Recording> recording;
+};
+
+Result<Prepared> prepare(const RecordOptions& options, const Way& way) {
+  if (way.kind == Way::Kind::kNone)
+    return Error{ErrorCode::kUsage, way.why + "; " + way.next_step, {}, std::nullopt};
+  Prepared prepared;
+  KVMTAPE_TRY_ASSIGN(prepared.library, find_preload_library(options.preload_library));
+  KVMTAPE_TRY_ASSIGN(prepared.recording, Recording::open(options.recording, options.command));
+  return prepared;
+}
+
+void say_what_is_missing(const RecordingTotals& totals, const std::string& monitor,
+                         const Say& say) {
+  if (totals.processes == 0)
+    say(monitor +
+        " did not load the preload library (did it clear its environment?): nothing was "
+        "recorded");
+  else if (totals.vcpus == 0)
+    say(monitor + " ran no vCPU");
+  if (totals.calls_lost != 0)
+    say(std::to_string(totals.calls_lost) + " control calls are not in the recording");
+}
+
+}  // namespace
+
+RecordReport run_recorded(const RecordOptions& options, const Say& say) {
+  const std::string& monitor = options.command.front();
+  auto way = choose_way(monitor);
+  if (!way.ok()) return failed(way.error(), say, status_of(way.error()));
+  auto prepared = prepare(options, *way);
+  if (!prepared.ok()) {
+    if (options.must_record) return failed(prepared.error(), say, kRecordFailed);
+    say(prepared.error().to_string() + "; " + monitor + " runs without being recorded");
+    const Error error = Command::become(options.command);
+    return failed(error, say, status_of(error));
+  }
+  Recording& recording = *prepared->recording;
+  auto command =
+      Command::start(options.command, {{"LD_PRELOAD", with_preload(prepared->library)},
+                                       {kRecordDirectoryVariable, recording.ring_directory()}});
+  if (!command.ok()) {
+    recording.abandon();
+    return failed(command.error(), say, status_of(command.error()));
+  }
+  recording.monitor_started(command->pid());
+  while (command->wait(recording.pump())) {
+  }
+  RecordReport report{command->status(), recording.path(), {}};
+  auto totals = recording.finish();
+  if (!totals.ok()) {
+    say(totals.error().to_string() + "; the rings stay in " + recording.ring_directory() +
+        ", every read verb takes trace and rings together");
+    return report;
+  }
+  say_what_is_missing(*totals, monitor, say);
+  report.totals = *totals;
+  return report;
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,205 @@
+#include "recorder/record/recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <new>
+#include <utility>
+
+#include "recorder/host_facts.h"
+#include "recorder/ring/ring_create.h"
+#include "recorder/ring/ring_writer.h"
+#include "recorder/session_header.h"
+#include "recorder/trace_directory.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint64_t kSessionRingBytes =
+    1024 * 1024;  // a large monitor starts with thousands of calls
+// A consumer that spins on a ring costs the vCPU more than capture does; an idle one costs nothing.
+constexpr uint32_t kHurryUs = 100, kBusyUs = 1000, kIdleUs = 10'000;
+
+Session describe(const RecordingOptions& options, const std::vector<std::string>& command,
+                 uint32_t& run_bytes) {
+  Session session;
+  fill_host_facts(session);
+  session.monitor_name = std::filesystem::path(command.front()).filename().string();
+  session.monitor_pid = 0;
+  session.monitor_command.clear();
+  for (const std::string& word : command) session.monitor_command.append(word).push_back('\0');
+  session.recorder = recorder_text("preload");
+  session.register_policy = register_policy_text(options.registers, options.registers_every);
+  session.ring_full = options.overwrite ? "overwrite" : "drop";
+  const UniqueFd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  fill_capabilities(session, kvm.get(), -1);
+  const int bytes = kvm.valid() ? ::ioctl(kvm.get(), KVM_GET_VCPU_MMAP_SIZE, 0) : 0;
+  run_bytes = bytes > 0 ? static_cast<uint32_t>(bytes) : 0;
+  return session;
+}
+
+Error io_error(const std::string& path, const std::string& what) {
+  return Error{ErrorCode::kIo, what + ": " + std::strerror(errno), path, std::nullopt};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& options,
+                                                   const std::vector<std::string>& command) {
+  std::unique_ptr<Recording> recording(new Recording);
+  Session session = describe(options, command, recording->run_bytes_);
+  session.uuid = random_uuid();
+  recording->path_ = options.path;
+  if (recording->path_.empty()) {
+    KVMTAPE_TRY_ASSIGN(recording->path_, new_trace_path(session.monitor_name));
+  }
+  KVMTAPE_TRY_ASSIGN(TraceFile file,
+                     TraceFile::create(recording->path_, options.force, session.uuid));
+  // From here on a failure leaves no half-made trace behind.
+  auto failed = [&](Error error) {
+    recording->abandon();
+    return error;
+  };
+  auto directory = make_ring_directory(options.ring_directory, session.uuid);
+  if (!directory.ok()) return failed(directory.error());
+  recording->ring_directory_ = session.ring_directory = *directory;
+  recording->ring_parent_is_ours_ = options.ring_directory.empty();
+  const std::string name = ring_file_name(kSessionStream);
+  auto ring = create_ring(*directory + "/" + name,
+                          {session.uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
+  if (!ring.ok()) return failed(ring.error());
+  RingWriter().bind(ring->header());
+  lock_as_writer(*ring);
+  RingHeader* header = ring->header();
+  recording->rings_.emplace(name, std::move(*ring));
+  if (auto made = recording->make_control(options, session.uuid); !made.ok())
+    return failed(made.error());
+
+  start_clocks(session);
+  recording->drain_ = std::make_unique<Drain>(std::move(file), std::move(session));
+  recording->drain_->add_stream(header);
+  // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
+  if (auto written = recording->drain_->flush(); !written.ok()) return failed(written.error());
+  return recording;
+}
+
+Recording::~Recording() {
+  if (control_ != nullptr) ::munmap(control_, sizeof *control_);
+}
+
+Result<void> Recording::make_control(const RecordingOptions& options, const Uuid& uuid) {
+  const std::string path = ring_directory_ + "/" + kRecordControlFile;
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) return io_error(path, "cannot create it");
+  if (errno = posix_fallocate(fd.get(), 0, sizeof(RecordControl)); errno != 0)
+    return io_error(path, "no room for it");
+  void* memory =
+      ::mmap(nullptr, sizeof(RecordControl), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) return io_error(path, "cannot map it");
+  control_ = new (memory) RecordControl{};
+  control_->magic = kRecordControlMagic;
+  control_->version = kRecordControlVersion;
+  control_->bytes = sizeof(RecordControl);
+  control_->session = uuid;
+  control_->boot_id = this_boot_id();
+  control_->ring_bytes = options.ring_bytes;
+  control_->ring_bytes_total = options.ring_bytes_total;
+  control_->overwrite = options.overwrite ? 1 : 0;
+  control_->registers = static_cast<uint32_t>(options.registers);
+  control_->registers_every = std::max(1u, options.registers_every);
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(&control_->session_ring_mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  return {};
+}
+
+void Recording::monitor_started(int pid) {
+  drain_->session().monitor_pid = static_cast<uint32_t>(pid);
+  drain_->note_session_changed();
+  update_latest(path_);
+}
+
+void Recording::open_new_rings() {
+  // acquire: pairs with the release in the preload library, whose ring is then complete
+  const uint32_t made = control_->rings_made.load(std::memory_order_acquire);
+  if (made == rings_seen_) return;
+  rings_seen_ = made;
+  std::vector<RingHeader*> fresh;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(ring_directory_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".ring" || rings_.contains(name)) continue;
+    auto ring = RingFile::open(entry.path().string(), RingFile::Access::kShared);
+    if (!ring.ok()) continue;  // being made: comes with the next count
+    fresh.push_back(ring->header());
+    rings_.emplace(name, std::move(*ring));
+  }
+  std::ranges::sort(fresh, {}, &RingHeader::vcpu_index);
+  for (RingHeader* ring : fresh) {
+    drain_->session().vcpus.push_back({ring->vcpu_index, ring->vcpu_id, run_bytes_});
+    drain_->add_stream(ring);
+  }
+  if (!fresh.empty()) drain_->note_session_changed();
+}
+
+uint32_t Recording::pump() {
+  open_new_rings();
+  const bool hurry = drain_->pump();
+  const uint64_t exits = drain_->totals().exits;
+  if (hurry)
+    pause_us_ = kHurryUs;
+  else if (exits != exits_seen_)
+    pause_us_ = kBusyUs;
+  else
+    pause_us_ = std::clamp(pause_us_ * 2, kBusyUs, kIdleUs);
+  exits_seen_ = exits;
+  return pause_us_;
+}
+
+void Recording::add_unrecorded_vcpus() {
+  // relaxed, all of them: their writers have ended
+  uint32_t index = control_->next_index.load(std::memory_order_relaxed);
+  const uint32_t count = std::min(control_->unrecorded_count.load(std::memory_order_relaxed),
+                                  kUnrecordedVcpusMax);  // relaxed: as above
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto& vcpu = control_->unrecorded[i];
+    const SessionVcpu description{index++, vcpu.vcpu_id, run_bytes_};
+    drain_->session().vcpus.push_back(description);
+    drain_->note_session_changed();
+    drain_->add_lost_vcpu(description, vcpu.lost.load(std::memory_order_relaxed));  // as above
+  }
+}
+
+Result<RecordingTotals> Recording::finish() {
+  open_new_rings();
+  add_unrecorded_vcpus();
+  KVMTAPE_TRY(drain_->finish());
+  const DrainTotals drained = drain_->totals();
+  // relaxed: their writers have ended
+  const RecordingTotals totals{drained.exits,
+                               drained.lost,
+                               drain_->session().vcpus.size(),
+                               drained.bytes,
+                               control_->calls_lost.load(std::memory_order_relaxed),
+                               control_->processes.load(std::memory_order_relaxed)};
+  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
+  return totals;
+}
+
+void Recording::abandon() {
+  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
+  ::unlink(path_.c_str());
+}
+
+}  // namespace kvmtape

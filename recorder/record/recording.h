@@ -1,0 +1,75 @@
+// The `record` process's half of a recording by preload: makes trace, ring directory and what the
+// preload library needs before the monitor starts, then drains the monitor's rings as they appear.
+// One thread. The monitor may die at any time; so may this process, which leaves the rings.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "recorder/capture/vcpu_capture.h"
+#include "recorder/drain/drain.h"
+#include "recorder/ring/record_control.h"
+#include "schema/ring_file.h"
+
+namespace kvmtape {
+
+struct RecordingOptions {
+  std::string path;  // empty: a new file in the default directory
+  bool force = false;
+  std::string ring_directory;  // empty: the default place
+  uint64_t ring_bytes = 1 << 20;
+  uint64_t ring_bytes_total = uint64_t{256} << 20;
+  bool overwrite = false;
+  RegisterPolicy registers = RegisterPolicy::kDebugExits;
+  uint32_t registers_every = 1;
+};
+
+struct RecordingTotals {
+  uint64_t exits = 0;
+  uint64_t lost = 0;
+  uint64_t vcpus = 0;
+  uint64_t bytes = 0;
+  uint64_t calls_lost = 0;  // control calls that are not in the trace
+  uint64_t processes = 0;   // that loaded the library
+};
+
+class Recording {
+ public:
+  static Result<std::unique_ptr<Recording>> open(const RecordingOptions& options,
+                                                 const std::vector<std::string>& command);
+  ~Recording();
+  Recording(const Recording&) = delete;
+
+  const std::string& path() const { return path_; }
+  const std::string& ring_directory() const { return ring_directory_; }
+  void monitor_started(int pid);
+
+  // Takes what is new. Returns how long to sleep before the next, in microseconds.
+  uint32_t pump();
+  // Nobody writes any more: everything to the trace, then its seal, then the rings go. On error
+  // they stay.
+  Result<RecordingTotals> finish();
+  // The monitor could not be started: no trace, no rings.
+  void abandon();
+
+ private:
+  Recording() = default;
+  Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
+  void open_new_rings();
+  void add_unrecorded_vcpus();
+
+  std::string path_;
+  std::string ring_directory_;
+  bool ring_parent_is_ours_ = false;  // the default place, which goes with its last session
+  RecordControl* control_ = nullptr;
+  uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
+  uint32_t rings_seen_ = 0;
+  uint64_t exits_seen_ = 0;
+  uint32_t pause_us_ = 0;
+  std::map<std::string, RingFile> rings_;  // by file name
+  std::unique_ptr<Drain> drain_;           // behind the rings that it reads
+};
+
+}  // namespace kvmtape

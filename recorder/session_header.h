@@ -1,0 +1,26 @@
+// What every recorder puts into a session's header and does with its ring directory, however it
+// comes by the exits. Set-up and end of a session; any thread; system calls.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "recorder/capture/vcpu_capture.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape {
+
+// The clocks at the start and a first estimate of the record clock's frequency, which the cuts'
+// clock pairs refine. Takes two milliseconds where the CPU does not tell.
+void start_clocks(Session& session);
+
+// "kvmtape 0.1.0 preload"
+std::string recorder_text(std::string_view which);
+// "debug-exits", "never", "sync", "every=N"
+std::string register_policy_text(RegisterPolicy policy, uint32_t every);
+
+// The session's ring directory with all in it; and the folder that it lies in, if that is ours and
+// this was the last there.
+void remove_ring_directory(const std::string& directory, bool parent_is_ours);
+
+}  // namespace kvmtape

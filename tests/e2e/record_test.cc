@@ -1,0 +1,183 @@
+// `kvmtape record` on real monitors: a small one of the tests' own, by every way in which monitors
+// reach KVM, and Debian's QEMU. What the monitor prints and its status are the same as without, and
+// what it counted is what was recorded. Skipped, by name and reason, where KVM or QEMU is missing.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include "schema/base/unique_fd.h"
+#include "tests/support/run_tool.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const std::string kMonitor = KVMTAPE_SMALL_MONITOR;
+const std::string kQemu =
+    "qemu-system-x86_64 -accel kvm -display none -nodefaults -serial none -no-reboot ";
+constexpr uint64_t kExits = 500;
+
+struct ShellRun {
+  int status = -1;
+  std::string out;
+};
+ShellRun shell(const std::string& line) {
+  ShellRun run;
+  FILE* pipe = ::popen(line.c_str(), "r");
+  std::array<char, 4096> buffer;
+  for (size_t got; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    run.out.append(buffer.data(), got);
+  const int status = ::pclose(pipe);
+  run.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return run;
+}
+
+class RecordTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!UniqueFd(::open("/dev/kvm", O_RDWR | O_CLOEXEC)).valid())
+      GTEST_SKIP() << "/dev/kvm cannot be opened";
+  }
+  ToolRun record(const std::string& command, const std::string& options = {}) {
+    return tool.run("record --force -o " + trace + " " + options + " -- " + command);
+  }
+  nlohmann::json totals() { return tool.run("info --json " + trace).json()["totals"]; }
+  ToolRun dump(const std::string& options) { return tool.run("dump " + options + " " + trace); }
+
+  Tool tool;
+  const std::string trace = tool.file("t.kvmtape");
+};
+
+class EveryWay : public RecordTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(EveryWay, TheMonitorPrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
+  const std::string way = GetParam();
+  const std::string command = kMonitor + " " + way + " " + std::to_string(kExits);
+  // A shell's pipe is read to its end, which a daemon too holds open.
+  const ShellRun plain = shell(command);
+  const ToolRun recorded = record(command);
+  EXPECT_EQ(recorded.out, plain.out);
+  EXPECT_EQ(recorded.status, plain.status) << recorded.err;
+  const uint64_t vcpus = way == "two-vcpus" || way == "two-vms" ? 2 : 1;
+  // The child's one KVM_RUN, refused, is a recording of its own.
+  const uint64_t refused = way == "fork" ? 1 : 0;
+  EXPECT_EQ(totals()["exits"], vcpus * (kExits + 1) + refused);
+  EXPECT_EQ(totals()["lost"], 0);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+INSTANTIATE_TEST_SUITE_P(Ways, EveryWay,
+                         ::testing::Values("plain", "by-number", "signed-request", "copied",
+                                           "two-vcpus", "two-vms", "fork", "filter", "daemon",
+                                           "killed", "crash"),
+                         [](const auto& way) {
+                           std::string name = way.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST_F(RecordTest, ACrashBringsItsRegisters) {
+  record(kMonitor + " crash 3");
+  const auto lines = dump("--json --tail 1").json_lines();
+  EXPECT_EQ(lines.back()["name"], "KVM_EXIT_INTERNAL_ERROR");
+  EXPECT_TRUE(lines.back()["registers"].is_object()) << lines.back();
+}
+
+TEST_F(RecordTest, AMonitorThatIsKilledLeavesASealedTrace) {
+  const ToolRun run = record(kMonitor + " killed 50");
+  EXPECT_EQ(run.status, 128 + SIGKILL);
+  EXPECT_EQ(tool.run("info " + trace).status, 0);
+  EXPECT_EQ(totals()["exits"], 51);
+}
+
+TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
+  const ShellRun run = shell("KVMTAPE_DIR=" + tool.file("d") +
+                             " " KVMTAPE_BINARY_DIR "/kvmtape record -q --force --ring-dir " +
+                             tool.file("rings") + " -o " + trace + " -- sh -c 'kill -STOP $PPID; " +
+                             kMonitor + " plain 400; kill -KILL $PPID' 2>/dev/null");
+  EXPECT_THAT(run.out, HasSubstr("exit2=400"));
+  const auto read = tool.run("info --json " + trace).json()["totals"];
+  EXPECT_EQ(read["exits"], 401);
+}
+
+TEST_F(RecordTest, TheLastLineOnStandardErrorCounts) {
+  EXPECT_THAT(record(kMonitor + " plain 10").err,
+              HasSubstr("[ kvmtape: " + trace + ": 11 exits, 1 vCPUs, 0 lost, "));
+}
+
+TEST_F(RecordTest, OtherPreloadedLibrariesStay) {
+  const ToolRun run = tool.run("record --force -o " + trace + " -- sh -c 'echo $LD_PRELOAD'",
+                               "LD_PRELOAD=libm.so.6");
+  EXPECT_THAT(run.out, AllOf(HasSubstr("/libkvmtape_preload.so:libm.so.6")));
+}
+
+TEST_F(RecordTest, AnInterruptGoesToTheMonitorAndTheTraceIsWhole) {
+  const ToolRun run = tool.run("record --force -o " + trace +
+                               " -- sh -c 'trap \"exit 9\" TERM; kill -TERM $PPID; while :; do "
+                               "sleep 0.05; done'");
+  EXPECT_EQ(run.status, 9) << run.err;
+  EXPECT_EQ(tool.run("info " + trace).status, 0);
+}
+
+TEST_F(RecordTest, WhereTheTraceCannotBeWrittenTheMonitorRunsUnrecorded) {
+  const std::string options = "-o /nowhere/t.kvmtape ";
+  const ToolRun run = tool.run("record " + options + "-- " + kMonitor + " plain 10");
+  EXPECT_EQ(run.status, 7);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("/nowhere/t.kvmtape"), HasSubstr("without being recorded")));
+  const ToolRun must = tool.run("record --must-record " + options + "-- " + kMonitor + " plain 10");
+  EXPECT_EQ(must.status, 125);
+  EXPECT_THAT(must.out, IsEmpty());
+}
+
+TEST_F(RecordTest, WhatCannotBeStartedLeavesNoTrace) {
+  EXPECT_EQ(record("no-such-monitor").status, 127);
+  EXPECT_EQ(record("/etc/passwd").status, 126);
+  EXPECT_NE(::access(trace.c_str(), F_OK), 0);
+  EXPECT_EQ(tool.run("record --no-such-option -- true").status, 125);
+}
+
+TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
+  const ToolRun dynamic = tool.run("record --check -- " + kMonitor);
+  EXPECT_EQ(dynamic.status, 0);
+  EXPECT_THAT(dynamic.out, HasSubstr("preload: small_monitor is dynamically linked"));
+  const ToolRun is_static = tool.run("record --check -- " KVMTAPE_STATIC_MONITOR);
+  EXPECT_EQ(is_static.status, 1);
+  EXPECT_THAT(is_static.out, HasSubstr("none: small_monitor_static is static"));
+}
+
+class QemuTest : public RecordTest {
+ protected:
+  void SetUp() override {
+    RecordTest::SetUp();
+    if (shell("command -v qemu-system-x86_64").status != 0)
+      GTEST_SKIP() << "qemu-system-x86_64 is not installed";
+  }
+  uint64_t port_writes() { return tool.run("dump --exit KVM_EXIT_IO " + trace).out.size(); }
+};
+
+TEST_F(QemuTest, TheFirmwareOfOneVcpuIsRecorded) {
+  record("timeout 2 " + kQemu);
+  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_EQ(totals()["lost"], 0);
+  EXPECT_THAT(dump("--exit KVM_EXIT_IO").out, HasSubstr("OUT port "));
+}
+
+TEST_F(QemuTest, ADaemonOfTwoVcpusUnderItsOwnFilterIsRecordedToItsEnd) {
+  const std::string pid = tool.file("pid");
+  const ToolRun run = record("sh -c '" + kQemu + "-smp 2 -sandbox on -daemonize -pidfile " + pid +
+                             " && sleep 2 && kill $(cat " + pid + ")'");
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("2 vCPUs, 0 lost"));
+  EXPECT_GT(totals()["exits"], 500);
+}
+
+}  // namespace
+}  // namespace kvmtape::testing

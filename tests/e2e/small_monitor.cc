@@ -1,0 +1,241 @@
+// A monitor of few lines, for tests that compare a recorded run with an unrecorded one: it knows
+// nothing of kvmtape, reaches KVM in the way that its first argument names, and prints every count
+// that must not change. small_monitor WAY EXITS
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr uint64_t kCodeAddress = 0x1000;
+constexpr size_t kMemoryBytes = 0x10000;
+constexpr uint8_t kPort = 0x10;
+
+std::string g_way;
+
+bool way_is(const char* name) { return g_way == name; }
+
+[[noreturn]] void fail(const char* what) {
+  printf("%s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+int kvm_call(int fd, unsigned long request, unsigned long argument) {
+  if (way_is("by-number")) return static_cast<int>(syscall(SYS_ioctl, fd, request, argument));
+  // As monitors do that keep requests in an int: the upper half is then all ones or anything else.
+  if (way_is("signed-request"))
+    return ioctl(fd, static_cast<unsigned long>(static_cast<int>(request)), argument);
+  return ioctl(fd, request, argument);
+}
+
+struct SmallVcpu {
+  int fd = -1;
+  kvm_run* run = nullptr;
+  uint32_t sum = 0;                // of what the guest wrote
+  std::map<uint32_t, long> exits;  // by reason
+  long failed = 0;
+};
+
+struct SmallVm {
+  int fd = -1;
+  std::vector<SmallVcpu> vcpus;
+};
+
+// Real mode: writes AL to the port `exits` times, counting up, then halts. Or, for `crash`, jumps
+// to where there is no memory, whence KVM cannot fetch an instruction to emulate.
+std::vector<uint8_t> guest_code(uint32_t exits) {
+  std::vector<uint8_t> code = {0x66, 0xb9,  0, 0, 0, 0,  // mov ecx, exits
+                               0xe6, kPort,              // out port, al
+                               0xfe, 0xc0,               // inc al
+                               0x66, 0x49,               // dec ecx
+                               0x75, 0xf8,               // jnz out
+                               0xf4};                    // hlt
+  memcpy(&code[2], &exits, sizeof exits);
+  if (way_is("crash")) {
+    code.pop_back();
+    code.insert(code.end(), {0xea, 0x00, 0x00, 0x00, 0x20});  // jmp 0x2000:0
+  }
+  return code;
+}
+
+void prepare_cpu(int fd) {
+  kvm_sregs sregs{};
+  if (ioctl(fd, KVM_GET_SREGS, &sregs) != 0) fail("KVM_GET_SREGS");
+  sregs.cs.base = 0;
+  sregs.cs.selector = 0;
+  if (ioctl(fd, KVM_SET_SREGS, &sregs) != 0) fail("KVM_SET_SREGS");
+  kvm_regs regs{};
+  regs.rip = kCodeAddress;
+  regs.rflags = 2;
+  if (ioctl(fd, KVM_SET_REGS, &regs) != 0) fail("KVM_SET_REGS");
+}
+
+SmallVcpu make_vcpu(int vm, int id, size_t run_bytes) {
+  SmallVcpu vcpu;
+  vcpu.fd = kvm_call(vm, KVM_CREATE_VCPU, static_cast<unsigned long>(id));
+  if (vcpu.fd < 0) fail("KVM_CREATE_VCPU");
+  if (way_is("copied")) {  // to numbers that were never an answer of KVM's
+    const int copy = fcntl(vcpu.fd, F_DUPFD_CLOEXEC, 100);
+    close(vcpu.fd);
+    vcpu.fd = dup2(copy, copy + 100);
+    close(copy);
+  }
+  void* run = way_is("by-number")
+                  ? reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, run_bytes,
+                                                    PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0))
+                  : mmap(nullptr, run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0);
+  if (run == MAP_FAILED) fail("mmap");
+  vcpu.run = static_cast<kvm_run*>(run);
+  prepare_cpu(vcpu.fd);
+  return vcpu;
+}
+
+SmallVm make_vm(int kvm, int vcpus, uint32_t exits) {
+  SmallVm vm;
+  vm.fd = kvm_call(kvm, KVM_CREATE_VM, 0);
+  if (vm.fd < 0) fail("KVM_CREATE_VM");
+  void* memory =
+      mmap(nullptr, kMemoryBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  const std::vector<uint8_t> code = guest_code(exits);
+  memcpy(static_cast<uint8_t*>(memory) + kCodeAddress, code.data(), code.size());
+  kvm_userspace_memory_region region{};
+  region.memory_size = kMemoryBytes;
+  region.userspace_addr = reinterpret_cast<uint64_t>(memory);
+  if (ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region) != 0) fail("memory");
+  const int run_bytes = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+  for (int id = 0; id < vcpus; ++id)
+    vm.vcpus.push_back(make_vcpu(vm.fd, id, static_cast<size_t>(run_bytes)));
+  return vm;
+}
+
+void run(SmallVcpu& vcpu) {
+  for (;;) {
+    errno = ENOTTY;  // must survive a call that succeeds
+    if (kvm_call(vcpu.fd, KVM_RUN, 0) < 0) {
+      ++vcpu.failed;
+      if (errno == EINTR) continue;
+      return;
+    }
+    if (errno != ENOTTY) ++vcpu.failed;
+    ++vcpu.exits[vcpu.run->exit_reason];
+    if (vcpu.run->exit_reason != KVM_EXIT_IO) return;
+    vcpu.sum += reinterpret_cast<uint8_t*>(vcpu.run)[vcpu.run->io.data_offset];
+  }
+}
+
+// Kills for whatever a run loop has no need of, KVM_GET_* among it: as Firecracker's filter and
+// Cloud Hypervisor's do.
+void install_filter() {
+  std::vector<sock_filter> steps = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, KVM_RUN, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (const uint32_t call :
+       {SYS_write, SYS_exit_group, SYS_close, SYS_munmap, SYS_brk, SYS_clock_gettime}) {
+    steps.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
+    steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  }
+  steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+  const sock_fprog program{static_cast<unsigned short>(steps.size()), steps.data()};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    fail("seccomp");
+}
+
+// A child that inherits a VM may not run it, and must not disturb its parent.
+void let_a_child_try(SmallVm& vm) {
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int answer = ioctl(vm.vcpus[0].fd, KVM_RUN, 0);
+    const bool refused = answer < 0 && errno == EIO;
+    close_range(3, ~0u, 0);
+    _exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  printf("child: %d\n", WEXITSTATUS(status));
+}
+
+void print(const SmallVm& vm) {
+  for (const SmallVcpu& vcpu : vm.vcpus) {
+    printf("sum %u failed %ld", vcpu.sum, vcpu.failed);
+    for (const auto& [reason, count] : vcpu.exits) printf(" exit%u=%ld", reason, count);
+    printf("\n");
+  }
+}
+
+void run_all(SmallVm& vm) {
+  if (vm.vcpus.size() == 1) return run(vm.vcpus[0]);
+  std::vector<std::thread> threads;
+  for (SmallVcpu& vcpu : vm.vcpus) threads.emplace_back([&vcpu] { run(vcpu); });
+  for (std::thread& thread : threads) thread.join();
+}
+
+void become_daemon() {
+  fflush(stdout);
+  if (fork() != 0) _exit(0);
+  setsid();
+  if (fork() != 0) _exit(0);
+  closefrom(3);
+  usleep(200'000);  // the parents are long gone when KVM is opened
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  g_way = argv[1];
+  const auto exits = static_cast<uint32_t>(strtoul(argv[2], nullptr, 0));
+  if (way_is("daemon")) become_daemon();
+  const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+  if (kvm < 0) fail("/dev/kvm");
+  std::vector<SmallVm> vms;
+  vms.push_back(make_vm(kvm, way_is("two-vcpus") ? 2 : 1, exits));
+  if (way_is("two-vms")) vms.push_back(make_vm(kvm, 1, exits));
+  if (way_is("fork")) let_a_child_try(vms[0]);
+  if (way_is("filter")) {
+    printf("filtered\n");
+    fflush(stdout);
+    install_filter();
+  }
+  timespec begin{}, end{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);  // the machine may have others to serve
+  for (SmallVm& vm : vms) run_all(vm);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+  for (const SmallVm& vm : vms) print(vm);
+  if (way_is("timed"))
+    printf("ns %lld\n", static_cast<long long>(end.tv_sec - begin.tv_sec) * 1'000'000'000 +
+                            (end.tv_nsec - begin.tv_nsec));
+  for (SmallVm& vm : vms)
+    for (SmallVcpu& vcpu : vm.vcpus) {
+      munmap(vcpu.run, 4096);
+      close(vcpu.fd);
+    }
+  fflush(stdout);
+  if (way_is("killed")) kill(getpid(), SIGKILL);
+  _exit(7);
+}
