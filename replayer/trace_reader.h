@@ -33,10 +33,10 @@ struct VcpuTotals {
 
 // What select() narrows a walk to; empty lists mean all.
 struct Selection {
-  std::vector<uint32_t> vcpus;  // indexes
-  std::vector<uint32_t> reasons;
-  std::optional<std::pair<uint64_t, uint64_t>> seq;    // first and last
-  std::optional<std::pair<int64_t, int64_t>> time_ns;  // from the start of the recording
+  std::vector<uint32_t> vcpus = {};  // indexes
+  std::vector<uint32_t> reasons = {};
+  std::optional<std::pair<uint64_t, uint64_t>> seq = {};    // first and last
+  std::optional<std::pair<int64_t, int64_t>> time_ns = {};  // from the start of the recording
 };
 
 struct Gap {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace kvmtape::test {
+namespace kvmtape::testing {
 
 class ScratchDirectory {
  public:
@@ -39,9 +39,9 @@ inline void write_file(const std::string& path, std::span<const uint8_t> bytes) 
              static_cast<std::streamsize>(bytes.size()));
 }
 
-inline std::vector<uint8_t> read_file(const std::string& path) {
+inline std::vector<uint8_t> file_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-}  // namespace kvmtape::test
+}  // namespace kvmtape::testing

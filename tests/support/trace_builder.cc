@@ -5,7 +5,7 @@
 
 #include "tests/support/scratch.h"
 
-namespace kvmtape::test {
+namespace kvmtape::testing {
 namespace {
 
 std::span<const uint8_t> bytes_of(const auto& value) {
@@ -59,11 +59,10 @@ TraceBuilder::TraceBuilder(std::string ring_directory) {
 
 TraceBuilder::Stream& TraceBuilder::stream(uint32_t vcpu) {
   auto found = streams_.find(vcpu);
-  if (found != streams_.end()) return found->second;
+  if (found != streams_.end()) return *found->second;
   if (vcpu != kSessionStream) session_.vcpus.push_back({vcpu, vcpu, 4096});
-  return streams_
-      .emplace(vcpu, StreamDescription{vcpu, vcpu, session_.architecture, session_.byte_order})
-      .first->second;
+  const StreamDescription description{vcpu, vcpu, session_.architecture, session_.byte_order};
+  return *streams_.emplace(vcpu, std::make_shared<Stream>(description)).first->second;
 }
 
 ClockReading TraceBuilder::clock() const {
@@ -92,10 +91,10 @@ TraceBuilder& TraceBuilder::add_exits(uint32_t vcpu, uint32_t count) {
 
 TraceBuilder& TraceBuilder::add_record(uint32_t vcpu, RecordKind kind, int32_t ret,
                                        std::vector<uint64_t> payload) {
-  std::vector<uint64_t> words{
-      (kRecordHeaderWords + payload.size()) | uint64_t{static_cast<uint8_t>(kind)} << 16 |
-          uint64_t{static_cast<uint32_t>(ret)} << 32,
-      std::max<uint64_t>(latest_, session_.start.ticks)};
+  std::vector<uint64_t> words{(kRecordHeaderWords + payload.size()) |
+                                  uint64_t{static_cast<uint8_t>(kind)} << 16 |
+                                  uint64_t{static_cast<uint32_t>(ret)} << 32,
+                              std::max<uint64_t>(latest_, session_.start.ticks)};
   words.insert(words.end(), payload.begin(), payload.end());
   put(vcpu, words);
   return *this;
@@ -139,9 +138,17 @@ TraceBuilder& TraceBuilder::flush(uint32_t vcpu) {
 TraceBuilder& TraceBuilder::append_chunk(const std::vector<uint8_t>& chunk) {
   ChunkHeader header;
   std::memcpy(&header, chunk.data(), sizeof header);
-  index_.entries.push_back({bytes_.size(), static_cast<ChunkType>(header.type), header.vcpu_index,
-                            header.exits, header.first_seq, header.end_seq, header.first_tsc,
-                            header.last_tsc, header.cut, 0, {}});
+  index_.entries.push_back({bytes_.size(),
+                            static_cast<ChunkType>(header.type),
+                            header.vcpu_index,
+                            header.exits,
+                            header.first_seq,
+                            header.end_seq,
+                            header.first_tsc,
+                            header.last_tsc,
+                            header.cut,
+                            0,
+                            {}});
   bytes_.insert(bytes_.end(), chunk.begin(), chunk.end());
   return *this;
 }
@@ -159,11 +166,19 @@ TraceBuilder& TraceBuilder::seal() {
   std::vector<uint8_t> chunk;
   encode_session(session_, chunk);
   append_chunk(chunk);
-  chunk.clear();
-  encode_index(index_, session_.uuid, chunk);
-  const FileTrailer trailer = make_file_trailer(bytes_.size());
-  bytes_.insert(bytes_.end(), chunk.begin(), chunk.end());
+  split_index();
+  const FileTrailer trailer = make_file_trailer(index_.previous_offset);
   bytes_.insert(bytes_.end(), bytes_of(trailer).begin(), bytes_of(trailer).end());
+  return *this;
+}
+
+TraceBuilder& TraceBuilder::split_index() {
+  std::vector<uint8_t> chunk;
+  encode_index(index_, session_.uuid, chunk);
+  offsets_.insert(offsets_.end(), index_.entries.begin(), index_.entries.end());
+  index_.entries.clear();
+  index_.previous_offset = bytes_.size();
+  bytes_.insert(bytes_.end(), chunk.begin(), chunk.end());
   return *this;
 }
 
@@ -178,7 +193,9 @@ TraceBuilder& TraceBuilder::truncate_at(uint64_t bytes) {
 }
 
 uint64_t TraceBuilder::offset_of(ChunkType type, size_t number) const {
-  for (const IndexEntry& entry : index_.entries)
+  std::vector<IndexEntry> all = offsets_;
+  all.insert(all.end(), index_.entries.begin(), index_.entries.end());
+  for (const IndexEntry& entry : all)
     if (entry.type == type && number-- == 0) return entry.offset;
   ADD_FAILURE() << "no such chunk";
   return 0;
@@ -267,4 +284,4 @@ SeenTrace read_all(const std::string& path, const TraceReader::Options& options,
   return seen;
 }
 
-}  // namespace kvmtape::test
+}  // namespace kvmtape::testing

@@ -6,6 +6,8 @@
 //
 // Every exit is made from its vCPU and sequence (exit_image), so that a reader's bytes can be told
 // from invented ones.
+//
+// A copy is for damaging: it shares the encoders, so that only one of the two may get more exits.
 #pragma once
 
 #include <array>
@@ -21,7 +23,7 @@
 #include "schema/chunk_codec.h"
 #include "schema/session_codec.h"
 
-namespace kvmtape::test {
+namespace kvmtape::testing {
 
 using RunImage = std::array<uint8_t, kCoreWords * kWordBytes>;
 
@@ -45,6 +47,7 @@ class TraceBuilder {
   TraceBuilder& add_mark(const std::string& text);  // in the session's stream
   TraceBuilder& flush(uint32_t vcpu);               // ends its chunk
   TraceBuilder& cut();                              // flushes all and writes a cut
+  TraceBuilder& split_index();                      // writes the index so far
   TraceBuilder& seal();                             // cut, session, index, trailer
   TraceBuilder& append_chunk(const std::vector<uint8_t>& chunk);
 
@@ -74,9 +77,10 @@ class TraceBuilder {
   ClockReading clock() const;
 
   Session session_;
-  std::map<uint32_t, Stream> streams_;
+  std::map<uint32_t, std::shared_ptr<Stream>> streams_;
   std::vector<uint8_t> bytes_;
   TraceIndex index_;
+  std::vector<IndexEntry> offsets_;  // of chunks in indexes written already
   uint64_t cut_number_ = 0;
   uint64_t latest_ = 0;
 };
@@ -113,4 +117,4 @@ struct SeenTrace {
 SeenTrace read_all(const std::string& path, const TraceReader::Options& options = {},
                    const Selection& selection = {});
 
-}  // namespace kvmtape::test
+}  // namespace kvmtape::testing

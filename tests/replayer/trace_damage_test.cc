@@ -1,0 +1,173 @@
+// Every way in which a small trace can be broken by one cut or one flipped byte: never a crash,
+// never an invented exit, and what is readable is read.
+#include <gmock/gmock.h>
+
+#include "schema/base/crc32c.h"
+#include "tests/support/scratch.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+class TraceDamageTest : public ::testing::Test {
+ protected:
+  // Four chunks of exits, two cuts, two session chunks and a footer.
+  static TraceBuilder small_trace() {
+    TraceBuilder trace;
+    trace.add_exits(0, 6).add_exits(1, 3).cut().add_exits(0, 4).add_mark("mark").add_exits(1, 2);
+    trace.seal();
+    return trace;
+  }
+  SeenTrace read(const TraceBuilder& trace) {
+    return read_all(trace.write_to(scratch_.file("t.kvmtape")));
+  }
+  ScratchDirectory scratch_;
+};
+
+TEST_F(TraceDamageTest, a_trace_cut_at_any_byte_gives_a_prefix) {
+  TraceBuilder whole = small_trace();
+  uint64_t most = 0;
+  for (size_t size = 0; size <= whole.bytes().size(); ++size) {
+    TraceBuilder trace = whole;
+    const SeenTrace seen = read(trace.truncate_at(size));
+    if (seen.error) {
+      ASSERT_LT(size, sizeof(FileHeader)) << seen.error->to_string();
+      continue;
+    }
+    ASSERT_EQ(seen.invented(), "") << size;
+    ASSERT_GE(seen.exit_count(), most) << size;
+    most = seen.exit_count();
+    ASSERT_EQ(seen.exit_count(), seen.exits) << size;
+    ASSERT_EQ(seen.health.damaged_chunks, 0u) << "torn, not corrupt, at " << size;
+    ASSERT_EQ(seen.lost, 0u) << size;
+  }
+  EXPECT_EQ(most, 15u);
+}
+
+TEST_F(TraceDamageTest, a_flipped_byte_anywhere_never_invents_an_exit) {
+  TraceBuilder whole = small_trace();
+  for (size_t at = 0; at < whole.bytes().size(); ++at) {
+    for (const uint8_t bits : {uint8_t{0x01}, uint8_t{0x80}, uint8_t{0xff}}) {
+      TraceBuilder trace = whole;
+      const SeenTrace seen = read(trace.flip_byte(at, bits));
+      ASSERT_FALSE(seen.error) << at << ": " << seen.error->to_string();
+      ASSERT_EQ(seen.invented(), "") << at;
+      ASSERT_GE(seen.exit_count(), 15u - 6u) << "one chunk at most is lost, at " << at;
+      ASSERT_EQ(seen.exit_count() == 15 || !seen.health.complete(), true) << at;
+    }
+  }
+}
+
+TEST_F(TraceDamageTest, a_flipped_byte_in_an_unsealed_trace_costs_one_chunk_and_says_so) {
+  TraceBuilder whole;
+  whole.add_exits(0, 6).add_exits(1, 3).cut().add_exits(0, 4).add_exits(1, 2).cut();
+  const size_t body = whole.offset_of(ChunkType::kExits);
+  for (size_t at = sizeof(FileHeader); at < whole.bytes().size(); ++at) {
+    TraceBuilder trace = whole;
+    const SeenTrace seen = read(trace.flip_byte(at));
+    ASSERT_FALSE(seen.error) << at;
+    ASSERT_EQ(seen.invented(), "") << at;
+    ASSERT_GE(seen.exit_count(), 9u) << at;
+    if (at >= body && at < trace.offset_of(ChunkType::kExits, 1)) {
+      ASSERT_EQ(seen.gaps(0).size(), 1u) << at;
+      ASSERT_EQ(seen.gaps(0)[0].lost, 6u) << at;
+      ASSERT_EQ(seen.gaps(0)[0].why, GapReason::kDamaged);
+      ASSERT_EQ(seen.lost, 6u);
+    }
+  }
+}
+
+TEST_F(TraceDamageTest, a_damaged_chunk_becomes_a_gap_of_its_size) {
+  TraceBuilder trace = small_trace();
+  const SeenTrace seen = read(trace.flip_byte(trace.offset_of(ChunkType::kExits) + 150));
+  ASSERT_EQ(seen.gaps(0).size(), 1u);
+  EXPECT_EQ(seen.gaps(0)[0].first_seq, 0u);
+  EXPECT_EQ(seen.gaps(0)[0].lost, 6u);
+  EXPECT_EQ(seen.gaps(0)[0].why, GapReason::kDamaged);
+  EXPECT_EQ(seen.health.damaged_chunks, 1u);
+  EXPECT_EQ(seen.health.file_exits, 9u);
+  EXPECT_EQ(seen.health.lost, 6u);
+}
+
+TEST_F(TraceDamageTest, a_lost_head_leaves_everything_readable) {
+  TraceBuilder trace = small_trace();
+  for (uint64_t at = 0; at < trace.offset_of(ChunkType::kExits); at += 8) trace.flip_byte(at);
+  const SeenTrace seen = read(trace);
+  EXPECT_TRUE(seen.health.head_lost);
+  EXPECT_EQ(seen.exit_count(), 15u);
+  EXPECT_TRUE(seen.health.complete());
+}
+
+TEST_F(TraceDamageTest, without_any_session_chunk_the_exits_say_their_architecture) {
+  TraceBuilder trace;
+  trace.add_exits(0, 3).cut().flip_byte(trace.offset_of(ChunkType::kSession) + 120);
+  auto reader = TraceReader::open(trace.write_to(scratch_.file("h.kvmtape")));
+  ASSERT_TRUE(reader);
+  EXPECT_TRUE((*reader)->health().head_lost);
+  EXPECT_EQ((*reader)->session().architecture, Architecture::kX86_64);
+  EXPECT_EQ((*reader)->session().uuid, trace.session());
+  EXPECT_EQ((*reader)->exits(), 3u);
+}
+
+TEST_F(TraceDamageTest, a_damaged_footer_is_redundant) {
+  TraceBuilder whole = small_trace();
+  for (size_t behind = 1; behind < 200; ++behind) {
+    TraceBuilder trace = whole;
+    const SeenTrace seen = read(trace.flip_byte(trace.bytes().size() - behind));
+    EXPECT_TRUE(seen.health.footer_damaged) << behind;
+    EXPECT_EQ(seen.exit_count(), 15u);
+    EXPECT_TRUE(seen.health.complete()) << behind;
+  }
+}
+
+TEST_F(TraceDamageTest, a_newer_major_version_is_refused) {
+  TraceBuilder trace = small_trace();
+  FileHeader header = make_file_header(trace.session());
+  header.major = kFormatMajor + 1;
+  header.crc32c = 0;
+  header.crc32c = crc32c({reinterpret_cast<const uint8_t*>(&header), sizeof header});
+  std::memcpy(trace.bytes().data(), &header, sizeof header);
+  EXPECT_EQ(read(trace).error->code, ErrorCode::kUnsupported);
+}
+
+TEST_F(TraceDamageTest, a_tail_of_zeros_is_torn) {
+  TraceBuilder trace;
+  trace.add_exits(0, 3).cut();
+  const uint64_t end = trace.bytes().size();
+  trace.bytes().resize(end + 5000);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(seen.health.torn_at, end);
+  EXPECT_EQ(seen.health.damaged_chunks, 0u);
+  EXPECT_EQ(seen.exit_count(), 3u);
+}
+
+TEST_F(TraceDamageTest, verify_finds_the_damage_that_opening_does_not_touch) {
+  TraceBuilder trace = small_trace();
+  trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + 150);
+  trace.flip_byte(trace.offset_of(ChunkType::kCut) + 100);
+  auto reader = TraceReader::open(trace.write_to(scratch_.file("v.kvmtape")));
+  ASSERT_TRUE(reader);
+  EXPECT_TRUE((*reader)->health().complete());
+  (*reader)->verify();
+  (*reader)->verify();
+  EXPECT_EQ((*reader)->health().damaged_chunks, 2u);
+  EXPECT_EQ((*reader)->exits(), 12u);
+  EXPECT_EQ((*reader)->lost(), 3u);
+}
+
+TEST_F(TraceDamageTest, a_file_of_false_chunk_beginnings_is_given_up_in_time) {
+  TraceBuilder trace;
+  ChunkHeader header{};
+  header.magic = kChunkMagic;
+  header.header_bytes = sizeof header;
+  header.body_bytes = 2 << 20;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
+  for (int i = 0; i < 40'000; ++i)
+    trace.bytes().insert(trace.bytes().end(), bytes, bytes + sizeof header);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(seen.exit_count(), 0u);
+  EXPECT_FALSE(seen.health.complete());
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
