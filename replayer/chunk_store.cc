@@ -208,6 +208,19 @@ void ChunkStore::note_damage(uint64_t begin, uint64_t end, std::string what) {
                      begin});
 }
 
+std::optional<ChunkStore::RingEnd> ChunkStore::ring_end(uint32_t vcpu_index) {
+  for (size_t number = chunks_.size(); number-- > 0;) {
+    const ChunkRef& ref = chunks_[number];
+    if (ref.entry.type != ChunkType::kExits || ref.entry.vcpu_index != vcpu_index || ref.from_ring)
+      continue;
+    if (const auto chunk = bytes(number, true)) {
+      const ChunkHeader header = header_at(*chunk);
+      return RingEnd{header.ring_block, header.ring_bytes, header.end_seq};
+    }
+  }
+  return std::nullopt;
+}
+
 void ChunkStore::add_from_ring(std::vector<uint8_t> chunk,
                                std::vector<std::pair<uint32_t, uint32_t>> reasons, uint64_t lost) {
   ring_chunks_.push_back(std::move(chunk));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -47,6 +48,15 @@ class ChunkStore {
   // Finds the chunks of `file`, which outlives the store. An error only if there is nothing to
   // read; all else is in health().
   Result<void> find(std::span<const uint8_t> file);
+
+  // Where the ring of this vCPU had been read up to, as its last chunk in the file says; what it
+  // holds is in the file. nullopt: no chunk of it can be read.
+  struct RingEnd {
+    uint64_t block = 0;
+    uint64_t bytes = 0;
+    uint64_t end_seq = 0;
+  };
+  std::optional<RingEnd> ring_end(uint32_t vcpu_index);
 
   // Appends a chunk of exits that lies in memory.
   void add_from_ring(std::vector<uint8_t> chunk, std::vector<std::pair<uint32_t, uint32_t>> reasons,

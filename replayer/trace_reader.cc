@@ -5,6 +5,7 @@
 
 #include "replayer/chunk_store.h"
 #include "replayer/mapped_file.h"
+#include "replayer/recovery.h"
 #include "replayer/stream_cursor.h"
 #include "replayer/trace_clock.h"
 
@@ -58,11 +59,41 @@ struct TraceReader::State {
   std::vector<StreamCursor*> heap;
   bool front_taken = false;
 
+  Result<void> map();
+  Result<void> add_rings();
   void find_session();
   void find_clock();
   void count();
   void advance_front();
 };
+
+Result<void> TraceReader::State::map() {
+  KVMTAPE_TRY_ASSIGN(file, MappedFile::open(path));
+  store = ChunkStore();
+  if (auto found = store.find(file.bytes()); !found) {
+    found.error().path = path;
+    return std::move(found.error());
+  }
+  store.build_streams();
+  find_session();
+  return {};
+}
+
+// The rings are copied first and the file mapped again after: what a living recorder moved from one
+// to the other meanwhile is then in both rather than in neither.
+Result<void> TraceReader::State::add_rings() {
+  const std::string directory =
+      options.ring_directory.empty() ? session.ring_directory : options.ring_directory;
+  if (directory.empty()) return {};
+  RingSnapshots rings = copy_rings(directory, store.session());
+  if (rings.rings.empty() && rings.problems.empty()) return {};
+  KVMTAPE_TRY(map());
+  store.health().writer_alive = rings.writer_alive;
+  for (Error& problem : rings.problems) store.health().note(std::move(problem));
+  if (store.health().sealed) return {};
+  for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
+  return {};
+}
 
 // The last session chunk that can be read wins; without any, the chunks of exits say the least that
 // decoding needs.
@@ -153,13 +184,9 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
   auto state = std::make_unique<State>();
   state->path = path;
   state->options = options;
-  KVMTAPE_TRY_ASSIGN(state->file, MappedFile::open(path));
-  if (auto found = state->store.find(state->file.bytes()); !found) {
-    found.error().path = path;
-    return std::move(found.error());
-  }
+  KVMTAPE_TRY(state->map());
+  if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());
   state->store.build_streams();
-  state->find_session();
   state->find_clock();
   state->count();
   std::unique_ptr<TraceReader> reader(new TraceReader(std::move(state)));

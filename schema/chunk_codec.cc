@@ -506,6 +506,10 @@ ChunkEncoder::ChunkEncoder(const StreamDescription& stream)
 ChunkEncoder::~ChunkEncoder() = default;
 ChunkEncoder::ChunkEncoder(ChunkEncoder&&) noexcept = default;
 
+void ChunkEncoder::resume(uint64_t next_seq, uint64_t lost_total) {
+  state_->next_seq = next_seq;
+  state_->lost_total = lost_total;
+}
 size_t ChunkEncoder::add(std::span<const uint64_t> words, bool final) {
   return state_->add(words, final);
 }

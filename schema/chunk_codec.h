@@ -50,6 +50,10 @@ class ChunkEncoder {
   ~ChunkEncoder();
   ChunkEncoder(ChunkEncoder&&) noexcept;
 
+  // Continues a stream whose beginning somebody else encoded: what the next exit's sequence is and
+  // how many were lost before. Before the first add().
+  void resume(uint64_t next_seq, uint64_t lost_total);
+
   // Takes records from the front of `words` and returns how many words it took. It stops before a
   // record when the chunk is full, when the record is cut off or impossible (malformed() is then
   // true), and, unless `final`, before a last exit whose answer has not come yet: an exit and its

@@ -18,6 +18,9 @@ class MomentWriter {
   RecordKind append(bool is_answer, int32_t ret, uint64_t ticks, std::span<const uint8_t> kvm_run,
                     std::span<const uint8_t> data, std::vector<uint64_t>& words);
 
+  // The next record holds every word, as the first in a ring's block must.
+  void make_next_a_keyframe() { keyframe_due_ = true; }
+
  private:
   std::array<uint64_t, kCoreWords> shadow_{};
   std::vector<uint8_t> exit_data_;

@@ -1,0 +1,169 @@
+#include "replayer/recovery.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "schema/ring_file.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr size_t kRingsMax = kVcpusMax + 1;
+
+RingSnapshot copy_ring(RingFile& file) {
+  // The mapping is private: what is set here, the producer never sees.
+  RingHeader* header = file.header();
+  RingSnapshot ring{file.path(),
+                    header->vcpu_index,
+                    header->vcpu_id,
+                    header->overwrite != 0,
+                    header->lost_total.load(std::memory_order_acquire),  // before the records
+                    {}};
+  // Blocks that the recorder has released may still be whole, and the file may have lost them: all
+  // are tried. A living producer may overwrite those, so each copy is checked as in that mode.
+  // acquire: pairs with the release in RingWriter::start_block
+  const uint64_t open = header->open_block.load(std::memory_order_acquire);
+  const uint64_t behind = std::min<uint64_t>(open, header->block_count - 1);
+  header->overwrite = 1;
+  header->read_bytes.store(0, std::memory_order_relaxed);              // relaxed: ours alone
+  header->read_block.store(open - behind, std::memory_order_relaxed);  // relaxed: ours alone
+  RingReader reader(header);
+  for (uint64_t tries = 0; tries <= 2 * behind + 2; ++tries) {
+    const RingBatch batch = reader.poll();
+    if (batch.words.empty()) break;
+    const std::vector<uint64_t> words(batch.words.begin(), batch.words.end());
+    if (batch.block_start)
+      ring.blocks.push_back({batch.begin.block, batch.first_seq, batch.lost_before, words});
+    else if (!ring.blocks.empty() && ring.blocks.back().number == batch.begin.block)
+      ring.blocks.back().words.insert(ring.blocks.back().words.end(), words.begin(), words.end());
+  }
+  return ring;
+}
+
+std::vector<uint64_t> block_start_record(const RingSnapshot::Block& block) {
+  std::vector<uint64_t> record(kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes);
+  store_le<uint64_t>(&record[0],
+                     record.size() | uint64_t{static_cast<uint8_t>(RecordKind::kBlockStart)} << 16);
+  record[1] = block.words.size() > 1 ? block.words[1] : 0;  // time of the first record
+  store_le(&record[2], block.first_seq);
+  store_le(&record[3], block.lost_before);
+  return record;
+}
+
+// Records of one ring into chunks of the store.
+class RingEncoder {
+ public:
+  RingEncoder(const RingSnapshot& ring, const Session& session, ChunkStore& store)
+      : session_(session),
+        store_(store),
+        encoder_({ring.vcpu_index, ring.vcpu_id, session.architecture, session.byte_order}) {}
+
+  ChunkEncoder& encoder() { return encoder_; }
+
+  // False: the records do not hold together, or end in the middle of one.
+  bool add(std::span<const uint64_t> words, bool keep) {
+    for (;;) {
+      words = words.subspan(encoder_.add(words, true));
+      if (encoder_.full() || !keep) finish(keep);
+      if (words.empty()) return true;
+      if (encoder_.malformed()) return false;
+    }
+  }
+
+  void finish(bool keep) {
+    std::vector<uint8_t> chunk;
+    std::vector<std::pair<uint32_t, uint32_t>> reasons;
+    const uint64_t lost = encoder_.lost_total() - lost_written_;
+    lost_written_ = encoder_.lost_total();
+    const uint32_t exits = encoder_.exits();
+    if (!encoder_.finish({store_.session(), 0, session_.now, session_.ticks_per_second, 0, 0},
+                         chunk, &reasons) ||
+        !keep)
+      return;
+    kept_exits_ += exits;
+    store_.add_from_ring(std::move(chunk), std::move(reasons), lost);
+  }
+
+  void start_at(uint64_t seq, uint64_t lost_total) {
+    encoder_.resume(seq, lost_total);
+    lost_written_ = lost_total;
+  }
+  uint64_t kept_exits() const { return kept_exits_; }
+
+ private:
+  const Session& session_;
+  ChunkStore& store_;
+  ChunkEncoder encoder_;
+  uint64_t lost_written_ = 0;
+  uint64_t kept_exits_ = 0;
+};
+
+}  // namespace
+
+RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
+  RingSnapshots found;
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error))
+    if (entry->path().extension() == ".ring" && paths.size() < kRingsMax)
+      paths.push_back(entry->path().string());
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) {
+    auto ring = RingFile::open(path, RingFile::Access::kCopy);
+    if (!ring) {
+      found.problems.push_back(std::move(ring.error()));
+      continue;
+    }
+    if (ring->header()->session != session) continue;
+    if (ring->header()->vcpu_index == kSessionStream) found.writer_alive = is_writer_alive(*ring);
+    found.rings.push_back(copy_ring(*ring));
+  }
+  return found;
+}
+
+void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& store) {
+  const auto end = store.ring_end(ring.vcpu_index);
+  RingEncoder ring_encoder(ring, session, store);
+  ChunkEncoder& encoder = ring_encoder.encoder();
+  bool started = false;
+  bool good = true;
+  for (const RingSnapshot::Block& block : ring.blocks) {
+    if (end && block.number < end->block) continue;
+    std::span<const uint64_t> words = block.words;
+    if (!started) {
+      // Blocks that are gone were overwritten, and the block's record makes a gap of them; a ring
+      // that drops never overwrites, so there the file has lost them, which the store will see.
+      const bool gone = end ? block.number != end->block : ring.overwrite;
+      if (gone && ring.overwrite)
+        ring_encoder.start_at(end ? end->end_seq : 0, 0);
+      else
+        ring_encoder.start_at(block.first_seq, block.lost_before);
+      started = true;
+    }
+    good = ring_encoder.add(block_start_record(block), true);
+    // What the file has goes through the encoder too: later records say only what changed.
+    if (good && end && block.number == end->block) {
+      const size_t in_file = std::min<size_t>(end->bytes / kWordBytes, words.size());
+      good = ring_encoder.add(words.first(in_file), false);
+      words = words.subspan(in_file);
+    }
+    if (good) good = ring_encoder.add(words, true);
+    if (!good) {
+      store.health().note(Error{ErrorCode::kCorrupt,
+                                "a record of block " + std::to_string(block.number) +
+                                    " does not hold together; the rest of the ring is left out",
+                                ring.path, std::nullopt});
+      break;
+    }
+  }
+  // Exits that the producer counted as lost and for which it found no room for a gap record.
+  if (started && good && !ring.overwrite && ring.lost_total > encoder.lost_total())
+    encoder.add_gap(ring.lost_total - encoder.lost_total(), GapReason::kRingFull,
+                    session.now.ticks);
+  ring_encoder.finish(true);
+  if (ring_encoder.kept_exits() != 0) ++store.health().ring_count;
+}
+
+}  // namespace kvmtape
