@@ -278,6 +278,26 @@ Result<void> TraceReader::for_each_chunk(
   return {};
 }
 
+Result<void> TraceReader::for_each_stored_chunk(
+    const std::function<Result<void>(const StoredChunk&)>& visit) {
+  ChunkStore& store = state_->store;
+  const auto& chunks = store.chunks();
+  for (size_t number = 0; number < chunks.size(); ++number) {
+    const ChunkRef& ref = chunks[number];
+    if (ref.duplicate) continue;
+    StoredChunk chunk{ref.entry, store.bytes(number, true), 0, ref.damaged, ref.missing_before, ref.skip_below};
+    if (!ref.from_ring) {
+      // What the header of a damaged chunk says of its size may be wrong.
+      const bool last = number + 1 == chunks.size() || chunks[number + 1].from_ring;
+      const uint64_t room =
+          last ? ref.bytes.size() : chunks[number + 1].entry.offset - ref.entry.offset;
+      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : room;
+    }
+    KVMTAPE_TRY(visit(chunk));
+  }
+  return {};
+}
+
 void TraceReader::verify() {
   State& state = *state_;
   for (size_t number = 0; number < state.store.chunks().size(); ++number) {
