@@ -1,8 +1,10 @@
 #include "replayer/exit_decoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "replayer/exit_rules.h"
+#include "replayer/load_integer.h"
 
 namespace kvmtape {
 namespace {
@@ -11,21 +13,6 @@ constexpr size_t kReasonOffset = 8;
 constexpr size_t kFlagsOffset = 14;
 
 constexpr std::string_view kNotRecorded = "these bytes were not recorded";
-
-uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order) {
-  switch (bytes) {
-    case 1:
-      return *from;
-    case 2:
-      return load<uint16_t>(from, order);
-    case 4:
-      return load<uint32_t>(from, order);
-    case 8:
-      return load<uint64_t>(from, order);
-    default:
-      return 0;
-  }
-}
 
 std::span<const abi::ValueName> value_names_of(std::string_view field) {
   const auto all = abi::value_names();
@@ -40,6 +27,15 @@ std::span<const abi::ValueName> value_names_of(std::string_view field) {
 bool is_shown(const abi::AbiField& row) {
   return row.form != abi::FieldForm::kPadding && row.name != "emulation_failure.suberror" &&
          row.name != "emulation_failure.ndata";
+}
+
+// The field lay elsewhere in older kernels, which another row says.
+bool has_moved(const abi::AbiField& row, abi::ArchitectureMask ours) {
+  for (const abi::MemberField& other : abi::member_fields())
+    if (other.field.name == row.name && other.field.until != 0 &&
+        (other.field.architectures & ours) != 0)
+      return true;
+  return false;
 }
 
 abi::Release after(abi::Release release) { return static_cast<abi::Release>(release + 1); }
@@ -89,6 +85,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
   field.validity = Validity::kValid;
   planned.value_names = value_names_of(row.name);
   if (has == Known::kNo && row.since > reason_since) {
+    if (has_moved(row, abi::mask_of(kernel_.context.architecture))) return;
     field.validity = Validity::kAbsent;
     field.why = "this kernel is older than the field";
   } else if (has == Known::kMaybe && row.since > reason_since && !system_event) {
@@ -114,7 +111,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
 // Copies the planned fields behind those that `exit` has, with their values.
 void ExitDecoder::append(const Plan& plan, const RawMoment& moment, Exit& exit) const {
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
-  for (size_t i = 0; i < plan.count; ++i) {
+  for (size_t i = 0; i < plan.count && exit.field_count < kExitFieldsMax; ++i) {
     const PlannedField& planned = fields_[plan.first + i];
     Field& field = exit.fields[exit.field_count++];
     field = planned.field;
@@ -153,6 +150,30 @@ void ExitDecoder::decode_flags(const RuleView& view) const {
       exit.flag_names[exit.flag_name_count++] = flag.name;
 }
 
+// Zeros that redaction left are no values: of fields that the profile removes, of fields that share
+// bytes with those, and of what was not valid.
+void ExitDecoder::judge_redaction(Exit& exit) const {
+  const RedactionProfile profile = kernel_.context.redaction;
+  const auto fields = exit.all_fields();
+  const auto shares_bytes = [](const Field& a, const Field& b) {
+    return a.in_data == b.in_data && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+  };
+  const auto is_removed = [&](const Field& field) {
+    return std::ranges::any_of(fields, [&](const Field& other) {
+      return !keeps_field(profile, other.name) && shares_bytes(field, other);
+    });
+  };
+  for (Field& field : fields) {
+    if (field.validity == Validity::kAbsent) continue;
+    if (field.validity == Validity::kValid && keeps_field(profile, field.name) &&
+        !is_removed(field))
+      continue;
+    field.validity = Validity::kUnknown;
+    field.why = "redacted";
+  }
+  if (!keeps(profile, Sensitivity::kRegister)) exit.has_esr = exit.esr_has_high = false;
+}
+
 void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   const RuleView view{kernel_, moment, exit};
   exit.field_count = 0;
@@ -185,6 +206,7 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
                     "meaning of the number",
                     header_count);
   }
+  if (kernel_.context.redaction != RedactionProfile::kNone) judge_redaction(exit);
   for (Field& field : exit.all_fields()) {
     if (field.validity == Validity::kValid) continue;
     field.value = 0;

@@ -31,7 +31,8 @@ int64_t exit_reason_number(std::string_view name) {
     if (equal_in_any_case(name, reason.name.substr(kPrefix.size()))) return reason.number;
   uint32_t number = 0;
   auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
-  return failure == std::errc{} && end == name.data() + name.size() ? number : -1;
+  const bool whole = failure == std::errc{} && end == name.data() + name.size();
+  return whole ? int64_t{number} : -1;
 }
 
 }  // namespace kvmtape

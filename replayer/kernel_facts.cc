@@ -73,8 +73,11 @@ KernelFacts::KernelFacts(DecodeContext decode_context)
       watchpoint_far(find_watchpoint_far(*this)) {}
 
 Known KernelFacts::since(uint32_t major, uint32_t minor) const {
-  if (major == 0) return Known::kYes;
-  if (!context.kernel) return Known::kMaybe;
+  constexpr uint32_t kOldestMajor = 4, kOldestMinor = 6;  // that this project reads
+  if (!context.kernel) {
+    const bool always = major < kOldestMajor || (major == kOldestMajor && minor <= kOldestMinor);
+    return always ? Known::kYes : Known::kMaybe;
+  }
   const KernelVersion& version = *context.kernel;
   if (version.at_least(major, minor)) return Known::kYes;
   const bool candidate = version.major == major && version.minor == minor;

@@ -1,6 +1,7 @@
 #include "replayer/redaction.h"
 
 #include <array>
+#include <unordered_map>
 
 namespace kvmtape {
 namespace {
@@ -58,24 +59,24 @@ constexpr Row kRows[] = {
     {"ex.exception", kFact},
     {"hypercall.nr", kFact},
     {"hypercall.longmode", kFact},
-    {"hypercall.flags", kFact},
+    {"hypercall.flags", kShape},
     {"s390_reset_flags", kFact},
     {"s390_sieic.icptcode", kFact},
     {"s390_ucontrol.pgm_code", kFact},
-    {"internal.suberror", kFact},
-    {"emulation_failure.suberror", kFact},
-    {"emulation_failure.ndata", kFact},
-    {"emulation_failure.flags", kFact},
+    {"internal.suberror", kShape},
+    {"emulation_failure.suberror", kShape},
+    {"emulation_failure.ndata", kShape},
+    {"emulation_failure.flags", kShape},
     {"papr_hcall.nr", kFact},
     {"s390_tsch.dequeued", kFact},
     {"system_event.type", kFact},
-    {"system_event.flags", kFact},
+    {"system_event.flags", kShape},
     {"s390_stsi.ar", kFact},
     {"s390_stsi.fc", kFact},
     {"s390_stsi.sel1", kFact},
     {"s390_stsi.sel2", kFact},
     {"eoi.vector", kFact},
-    {"hyperv.type", kFact},
+    {"hyperv.type", kShape},
     {"msr.error", kFact},
     {"msr.reason", kFact},
     {"xen.type", kFact},
@@ -83,12 +84,12 @@ constexpr Row kRows[] = {
     {"xen.u.hcall.cpl", kFact},
     {"riscv_sbi.extension_id", kFact},
     {"riscv_sbi.function_id", kFact},
-    {"notify.flags", kFact},
-    {"memory_fault.flags", kFact},
-    {"tdx.flags", kFact},
-    {"tdx.nr", kFact},
+    {"notify.flags", kShape},
+    {"memory_fault.flags", kShape},
+    {"tdx.flags", kShape},
+    {"tdx.nr", kShape},
     {"tdx.get_tdvmcall_info.leaf", kFact},
-    {"arm_sea.flags", kFact},
+    {"arm_sea.flags", kShape},
     {"debug.arch.exception", kFact},
     {"debug.arch.type", kFact},
     {"if_flag", kRegister},
@@ -178,9 +179,13 @@ std::string_view to_string(RedactionProfile profile) {
 }
 
 std::optional<Sensitivity> sensitivity_of(std::string_view field) {
-  for (const Row& row : kRows)
-    if (row.field == field) return row.sensitivity;
-  return std::nullopt;
+  static const auto* const kByName = [] {
+    auto* rows = new std::unordered_map<std::string_view, Sensitivity>;
+    for (const Row& row : kRows) rows->emplace(row.field, row.sensitivity);
+    return rows;
+  }();
+  const auto found = kByName->find(field);
+  return found == kByName->end() ? std::nullopt : std::optional(found->second);
 }
 
 bool keeps_field(RedactionProfile profile, std::string_view field) {

@@ -23,7 +23,8 @@ std::optional<RedactionProfile> parse_redaction(std::string_view name);
 std::string_view to_string(RedactionProfile profile);
 
 enum class Sensitivity : uint8_t {
-  kShape,     // where and how large: addresses, ports, sizes, directions, counts
+  kShape,     // where and how large: addresses, ports, sizes, directions, counts; flags and kinds
+              // that say which of these there are
   kFact,      // what happened, in KVM's or an architecture's own numbers
   kRegister,  // the guest's registers, or made of them
   kPayload,   // values in transit, bytes of memory

@@ -265,7 +265,7 @@ struct ChunkEncoder::State {
     reasons.push_back(parts.reason);
     ready.push_back(parts.ready);
     flags.push_back(parts.flags);
-    errnos.push_back(static_cast<uint32_t>(-ret));
+    errnos.push_back(0u - static_cast<uint32_t>(ret));
     add_ticks(guest, tsc);
     note_time(tsc);
     const uint64_t kept_flags = moment.flags & kRecordHasSync;
@@ -433,8 +433,12 @@ bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
       return true;
     }
     case RecordKind::kRepeat:
-      if (record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes)
+      if (record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes) {
+        if (number(record[3]) > ~uint64_t{0} - next_seq) return false;
+        add_side(record, tsc);
         next_seq += number(record[3]);
+        return true;
+      }
       [[fallthrough]];
     default:
       add_side(record, tsc);
@@ -846,7 +850,7 @@ bool ChunkDecoder::State::take_exit() {
   }
   image[kReasonWord] = join_reason_word({reasons[i], ready[i], flags[i]}, stream.byte_order);
   exit.seq = seq++;
-  exit.ret = -static_cast<int32_t>(errnos[i]);
+  exit.ret = static_cast<int32_t>(0u - errnos[i]);
   exit.reason = reasons[i];
   if (guest[i] == kTickAbsolute) tsc = 0;
   exit.previous_tsc = tsc;
@@ -903,11 +907,11 @@ bool ChunkDecoder::State::take_side() {
   side_record.payload = {reinterpret_cast<const uint8_t*>(record.data()),
                          record.size() * kWordBytes};
   uint64_t advance = 0;
-  if (side_record.kind == RecordKind::kGap && record.size() >= 2) {
-    seq = number(record[0]);
+  if (side_record.kind == RecordKind::kGap) {
+    if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
     advance = number(record[1]);
-  } else if (side_record.kind == RecordKind::kRepeat && record.size() >= 2) {
-    advance = number(record[1]);
+  } else if (side_record.kind == RecordKind::kRepeat) {
+    if (record.size() == sizeof(RepeatRecord) / kWordBytes) advance = number(record[1]);
   } else if (side_record.kind == RecordKind::kEntry) {
     if (record.size() != 1 + size_t{core_words}) return false;
     std::copy(record.begin() + 1, record.end(), image.begin());
@@ -929,7 +933,8 @@ Result<void> ChunkDecoder::open(std::span<const uint8_t> chunk) {
   std::memcpy(&state_->header, chunk.data(), sizeof(ChunkHeader));
   const ChunkHeader& header = state_->header;
   if (header.exits > kChunkExitsMax) return state_->corrupt("more exits than a chunk may hold");
-  if (uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
+  if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
+      uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
     return state_->corrupt("the chunk is longer than its bytes");
   return state_->read_body(chunk.subspan(header.header_bytes, header.body_bytes));
 }
@@ -953,7 +958,10 @@ Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
   for (size_t i = 0; i < count; ++i) {
     uint64_t ticks = 0;
     if (!state.take_ticks(state.guest, i, ticks)) return state.corrupt("a time is missing");
-    state.guest_ticks[i] = state.guest[i] == kTickAbsolute ? kNoTicks : ticks;
+    // An exit that was not answered says nothing of when the guest ran again.
+    const bool entered =
+        state.guest[i] != kTickAbsolute && (i == 0 || state.answer_masks[i - 1] != 0);
+    state.guest_ticks[i] = entered ? ticks : kNoTicks;
     state.monitor_ticks[i] = kNoTicks;
     if (state.answer_masks[i] == 0) continue;
     if (!state.take_ticks(state.monitor, answer++, ticks))
@@ -999,7 +1007,10 @@ ChunkDecoder::Item ChunkDecoder::next() {
     if (position / 2 + position % 2 <= state.exit_index || state.exit_index >= state.header.exits)
       return state.take_side() ? Item::kSide : corrupt("a side record does not hold together");
   }
-  if (state.exit_index >= state.header.exits) return Item::kEnd;
+  if (state.exit_index >= state.header.exits)
+    return state.seq == state.header.end_seq
+               ? Item::kEnd
+               : corrupt("the chunk's records do not add up to its last sequence");
   return state.take_exit() ? Item::kExit
                            : corrupt("the columns of the chunk contradict each other");
 }

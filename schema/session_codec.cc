@@ -48,7 +48,8 @@ auto with_message(std::span<const uint8_t> chunk, Read read)
   if (chunk.size() < sizeof header)
     return Error{ErrorCode::kTruncated, "the chunk is shorter than its header", {}, std::nullopt};
   std::memcpy(&header, chunk.data(), sizeof header);
-  if (uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
+  if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
+      uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
     return Error{ErrorCode::kTruncated, "the chunk is longer than its bytes", {}, std::nullopt};
   const auto body = chunk.subspan(header.header_bytes, header.body_bytes);
   capnp::ReaderOptions options;

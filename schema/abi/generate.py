@@ -102,6 +102,8 @@ def generate_tables():
     yield from table("ValueName", "kValueNames", (
         f"{quoted(r['field'])}, {architectures(r['arch'])}, {r['value']}, {quoted(r['name'])}, "
         f"{quoted(r['source'])}" for r in rows("values.csv")))
+    yield from table("OneRegister", "kOneRegisters", (
+        f"{r['id']}, {quoted(r['name'])}, {quoted(r['source'])}" for r in rows("one_regs.csv")))
 
 
 # What a compiler calls the architectures whose own headers can be had; enough to prove the rules of

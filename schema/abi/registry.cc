@@ -13,6 +13,7 @@ std::span<const AbiField> header_fields() { return kHeaderFields; }
 std::span<const StructField> struct_fields() { return kStructFields; }
 std::span<const FlagName> flag_names() { return kFlagNames; }
 std::span<const ValueName> value_names() { return kValueNames; }
+std::span<const OneRegister> one_registers() { return kOneRegisters; }
 
 const ExitReason* find_exit_reason(uint32_t number) {
   return number < exit_reasons().size() ? &kExitReasons[number] : nullptr;

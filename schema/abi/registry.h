@@ -84,12 +84,20 @@ struct ValueName {
   std::string_view source;
 };
 
+// A register of KVM_GET_ONE_REG, arm64.
+struct OneRegister {
+  uint64_t id;
+  std::string_view name;
+  std::string_view source;
+};
+
 std::span<const ExitReason> exit_reasons();  // by number, without holes
 std::span<const MemberField> member_fields();
 std::span<const AbiField> header_fields();
 std::span<const StructField> struct_fields();
 std::span<const FlagName> flag_names();
 std::span<const ValueName> value_names();
+std::span<const OneRegister> one_registers();  // by id
 
 // nullptr: a reason that came after this build.
 const ExitReason* find_exit_reason(uint32_t number);

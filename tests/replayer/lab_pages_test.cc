@@ -217,11 +217,13 @@ TEST(LabPages, LinesForPeopleReadAsDocumented) {
   };
   EXPECT_EQ(text("brk"), "BRK #0x1234");
   EXPECT_EQ(text("mmio"), "write 1 byte 88 to 0x9000000");
-  EXPECT_EQ(text("wp"), "watchpoint, read at 0x4000099c");
+  EXPECT_EQ(text("wp"), "watchpoint from a lower EL, read at 0x4000099c");
   EXPECT_EQ(text("intr"), "interrupted by a signal");
   EXPECT_EQ(text("immediate"),
             "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone");
-  EXPECT_EQ(text("hypercall-smc").substr(0, 3), "nr ");
+  EXPECT_EQ(text("hypercall-smc"), "SMC fast call 0x2 of OEM service, 64-bit");
+  EXPECT_EQ(text("system_reset2_arch"), "reset (PSCI SYSTEM_RESET2)");
+  EXPECT_EQ(text("nisv-nocap"), "KVM_RUN failed without a reason (errno 38)");
 }
 
 }  // namespace

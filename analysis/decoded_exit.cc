@@ -1,0 +1,57 @@
+#include "analysis/decoded_exit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analysis/exit_label.h"
+
+namespace kvmtape {
+
+void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, DecodedExit& decoded) {
+  decoded.moment = {};
+  decoded.moment.kvm_run = recorded.kvm_run;
+  decoded.moment.data = recorded.data;
+  decoded.moment.ret = recorded.ret;
+  decoder.decode(decoded.moment, decoded.exit);
+  decoded.has_answer = recorded.has_answer;
+  if (!recorded.has_answer) return;
+  decoded.answer_moment = decoded.moment;
+  decoded.answer_moment.kvm_run = recorded.answer_kvm_run;
+  decoded.answer_moment.data = recorded.answer_data;
+  decoded.answer_moment.is_answer = true;
+  decoder.decode(decoded.answer_moment, decoded.answer);
+}
+
+std::string name_of(const DecodedExit& decoded) {
+  const Exit& exit = decoded.exit;
+  if (exit.reason_validity == Validity::kStale) return "KVM_RUN";
+  return exit.name.empty() ? fmt::format("KVM_EXIT_{}", exit.reason) : std::string(exit.name);
+}
+
+bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer) {
+  const Field* before = decoded.exit.find(in_answer.name, in_answer.element);
+  if (before == nullptr || before->validity != in_answer.validity) return true;
+  return !std::ranges::equal(raw_bytes(*before, decoded.moment),
+                             raw_bytes(in_answer, decoded.answer_moment));
+}
+
+std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
+  const bool failed = decoded.moment.ret < 0;
+  const std::string failure =
+      failed ? fmt::format("failed: {}; ", errno_name(-decoded.moment.ret)) : std::string();
+  const auto learnt = [&](const Field& field) {
+    if (field.validity != Validity::kValid) return false;
+    const Field* before = decoded.exit.find(field.name, field.element);
+    return before != nullptr && before->validity == Validity::kStale;
+  };
+  const bool answer_says_more = decoded.has_answer && !failed &&
+                                decoded.answer.reason == decoded.exit.reason &&
+                                std::ranges::any_of(decoded.answer.all_fields(), learnt);
+  const std::string text =
+      answer_says_more ? exit_text(decoder.context(), decoded.answer_moment, decoded.answer)
+                       : exit_text(decoder.context(), decoded.moment, decoded.exit);
+  return failure + text;
+}
+
+}  // namespace kvmtape

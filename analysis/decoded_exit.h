@@ -1,0 +1,32 @@
+// Both moments of one recorded exit, decoded: what `dump` and everything behind it look at. An
+// object is reused from exit to exit; it borrows the recorded bytes. One thread.
+#pragma once
+
+#include <string>
+
+#include "replayer/exit.h"
+#include "replayer/exit_decoder.h"
+#include "replayer/raw_moment.h"
+#include "schema/chunk_codec.h"
+
+namespace kvmtape {
+
+struct DecodedExit {
+  RawMoment moment;
+  Exit exit;
+  bool has_answer = false;
+  RawMoment answer_moment;
+  Exit answer;
+};
+
+void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, DecodedExit& decoded);
+
+// "KVM_EXIT_IO", "KVM_EXIT_44"; "KVM_RUN" where it failed and reported no exit.
+std::string name_of(const DecodedExit& decoded);
+// One line for people: the exit's, or the answer's where only that holds the data (of a read).
+std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded);
+
+// Whether the field says something else in the answer: other bytes, or believed only now.
+bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer);
+
+}  // namespace kvmtape

@@ -1,0 +1,225 @@
+#include "analysis/exit_json.h"
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analysis/exit_label.h"
+#include "replayer/arch_names/esr.h"
+
+namespace kvmtape {
+namespace {
+
+void write_validity(JsonWriter& json, Validity validity, std::string_view why) {
+  json.key("validity");
+  json.string(to_string(validity));
+  if (validity == Validity::kValid || why.empty()) return;
+  json.key("why");
+  json.string(why);
+}
+
+void write_plain_value(JsonWriter& json, const RawMoment& moment, const Field& field) {
+  if (field.kind == FieldKind::kBytes)
+    json.bytes(raw_bytes(field, moment));
+  else
+    json.hex(field.value);
+}
+
+// Fields of one list that may be believed alike stand in one list; a plain field is a list of one.
+void write_group(JsonWriter& json, const RawMoment& moment, std::span<const Field> group,
+                 bool as_list) {
+  const Field& first = group.front();
+  json.begin_object();
+  json.key("value");
+  if (first.validity != Validity::kValid) {
+    json.null();
+    json.key("bytes");
+    std::vector<uint8_t> bytes;
+    for (const Field& field : group) {
+      const auto more = raw_bytes(field, moment);
+      bytes.insert(bytes.end(), more.begin(), more.end());
+    }
+    json.bytes(bytes);
+  } else if (as_list) {
+    json.begin_list();
+    for (const Field& field : group) write_plain_value(json, moment, field);
+    json.end_list();
+  } else {
+    write_plain_value(json, moment, first);
+    if (!first.value_name.empty()) {
+      json.key("name");
+      json.string(first.value_name);
+    }
+  }
+  write_validity(json, first.validity, first.why);
+  json.end_object();
+}
+
+bool alike(std::span<const Field> group) {
+  for (const Field& field : group)
+    if (field.validity != group.front().validity || field.why != group.front().why) return false;
+  return true;
+}
+
+void write_flags(JsonWriter& json, const DecodedExit& decoded) {
+  const Exit& exit = decoded.exit;
+  json.key("flags");
+  json.begin_object();
+  json.key("value");
+  if (exit.flags_validity == Validity::kValid) {
+    json.hex(exit.flags);
+  } else {
+    constexpr size_t kFlagsOffset = 14;  // offsetof(struct kvm_run, flags)
+    json.null();
+    json.key("bytes");
+    const auto run = decoded.moment.kvm_run;
+    json.bytes(run.size() < kFlagsOffset + 2 ? std::span<const uint8_t>{}
+                                             : run.subspan(kFlagsOffset, 2));
+  }
+  json.key("names");
+  json.begin_list();
+  for (uint8_t i = 0; i < exit.flag_name_count; ++i) json.string(exit.flag_names[i]);
+  json.end_list();
+  write_validity(json, exit.flags_validity, exit.flags_why);
+  json.end_object();
+}
+
+Esr esr_of(const Exit& exit) {
+  if (exit.name == "KVM_EXIT_ARM_NISV") return decode_arm_nisv(exit.esr);
+  if (exit.name == "KVM_EXIT_ARM_LDST64B") return decode_arm_ldst64b(exit.esr);
+  if (exit.name == "KVM_EXIT_ARM_SEA") return decode_arm_sea(exit.esr);
+  return decode_esr(exit.esr, exit.esr_has_high);
+}
+
+void write_esr(JsonWriter& json, const Exit& exit) {
+  const Esr esr = esr_of(exit);
+  json.key("esr");
+  json.begin_object();
+  json.key("value");
+  json.hex(esr.value);
+  if (esr.has_class) {
+    json.key("ec");
+    json.hex(esr.ec);
+    json.key("ec_name");
+    esr.ec_name.empty() ? json.null() : json.string(esr.ec_name);
+    json.key("il");
+    json.number(esr.il);
+  }
+  json.key("iss");
+  json.hex(esr.iss);
+  if (exit.esr_has_high) {
+    json.key("iss2");
+    json.hex(esr.iss2);
+  }
+  for (const EsrField& field : esr.all_fields()) {
+    json.key(field.name);
+    json.hex(field.value);
+    if (field.value_name.empty()) continue;
+    json.key(std::string(field.name) + "_name");
+    json.string(field.value_name);
+  }
+  json.end_object();
+}
+
+void write_raw(JsonWriter& json, const RawMoment& moment) {
+  json.key("raw");
+  json.begin_object();
+  json.key("kvm_run");
+  json.bytes(moment.kvm_run);
+  json.key("pio");
+  json.bytes(moment.data);
+  json.end_object();
+}
+
+void write_reason(JsonWriter& json, const DecodedExit& decoded) {
+  const Exit& exit = decoded.exit;
+  const bool stale = exit.reason_validity == Validity::kStale;
+  json.key("reason");
+  stale ? json.null() : json.number(exit.reason);
+  json.key("name");
+  stale ? json.null() : json.string(name_of(decoded));
+  if (stale) {
+    json.key("stale_reason");
+    json.number(exit.reason);
+  }
+  if (exit.reason_validity == Validity::kValid) return;
+  json.key("reason_validity");
+  json.string(to_string(exit.reason_validity));
+  json.key("reason_why");
+  json.string(exit.reason_why);
+}
+
+int64_t answer_time_ns(const Item& item) { return item.time_ns + item.monitor_ns.value_or(0); }
+
+}  // namespace
+
+void write_fields(JsonWriter& json, const RawMoment& moment, const Exit& exit,
+                  const DecodedExit* only_new_in) {
+  json.key("fields");
+  json.begin_object();
+  const std::span<const Field> fields = exit.all_fields();
+  for (size_t first = 0, end = 0; first < fields.size(); first = end) {
+    const bool is_list = fields[first].element >= 0;
+    end = first + 1;
+    while (is_list && end < fields.size() && fields[end].name == fields[first].name) ++end;
+    const std::span<const Field> group = fields.subspan(first, end - first);
+    if (only_new_in != nullptr) {
+      bool is_new = false;
+      for (const Field& field : group) is_new |= differs_in_answer(*only_new_in, field);
+      if (!is_new) continue;
+    }
+    if (!is_list || alike(group)) {
+      json.key(group.front().name);
+      write_group(json, moment, group, is_list);
+      continue;
+    }
+    for (const Field& field : group) {
+      json.key(fmt::format("{}[{}]", field.name, field.element));
+      write_group(json, moment, {&field, 1}, false);
+    }
+  }
+  json.end_object();
+}
+
+void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
+                const DecodedExit& decoded, bool with_raw) {
+  const RecordedExit& recorded = *item.exit;
+  json.begin_object();
+  json.key("vcpu");
+  json.number(item.vcpu_index);
+  json.key("seq");
+  json.number(recorded.seq);
+  json.key("time_ns");
+  json.number(item.time_ns);
+  json.key("guest_ns");
+  json.number_or_null(item.guest_ns);
+  json.key("monitor_ns");
+  json.number_or_null(item.monitor_ns);
+  // As the monitor saw them: ioctl returns -1 and leaves the rest to errno.
+  json.key("ret");
+  json.number(recorded.ret < 0 ? -1 : recorded.ret);
+  json.key("errno");
+  recorded.ret < 0 ? json.string(errno_name(-recorded.ret)) : json.null();
+  write_reason(json, decoded);
+  write_flags(json, decoded);
+  write_fields(json, decoded.moment, decoded.exit);
+  if (decoded.exit.has_esr) write_esr(json, decoded.exit);
+  json.key("text");
+  json.string(text_of(decoder, decoded));
+  json.key("answer");
+  if (decoded.has_answer) {
+    json.begin_object();
+    json.key("time_ns");
+    json.number(answer_time_ns(item));
+    write_fields(json, decoded.answer_moment, decoded.answer, &decoded);
+    if (with_raw) write_raw(json, decoded.answer_moment);
+    json.end_object();
+  } else {
+    json.null();
+  }
+  if (with_raw) write_raw(json, decoded.moment);
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,28 @@
+// The JSON lines of `dump --json`: an exit with all that is known of it, a gap, a repeat, a mark, a
+// call. The shapes are what scripts rely on: docs/kvmtape.1, section JSON. One thread; nothing is
+// built in memory but the line itself.
+#pragma once
+
+#include "analysis/decoded_exit.h"
+#include "analysis/json_writer.h"
+#include "replayer/trace_reader.h"
+
+namespace kvmtape {
+
+// All members of an exit but "registers"; the object stays open, so that registers that were taken
+// with the exit can follow (write_register_set).
+void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
+                const DecodedExit& decoded, bool with_raw);
+// One member of "registers": the set by the name of its kernel struct.
+void write_register_set(JsonWriter& json, const SideRecord& record);
+
+// Whole objects.
+void write_gap(JsonWriter& json, const Item& item);
+void write_repeat(JsonWriter& json, const Item& item, const TraceReader& reader);
+void write_mark(JsonWriter& json, const Item& item);
+
+// "fields" of a moment; with `only_new_in` those that this answer changed.
+void write_fields(JsonWriter& json, const RawMoment& moment, const Exit& exit,
+                  const DecodedExit* only_new_in = nullptr);
+
+}  // namespace kvmtape

@@ -1,0 +1,142 @@
+// `kvmtape dump`: the exits, decoded, one a line; gaps, repeats, marks and refused calls between.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "analysis/exit_json.h"
+#include "analysis/recording_json.h"
+#include "analysis/session_context.h"
+#include "cli/commands.h"
+#include "cli/dump_text.h"
+#include "cli/trace_options.h"
+
+namespace kvmtape {
+namespace {
+
+struct DumpCommand {
+  TraceOptions trace;
+  SelectOptions select;
+  bool raw = false;
+};
+
+// JSON lines. An exit's object stays open until it is known which registers were taken with it.
+class JsonLines {
+ public:
+  JsonLines(const TraceReader& reader, const ExitDecoder& decoder, bool raw, Console& console)
+      : reader_(reader), decoder_(decoder), raw_(raw), console_(console) {}
+
+  bool print(const Item& item) {
+    if (item.kind == Item::Kind::kRegisters && exit_open_ && item.vcpu_index == vcpu_ &&
+        item.seq == seq_) {
+      if (!registers_open_) {
+        json_.key("registers");
+        json_.begin_object();
+        registers_open_ = true;
+      }
+      write_register_set(json_, *item.side);
+      return true;
+    }
+    if (!finish()) return false;
+    switch (item.kind) {
+      case Item::Kind::kExit:
+        decode_both(decoder_, *item.exit, decoded_);
+        begin_exit(json_, item, decoder_, decoded_, raw_);
+        exit_open_ = true;
+        vcpu_ = item.vcpu_index;
+        seq_ = item.exit->seq;
+        return true;
+      case Item::Kind::kGap:
+        write_gap(json_, item);
+        break;
+      case Item::Kind::kRepeat:
+        write_repeat(json_, item, reader_);
+        break;
+      case Item::Kind::kMark:
+        write_mark(json_, item);
+        break;
+      case Item::Kind::kRegisters:
+      case Item::Kind::kOther:
+        return true;
+    }
+    return print_line();
+  }
+
+  // Closes the exit that is open.
+  bool finish() {
+    if (!exit_open_) return true;
+    if (registers_open_) json_.end_object();
+    json_.end_object();
+    exit_open_ = registers_open_ = false;
+    return print_line();
+  }
+
+ private:
+  bool print_line() {
+    json_.end_line();
+    const bool go_on = console_.print(json_.text());
+    json_.clear();
+    return go_on;
+  }
+
+  const TraceReader& reader_;
+  const ExitDecoder& decoder_;
+  const bool raw_;
+  Console& console_;
+  JsonWriter json_;
+  DecodedExit decoded_;
+  bool exit_open_ = false;
+  bool registers_open_ = false;
+  uint32_t vcpu_ = 0;
+  uint64_t seq_ = 0;
+};
+
+// Hands items to `print` from the `skipped`-th exit on, until it returns false.
+template <typename Print>
+void walk(TraceReader& reader, const Selection& selection, uint64_t skipped, Print print) {
+  uint64_t exits = 0;
+  Item item;
+  for (reader.rewind(selection); reader.next(item);) {
+    exits += item.kind == Item::Kind::kExit ? 1 : 0;
+    if (exits <= skipped && skipped != 0) continue;
+    if (!print(item)) return;
+  }
+}
+
+int run_dump(const DumpCommand& command, Console& console) {
+  auto opened = command.trace.open();
+  if (!opened.ok()) return console.fail(opened.error());
+  TraceReader& reader = **opened;
+  auto selection = command.select.selection(reader);
+  if (!selection.ok()) return console.fail(selection.error());
+  const uint64_t skipped = command.select.skipped(reader, *selection);
+  const ExitDecoder decoder(decode_context_of(reader.session()));
+  if (command.trace.json) {
+    console.print(
+        to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
+    JsonLines lines(reader, decoder, command.raw, console);
+    walk(reader, *selection, skipped, [&](const Item& item) { return lines.print(item); });
+    lines.finish();
+  } else {
+    DumpText lines(reader, decoder, {command.raw, command.trace.verbose}, console);
+    walk(reader, *selection, skipped, [&](const Item& item) { return lines.print(item); });
+  }
+  return report_health(reader, console);
+}
+
+}  // namespace
+
+void add_dump(CLI::App& app, Action& chosen) {
+  CLI::App* verb = app.add_subcommand("dump", "the exits, decoded, one a line");
+  auto command = std::make_shared<DumpCommand>();
+  command->trace.add_to(*verb);
+  command->select.add_to(*verb);
+  verb->add_flag("--raw", command->raw, "the recorded bytes as well");
+  verb->callback([command, &chosen] {
+    chosen = [command](Console& console) {
+      command->trace.apply(console);
+      return run_dump(*command, console);
+    };
+  });
+}
+
+}  // namespace kvmtape

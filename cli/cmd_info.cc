@@ -1,0 +1,171 @@
+// `kvmtape info`: what a recording is, at a glance, and what is wrong with it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "analysis/capability_names.h"
+#include "analysis/gaps.h"
+#include "analysis/recording_json.h"
+#include "analysis/session_context.h"
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/trace_options.h"
+#include "schema/base/uuid_text.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr size_t kGapsShown = 20;
+constexpr size_t kVcpusShown = 64;
+
+class InfoText {
+ public:
+  InfoText(const TraceReader& reader, Console& console)
+      : reader_(reader), session_(reader.session()), console_(console) {}
+
+  void line(const std::string& label, const std::string& text) {
+    if (!text.empty())
+      console_.print(fmt::format("{} {}\n", console_.painted(fmt::format("{:<12}", label), "1"),
+                                 printable(text)));
+  }
+
+  void session() {
+    line("recording", reader_.path());
+    line("session", fmt::format("{}, by {}", to_string(session_.uuid), session_.recorder));
+    if (session_.start.realtime_ns != 0)
+      line("recorded", fmt::format("{}, for {}", utc_text(session_.start.realtime_ns), duration()));
+    else
+      line("recorded", "for " + duration());
+    line("kernel", session_.kernel_release.empty()
+                       ? "not known"
+                       : session_.kernel_release + " " + session_.kernel_version);
+    line("system", session_.distribution);
+    line("host", fmt::format("{}{}{}, {} endian{}", session_.host_name,
+                             session_.host_name.empty() ? "" : ", ",
+                             architecture_name(session_.architecture),
+                             session_.byte_order == ByteOrder::kLittle ? "little" : "big",
+                             session_.page_bytes == 0
+                                 ? ""
+                                 : fmt::format(", pages of {} bytes", session_.page_bytes)));
+    line("monitor", session_.monitor_name.empty()
+                        ? ""
+                        : fmt::format("{}{}", session_.monitor_name,
+                                      session_.monitor_pid == 0
+                                          ? ""
+                                          : fmt::format(" (pid {})", session_.monitor_pid)));
+    for (const auto& [name, value] : session_.cpu_facts) line("cpu", name + ": " + value);
+    line("clock", fmt::format("{}, {} ticks/s", session_.clock_name,
+                              count_text(session_.ticks_per_second)));
+    line("registers", session_.register_policy);
+    line("ring full", session_.ring_full);
+    line("redacted", session_.redaction);
+    line("trigger", session_.trigger);
+    line("ABI", session_.abi_variant);
+    for (const std::string& words : session_.left_out) line("left out", words);
+  }
+
+  void totals() {
+    const uint64_t exits = reader_.exits();
+    line("exits", fmt::format("{}, {} lost, {} vCPUs", count_text(exits),
+                              count_text(reader_.lost()), reader_.vcpus().size()));
+    size_t shown = 0;
+    for (const VcpuTotals& vcpu : reader_.vcpus()) {
+      if (shown++ == kVcpusShown) break;
+      line(fmt::format("  vCPU {}", vcpu.index),
+           fmt::format("{}, {} lost{}", counted(vcpu.exits, "exit"), count_text(vcpu.lost),
+                       vcpu.id == vcpu.index ? "" : fmt::format(" (KVM's id {})", vcpu.id)));
+    }
+    if (reader_.vcpus().size() > kVcpusShown)
+      line("  ...", fmt::format("{} more", reader_.vcpus().size() - kVcpusShown));
+    const double per_exit = exits == 0 ? 0
+                                       : static_cast<double>(reader_.file_bytes()) /
+                                             static_cast<double>(exits);
+    const TraceHealth& health = reader_.health();
+    line("storage", fmt::format("{} in {}, {:.1f} bytes an exit, {}",
+                                bytes_text(reader_.file_bytes()),
+                                counted(reader_.chunk_count(), "chunk"), per_exit,
+                                health.sealed         ? "sealed"
+                                : health.writer_alive ? "still being recorded"
+                                                      : "not sealed"));
+    if (health.ring_exits != 0)
+      line("rings", fmt::format("{} only in rings: {}", counted(health.ring_exits, "exit"),
+                                session_.ring_directory));
+  }
+
+  void gaps(const GapList& list) {
+    for (size_t i = 0; i < list.gaps.size() && i < kGapsShown; ++i) {
+      const auto& [vcpu, gap] = list.gaps[i];
+      line("gap", fmt::format("{}:{} {} lost: {}", vcpu, gap.first_seq, count_text(gap.lost),
+                              to_string(gap.why)));
+    }
+    const uint64_t more = list.gaps.size() + list.left_out;
+    if (more > kGapsShown) line("gap", fmt::format("{} more", count_text(more - kGapsShown)));
+  }
+
+  void capabilities(bool all) {
+    const auto known = decode_context_of(session_).capabilities;
+    size_t offered = 0;
+    for (const auto& [number, value] : known) offered += value != 0 ? 1 : 0;
+    line("capabilities", known.empty()
+                             ? "not known"
+                             : fmt::format("{} of {} asked are offered", offered, known.size()));
+    for (const auto& [number, value] : known) {
+      if (value == 0 && !all) continue;
+      const std::string_view name = capability_name(number);
+      console_.print(fmt::format("  {:>4} {} = {}\n", number, name.empty() ? "?" : name, value));
+    }
+  }
+
+  void problems() {
+    for (const Error& problem : reader_.health().problems) line("problem", problem.to_string());
+  }
+
+ private:
+  std::string duration() const {
+    return duration_text(static_cast<uint64_t>(std::max<int64_t>(reader_.duration_ns(), 0)));
+  }
+
+  const TraceReader& reader_;
+  const Session& session_;
+  Console& console_;
+};
+
+int run_info(const TraceOptions& options, Console& console) {
+  auto opened = options.open();
+  if (!opened.ok()) return console.fail(opened.error());
+  TraceReader& reader = **opened;
+  const GapList gaps = find_gaps(reader);
+  if (options.json) {
+    nlohmann::ordered_json document = {{"kvmtape_json", 1}};
+    document["session"] = session_json(reader.session());
+    document["totals"] = totals_json(reader);
+    document["gaps"] = gaps_json(gaps);
+    document["storage"] = storage_json(reader);
+    console.print(to_line(document));
+  } else {
+    InfoText text(reader, console);
+    text.session();
+    text.totals();
+    text.gaps(gaps);
+    text.problems();
+    text.capabilities(options.verbose);
+  }
+  return report_health(reader, console);
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Action& chosen) {
+  CLI::App* verb = app.add_subcommand("info", "what a recording is: kernel, vCPUs, exits, health");
+  auto options = std::make_shared<TraceOptions>();
+  options->add_to(*verb);
+  verb->callback([options, &chosen] {
+    chosen = [options](Console& console) {
+      options->apply(console);
+      return run_info(*options, console);
+    };
+  });
+}
+
+}  // namespace kvmtape

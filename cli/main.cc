@@ -1,0 +1,101 @@
+// kvmtape: wires the verbs together. What each does stands in its cmd_<verb>.cc.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/suggest.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr char kAbout[] =
+    "kvmtape records what the monitor of a KVM virtual machine sees, every return of KVM_RUN, and\n"
+    "reads it back anywhere.\n\n"
+    "Begin with:\n"
+    "  kvmtape probe          record tiny guests on this machine's KVM\n"
+    "  kvmtape info           what that recording is\n"
+    "  kvmtape stat           which exits came how often, and what they cost\n"
+    "  kvmtape dump --tail 20 the last exits, decoded\n";
+constexpr char kFooter[] =
+    "\nA read verb without a recording takes the latest in ${KVMTAPE_DIR:-$XDG_DATA_HOME/kvmtape}.\n"
+    "Exit status: 0 done; 1 the answer is no (verify: damaged); 2 it failed; 3 done, but exits may be\n"
+    "missing. `kvmtape VERB --help` says more.";
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  return names;
+}
+
+// A verb that does not exist would be reported as a stray argument.
+int unknown_verb(const CLI::App& app, const std::string& word, Console& console) {
+  const std::string near = nearest_name(word, verb_names(app));
+  return console.fail(fmt::format("there is no verb '{}'; {}", word,
+                                  near.empty() ? "kvmtape --help lists them"
+                                               : "did you mean: kvmtape " + near + "?"));
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error, Console& console) {
+  const auto parsed = app.get_subcommands();
+  const std::string verb = parsed.empty() ? "" : " " + parsed.front()->get_name();
+  return console.fail(fmt::format("{}; see kvmtape{} --help", error.what(), verb));
+}
+
+int run(int argc, char** argv) {
+  Console console;
+  CLI::App app(kAbout, "kvmtape");
+  app.footer(kFooter);
+  app.set_version_flag("--version", "kvmtape " KVMTAPE_VERSION);
+  app.require_subcommand(0, 1);
+  Action chosen;
+  add_probe(app, chosen);
+  add_info(app, chosen);
+  add_dump(app, chosen);
+  add_stat(app, chosen);
+  add_verify(app, chosen);
+  add_import(app, chosen);
+
+  if (argc > 1 && argv[1][0] != '-') {
+    const std::vector<std::string> names = verb_names(app);
+    if (std::find(names.begin(), names.end(), argv[1]) == names.end())
+      return unknown_verb(app, argv[1], console);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto verbs = app.get_subcommands();
+    console.print(verbs.empty() ? app.help() : verbs.front()->help());
+    return console.finish(kDone);
+  } catch (const CLI::CallForVersion& version) {
+    console.print(std::string(version.what()) + "\n");
+    return console.finish(kDone);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error, console);
+  }
+  if (!chosen) {
+    console.print(app.help());
+    return console.finish(kFailed);
+  }
+  return console.finish(chosen(console));
+}
+
+}  // namespace
+}  // namespace kvmtape
+
+int main(int argc, char** argv) {
+  // A closed pipe is found where it is written to (Console), and ends the command quietly.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return kvmtape::run(argc, argv);
+  } catch (const std::exception& error) {  // a library's: memory exhausted
+    fmt::print(stderr, "kvmtape: {}\n", error.what());
+    return kvmtape::kFailed;
+  }
+}

@@ -1,0 +1,14 @@
+// "Did you mean": the nearest of some names. Any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace kvmtape {
+
+// Empty when none is near: more than a third of the letters would have to change.
+std::string nearest_name(const std::string& typed, const std::vector<std::string>& names);
+// Of the recordings in `path`'s folder and in the default directory: a path, or empty.
+std::string nearest_trace(const std::string& path);
+
+}  // namespace kvmtape

@@ -1,0 +1,167 @@
+#include "cli/trace_options.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "cli/human.h"
+#include "cli/selection.h"
+#include "cli/suggest.h"
+#include "recorder/trace_directory.h"
+#include "replayer/exit_decoder.h"
+#include "schema/abi/registry.h"
+
+namespace kvmtape {
+namespace {
+
+bool exists(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 || errno != ENOENT;
+}
+
+Result<uint32_t> reason_number(const std::string& name) {
+  const int64_t number = exit_reason_number(name);
+  if (number >= 0) return static_cast<uint32_t>(number);
+  std::vector<std::string> names;
+  for (const abi::ExitReason& reason : abi::exit_reasons()) {
+    names.emplace_back(reason.name);
+    names.emplace_back(reason.name.substr(std::string_view("KVM_EXIT_").size()));
+  }
+  std::string upper = name;
+  std::ranges::transform(upper, upper.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  const std::string near = nearest_name(upper, names);
+  return Error{ErrorCode::kUsage,
+               fmt::format("--exit: no exit is called '{}'; {}", name,
+                           near.empty() ? "write KVM_EXIT_IO, io or its number"
+                                        : "did you mean " + near + "?"),
+               {},
+               {}};
+}
+
+std::string next_step(const TraceReader& reader) {
+  return fmt::format("; run: kvmtape verify {}", reader.path());
+}
+
+}  // namespace
+
+void OutputOptions::add_to(CLI::App& verb) {
+  verb.add_flag("--json", json, "data as JSON on standard output");
+  verb.add_flag("-q,--quiet", quiet, "no warnings");
+  verb.add_flag("-v,--verbose", verbose, "more");
+  verb.add_option("--color", color, "auto, always or never; auto heeds NO_COLOR")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+}
+
+void OutputOptions::apply(Console& console) const {
+  console.set_quiet(quiet);
+  console.set_color(color == "always"  ? Console::Color::kAlways
+                    : color == "never" ? Console::Color::kNever
+                                       : Console::Color::kAuto);
+}
+
+void TraceOptions::add_to(CLI::App& verb) {
+  verb.add_option("trace", trace, "the recording; without it, the latest in the default directory");
+  verb.add_option("--ring-dir", ring_directory,
+                  "where its rings lie, if not where its header says");
+  OutputOptions::add_to(verb);
+}
+
+Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
+  std::string path = trace;
+  if (path.empty()) {
+    KVMTAPE_TRY_ASSIGN(path, latest_trace());
+  }
+  if (!exists(path)) {
+    const std::string near = nearest_trace(path);
+    return Error{ErrorCode::kIo,
+                 near.empty() ? "there is no such file; kvmtape probe makes a recording, and "
+                                "without a name the latest is taken"
+                              : "there is no such file; did you mean " + near + "?",
+                 path,
+                 {}};
+  }
+  TraceReader::Options options;
+  options.ring_directory = ring_directory;
+  return TraceReader::open(path, options);
+}
+
+void SelectOptions::add_to(CLI::App& verb) {
+  verb.add_option("--vcpu", vcpus, "only these vCPUs (indexes), N,...")->delimiter(',');
+  verb.add_option("--exit", exits, "only these exits, NAME,...: KVM_EXIT_IO, io or 2")
+      ->delimiter(',');
+  verb.add_option("--seq", seq, "only these sequence numbers, A-B");
+  verb.add_option("--time", time, "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s)");
+  verb.add_option("--tail", tail, "only the last N selected exits")->check(CLI::PositiveNumber);
+}
+
+Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
+  Selection selection;
+  for (const std::string& text : vcpus) {
+    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number(text));
+    const bool known =
+        std::ranges::any_of(reader.vcpus(), [&](const auto& vcpu) { return vcpu.index == index; });
+    if (!known)
+      return Error{ErrorCode::kUsage,
+                   fmt::format("--vcpu {}: this recording has no such vCPU; kvmtape info lists them",
+                               text),
+                   reader.path(),
+                   {}};
+    selection.vcpus.push_back(static_cast<uint32_t>(index));
+  }
+  for (const std::string& name : exits) {
+    KVMTAPE_TRY_ASSIGN(const uint32_t reason, reason_number(name));
+    selection.reasons.push_back(reason);
+  }
+  if (!seq.empty()) {
+    KVMTAPE_TRY_ASSIGN(selection.seq, parse_seq_range(seq));
+  }
+  if (!time.empty()) {
+    KVMTAPE_TRY_ASSIGN(selection.time_ns, parse_time_range(time));
+  }
+  return selection;
+}
+
+uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
+  if (tail == 0) return 0;
+  uint64_t exits_selected = reader.exits();
+  if (!selects_all()) {
+    exits_selected = 0;
+    Item item;
+    for (reader.rewind(selection); reader.next(item);)
+      exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
+  }
+  return exits_selected > tail ? exits_selected - tail : 0;
+}
+
+int report_health(const TraceReader& reader, Console& console) {
+  const TraceHealth& health = reader.health();
+  const std::string readable = counted(reader.exits(), "exit") + " readable";
+  int status = kDone;
+  const auto missing = [&](const std::string& text) {
+    status = kIncomplete;
+    console.warn(reader.path() + ": " + text);
+  };
+  if (health.torn_at)
+    missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
+                        readable, next_step(reader)));
+  else if (health.writer_alive)
+    missing(fmt::format("still being recorded: {} so far", readable));
+  else if (!health.sealed && !health.footer_damaged)
+    missing(fmt::format("not sealed (the monitor was killed?): {}{}", readable, next_step(reader)));
+  if (health.damaged_chunks != 0)
+    missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
+                        bytes_text(health.damaged_bytes), readable, next_step(reader)));
+  if (reader.lost() != 0)
+    missing(fmt::format("{} lost; they stand in the recording as gaps: kvmtape info {}",
+                        counted(reader.lost(), "exit"), reader.path()));
+  if (health.footer_damaged)
+    console.warn(reader.path() + ": the index at its end is damaged; nothing else rests on it");
+  if (health.head_lost)
+    console.warn(reader.path() + ": its head is damaged; what it said stands further on as well");
+  return status;
+}
+
+}  // namespace kvmtape

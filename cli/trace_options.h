@@ -1,0 +1,52 @@
+// The options that read verbs share, and what follows from them: the recording that is meant, what
+// of it is selected, and the exit status that its health calls for. One thread.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/console.h"
+#include "replayer/trace_reader.h"
+
+namespace kvmtape {
+
+// Of every verb.
+struct OutputOptions {
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  std::string color = "auto";
+
+  void add_to(CLI::App& verb);
+  void apply(Console& console) const;
+};
+
+struct TraceOptions : OutputOptions {
+  std::string trace;           // empty: latest
+  std::string ring_directory;  // instead of the one that the header names
+
+  void add_to(CLI::App& verb);
+  Result<std::unique_ptr<TraceReader>> open() const;
+};
+
+struct SelectOptions {
+  std::vector<std::string> vcpus;
+  std::vector<std::string> exits;
+  std::string seq;
+  std::string time;
+  uint64_t tail = 0;  // 0: all
+
+  void add_to(CLI::App& verb);
+  Result<Selection> selection(const TraceReader& reader) const;
+  // How many selected exits stand before the last `tail`; walks the trace if it must.
+  uint64_t skipped(TraceReader& reader, const Selection& selection) const;
+  bool selects_all() const { return vcpus.empty() && exits.empty() && seq.empty() && time.empty(); }
+};
+
+// kIncomplete if exits may be missing, kDone otherwise; says why on standard error.
+int report_health(const TraceReader& reader, Console& console);
+
+}  // namespace kvmtape

@@ -1,0 +1,108 @@
+#include <array>
+
+#include "replayer/arch_names/esr.h"
+#include "replayer/arch_names/svm.h"
+#include "replayer/arch_names/system_event.h"
+#include "replayer/arch_names/vmx.h"
+#include "replayer/arch_names/x86_debug.h"
+#include "replayer/exit_text_writer.h"
+
+namespace kvmtape {
+
+void ExitText::no_reason() const {
+  if (moment.ret_known && moment.ret < 0)
+    return print("KVM_RUN failed without a reason (errno {})", -int64_t{moment.ret});
+  print("no exit reason was set");
+  if (const Field* hardware = valid("hw.hardware_exit_reason"))
+    print(", hardware exit reason {:#x}", hardware->value);
+}
+
+void ExitText::debug_arm64() const {
+  constexpr uint64_t kEcWatchpointLower = 0x34;
+  if (!exit.has_esr) return print("debug exception, hsr ?");
+  print("{}", esr_text(decode_esr(exit.esr, exit.esr_has_high)));
+  if (((exit.esr >> 26) & 0x3f) == kEcWatchpointLower) print(" at {}", hex("debug.arch.far"));
+}
+
+void ExitText::debug_x86() const {
+  const Field* exception = valid("debug.arch.exception");
+  const uint64_t vector = exception == nullptr ? ~uint64_t{0} : exception->value;
+  print("{} at {}",
+        vector == 1   ? "#DB"
+        : vector == 3 ? "#BP"
+                      : "debug exception",
+        hex("debug.arch.pc"));
+  const Field* dr6 = valid("debug.arch.dr6");
+  const Field* dr7 = valid("debug.arch.dr7");
+  if (dr6 != nullptr && dr7 != nullptr)
+    print(": {}", debug_exception_text(dr6->value, dr7->value));
+  else if (dr6 != nullptr)
+    print(": {}", dr6_text(dr6->value));
+}
+
+void ExitText::internal_error() const {
+  const Field* suberror = valid("internal.suberror");
+  if (suberror == nullptr) return print("internal error, not described by this kernel");
+  if (!suberror->value_name.empty())
+    print("{}", suberror->value_name);
+  else
+    print("suberror {:#x}", suberror->value);
+  if (const Field* insn = valid("emulation_failure.insn_bytes")) {
+    print(", instruction");
+    for (uint8_t byte : raw_bytes(*insn, moment)) print(" {:02x}", byte);
+    return;
+  }
+  const Field* ndata = valid("internal.ndata");
+  for (const Field& field : exit.all_fields()) {
+    if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
+    const std::string_view slot =
+        ndata == nullptr ? std::string_view{}
+                         : internal_data_slot(context, static_cast<uint32_t>(suberror->value),
+                                              static_cast<uint32_t>(ndata->value), field.element);
+    print(", {} {:#x}", slot.empty() ? "data" : slot, field.value);
+  }
+}
+
+// Which vendor's code it is, x86 does not say: VMX's failed entries have bit 31 set.
+void ExitText::fail_entry() const {
+  const Field* reason = valid("fail_entry.hardware_entry_failure_reason");
+  const bool x86 =
+      context.architecture == Architecture::kX86_64 || context.architecture == Architecture::kI386;
+  if (reason == nullptr || !x86) return fields_of("fail_entry");
+  constexpr int kVmxFailedEntryBit = 31;
+  if (reason->value >> kVmxFailedEntryBit == 1 || reason->value < 32)
+    print("entry failed: {}", vmx_fail_entry_text(reason->value));
+  else
+    print("entry failed: {}", svm_exit_code_text(reason->value));
+  print(", cpu {}", hex("fail_entry.cpu"));
+}
+
+void ExitText::system_event() const {
+  const Field* type = valid("system_event.type");
+  if (type == nullptr) return print("system event ?");
+  std::array<uint64_t, 16> data{};
+  size_t count = 0;
+  if (const Field* flags = valid("system_event.flags")) data[count++] = flags->value;
+  for (const Field& field : exit.all_fields())
+    if (field.name == "system_event.data" && field.validity == Validity::kValid &&
+        field.element >= 0 && count < data.size())
+      data[count++] = field.value;
+  print("{}", system_event_text(context.architecture, static_cast<uint32_t>(type->value),
+                                std::span(data).first(count)));
+}
+
+void ExitText::arm_abort() const {
+  const bool sea = exit.name == "KVM_EXIT_ARM_SEA";
+  const Field* syndrome = valid(sea ? "arm_sea.esr" : "arm_nisv.esr_iss");
+  if (syndrome == nullptr) return print("?");
+  if (sea) {
+    print("{} at gva {} gpa {}", esr_text(decode_arm_sea(syndrome->value)), hex("arm_sea.gva"),
+          hex("arm_sea.gpa"));
+    return;
+  }
+  const bool ldst64b = exit.name == "KVM_EXIT_ARM_LDST64B";
+  const Esr esr = ldst64b ? decode_arm_ldst64b(syndrome->value) : decode_arm_nisv(syndrome->value);
+  print("{} at ipa {}", esr_text(esr), hex("arm_nisv.fault_ipa"));
+}
+
+}  // namespace kvmtape

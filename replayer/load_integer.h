@@ -1,0 +1,27 @@
+// An integer of one of the sizes that the kernel's structs have.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "schema/base/byte_cursor.h"
+
+namespace kvmtape {
+
+// 0 for any other size. The caller guarantees `bytes` readable bytes.
+inline uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order) {
+  switch (bytes) {
+    case 1:
+      return *from;
+    case 2:
+      return load<uint16_t>(from, order);
+    case 4:
+      return load<uint32_t>(from, order);
+    case 8:
+      return load<uint64_t>(from, order);
+    default:
+      return 0;
+  }
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,115 @@
+#include <gtest/gtest.h>
+
+#include "tests/support/kvm_run_page.h"
+
+namespace kvmtape {
+namespace {
+
+using testing::context_of;
+using testing::KvmRunPage;
+using testing::shown;
+
+constexpr uint32_t kDebug = 4;
+constexpr uint32_t kBrk = 0xf2001234;
+constexpr uint32_t kWatchpoint = 0xd2000022;
+
+KvmRunPage arm64_debug(std::string_view kernel, uint16_t flags, uint32_t hsr,
+                       ByteOrder order = ByteOrder::kLittle) {
+  KvmRunPage page(context_of(Architecture::kAarch64, kernel, order));
+  page.reason(kDebug).flags(flags).in_union(0, hsr).in_union(4, uint32_t{0x12});
+  page.in_union(8, uint64_t{0x4000099c});
+  return page;
+}
+
+TEST(Arm64Debug, HsrHighIsValidWithItsFlagAndJoinsTheEsr) {
+  for (ByteOrder order : {ByteOrder::kLittle, ByteOrder::kBig}) {
+    const Exit exit = arm64_debug("5.19", 1, kBrk, order).decoded();
+    EXPECT_EQ(shown(exit, "debug.arch.hsr_high"), "valid 0x12");
+    EXPECT_TRUE(exit.esr_has_high);
+    EXPECT_EQ(exit.esr, 0x12f2001234u);
+    ASSERT_EQ(exit.flag_name_count, 1);
+    EXPECT_EQ(exit.flag_names[0], "KVM_DEBUG_ARCH_HSR_HIGH_VALID");
+  }
+}
+
+TEST(Arm64Debug, HsrHighWithoutItsFlagIsStaleOrAbsentAndNeverJoined) {
+  EXPECT_EQ(shown(arm64_debug("6.1", 0, kBrk).decoded(), "debug.arch.hsr_high"), "stale");
+  EXPECT_EQ(shown(arm64_debug("5.18", 0, kBrk).decoded(), "debug.arch.hsr_high"), "absent");
+  EXPECT_EQ(shown(arm64_debug("unknown", 0, kBrk).decoded(), "debug.arch.hsr_high"), "stale");
+  const Exit exit = arm64_debug("6.1", 0, kBrk).decoded();
+  EXPECT_TRUE(exit.has_esr);
+  EXPECT_FALSE(exit.esr_has_high);
+  EXPECT_EQ(exit.esr, kBrk);
+}
+
+TEST(Arm64Debug, HsrHighFlaggedByAnOlderKernelIsUnknown) {
+  const Exit exit = arm64_debug("5.10.218", 1, kBrk).decoded();
+  EXPECT_EQ(shown(exit, "debug.arch.hsr_high"), "unknown");
+  EXPECT_NE(exit.find("debug.arch.hsr_high")->why.find("backport"), std::string_view::npos);
+  EXPECT_EQ(exit.esr, kBrk);
+}
+
+TEST(Arm64Debug, AnUnknownKernelIsBelievedWhenItSetsThatFlagAlone) {
+  EXPECT_EQ(shown(arm64_debug("unknown", 1, kBrk).decoded(), "debug.arch.hsr_high"), "valid 0x12");
+  EXPECT_EQ(shown(arm64_debug("unknown", 0xabab, kBrk).decoded(), "debug.arch.hsr_high"),
+            "unknown");
+}
+
+TEST(Arm64Debug, FarIsForWatchpointsAndOnlyOfKernelsThatGetItRight) {
+  auto far = [](DecodeContext context) {
+    KvmRunPage page(std::move(context));
+    page.reason(kDebug).flags(1).in_union(0, kWatchpoint).in_union(8, uint64_t{0x1000});
+    return shown(page.decoded(), "debug.arch.far");
+  };
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.4")), "valid 0x1000");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.3.7")), "valid 0x1000");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.3.6")), "unknown");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.1.33")), "valid 0x1000");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.1.32")), "unknown");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "6.2.99")), "unknown");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "5.10.218")), "unknown");
+  EXPECT_EQ(far(context_of(Architecture::kAarch64, "unknown")), "unknown");
+  DecodeContext debian = context_of(Architecture::kAarch64, "6.1.0-49-arm64");
+  EXPECT_EQ(far(debian), "unknown");
+  debian.kernel_version_text = "#1 SMP Debian 6.1.192-2 (2026-05-01)";
+  EXPECT_EQ(far(debian), "valid 0x1000");
+  EXPECT_EQ(shown(arm64_debug("6.4", 1, kBrk).decoded(), "debug.arch.far"), "stale");
+}
+
+KvmRunPage x86_debug(uint32_t exception) {
+  KvmRunPage page(context_of(Architecture::kX86_64, "6.1.192"));
+  page.reason(kDebug).flags(0).in_union(0, exception).in_union(8, uint64_t{0x1000});
+  return page;
+}
+
+TEST(X86Debug, BreakpointLeavesDr6AndDr7Stale) {
+  const Exit exit = x86_debug(3).decoded();
+  EXPECT_EQ(shown(exit, "debug.arch.pc"), "valid 0x1000");
+  EXPECT_EQ(shown(exit, "debug.arch.dr6"), "stale");
+  EXPECT_EQ(shown(exit, "debug.arch.dr7"), "stale");
+}
+
+TEST(X86Debug, DebugExceptionHasBothUnlessKvmEmulatedTheStep) {
+  KvmRunPage page = x86_debug(1);
+  page.in_union(16, uint64_t{0xffff4ff0});
+  EXPECT_EQ(shown(page.decoded(), "debug.arch.dr6"), "valid 0xffff4ff0");
+  EXPECT_EQ(shown(page.decoded(), "debug.arch.dr7"), "stale");
+  page.in_union(24, uint64_t{0x400});
+  EXPECT_EQ(shown(page.decoded(), "debug.arch.dr7"), "valid 0x400");
+}
+
+TEST(OtherDebug, EachArchitectureHasItsOwnPayloadOrNone) {
+  KvmRunPage riscv(context_of(Architecture::kRiscv64, "6.12"));
+  EXPECT_EQ(riscv.reason(kDebug).decoded().field_count, 1);  // immediate_exit
+  KvmRunPage s390(context_of(Architecture::kS390x, "6.12", ByteOrder::kBig));
+  s390.reason(kDebug).in_union(0, uint64_t{0x2000}).in_union(8, uint8_t{4});
+  EXPECT_EQ(s390.decoded().find("debug.arch.type")->value_name, "KVM_SINGLESTEP");
+  EXPECT_EQ(s390.decoded().find("debug.arch.addr")->offset, 48);
+  KvmRunPage ppc(context_of(Architecture::kPpc64, "6.12", ByteOrder::kBig));
+  ppc.reason(kDebug).in_union(0, uint64_t{0x3000});
+  EXPECT_EQ(shown(ppc.decoded(), "debug.arch.address"), "valid 0x3000");
+  EXPECT_EQ(shown(ppc.decoded(), "debug.arch.status"), "stale");
+}
+
+}  // namespace
+}  // namespace kvmtape

@@ -1,0 +1,256 @@
+#include <gtest/gtest.h>
+
+#include "tests/support/kvm_run_page.h"
+
+namespace kvmtape {
+namespace {
+
+using testing::context_of;
+using testing::KvmRunPage;
+using testing::shown;
+
+const DecodeContext kX86 = context_of(Architecture::kX86_64, "6.12.117");
+
+KvmRunPage port_io(uint8_t direction, uint8_t size, uint32_t count) {
+  KvmRunPage page(kX86);
+  page.reason(2).in_union(0, direction).in_union(1, size).in_union(2, uint16_t{0x3f8});
+  return page.in_union(4, count).in_union(8, uint64_t{4096});
+}
+
+TEST(PortIo, DataOfAnOutIsValidAndLiesOutsideKvmRun) {
+  KvmRunPage page = port_io(1, 1, 1);
+  page.data({0x41});
+  const Exit exit = page.decoded();
+  const Field* data = exit.find("io.data");
+  ASSERT_NE(data, nullptr);
+  EXPECT_EQ(data->validity, Validity::kValid);
+  EXPECT_TRUE(data->in_data);
+  EXPECT_EQ(raw_bytes(*data, page.moment())[0], 0x41);
+  EXPECT_EQ(exit.find("io.direction")->value_name, "KVM_EXIT_IO_OUT");
+  EXPECT_EQ(page.text(), "OUT port 0x3f8 1 byte 0x41");
+}
+
+TEST(PortIo, DataOfAnInIsStaleAtTheExitAndValidInTheAnswer) {
+  KvmRunPage page = port_io(0, 2, 2);
+  page.data({1, 2, 3, 4});
+  EXPECT_EQ(shown(page.decoded(), "io.data"), "stale");
+  EXPECT_EQ(page.text(), "IN  port 0x3f8 2 bytes x 2");
+  page.answer();
+  EXPECT_EQ(shown(page.decoded(), "io.data"), "valid, 4 bytes");
+  EXPECT_EQ(page.text(), "IN  port 0x3f8 2 bytes x 2 = 0x4030201");
+}
+
+TEST(PortIo, DataThatWasNotRecordedOrCannotBeThereIsUnknown) {
+  EXPECT_EQ(shown(port_io(1, 1, 1).decoded(), "io.data"), "unknown");
+  EXPECT_EQ(shown(port_io(1, 4, 0xffffffff).data({1}).decoded(), "io.data"), "unknown");
+  KvmRunPage outside = port_io(1, 1, 1);
+  outside.data({1}).in_union(8, uint64_t{1} << 40);
+  EXPECT_EQ(shown(outside.decoded(), "io.data"), "unknown");
+}
+
+TEST(Mmio, DataIsTheFirstLenBytesAndOfAReadOnlyInTheAnswer) {
+  KvmRunPage page(kX86);
+  page.reason(6).in_union(0, uint64_t{0xfee000b0}).in_union(8, uint32_t{0x12345678});
+  page.in_union(16, uint32_t{4}).in_union(20, uint8_t{1});
+  EXPECT_EQ(shown(page.decoded(), "mmio.data"), "valid, 4 bytes");
+  EXPECT_EQ(page.text(), "write 4 bytes 0x12345678 to 0xfee000b0");
+  page.in_union(20, uint8_t{0});
+  EXPECT_EQ(shown(page.decoded(), "mmio.data"), "stale");
+  EXPECT_EQ(page.text(), "read 4 bytes from 0xfee000b0");
+  EXPECT_EQ(shown(page.answer().decoded(), "mmio.data"), "valid, 4 bytes");
+}
+
+TEST(Mmio, ALengthBeyondEightIsNotBelieved) {
+  KvmRunPage page(kX86);
+  page.reason(6).in_union(16, uint32_t{9}).in_union(20, uint8_t{1});
+  EXPECT_EQ(shown(page.decoded(), "mmio.data"), "unknown");
+  EXPECT_EQ(shown(page.decoded(), "mmio.len"), "unknown");
+}
+
+TEST(Hypercall, X86HasThreeArgumentsAndFlagsSince64) {
+  KvmRunPage page(kX86);
+  page.reason(3).in_union(0, uint64_t{12}).in_union(64, uint64_t{1});
+  const Exit exit = page.decoded();
+  EXPECT_EQ(exit.find("hypercall.nr")->value_name, "KVM_HC_MAP_GPA_RANGE");
+  EXPECT_EQ(shown(exit, "hypercall.args", 3), "stale");
+  EXPECT_EQ(shown(exit, "hypercall.ret"), "stale");
+  EXPECT_EQ(exit.find("hypercall.flags")->value_name, "KVM_EXIT_HYPERCALL_LONG_MODE");
+  EXPECT_EQ(shown(exit, "hypercall.longmode"), "missing");
+}
+
+TEST(Hypercall, BeforeTheFlagsThereIsALongmode) {
+  KvmRunPage page(context_of(Architecture::kX86_64, "6.3"));
+  page.reason(3).in_union(64, uint32_t{1});
+  EXPECT_EQ(shown(page.decoded(), "hypercall.longmode"), "valid 0x1");
+  EXPECT_EQ(shown(page.decoded(), "hypercall.flags"), "absent");
+  KvmRunPage unknown(context_of(Architecture::kX86_64, "unknown"));
+  unknown.reason(3).in_union(64, uint32_t{1});
+  EXPECT_EQ(shown(unknown.decoded(), "hypercall.longmode"), "valid 0x1");
+  EXPECT_EQ(shown(unknown.decoded(), "hypercall.flags"), "unknown");
+}
+
+TEST(Hypercall, FlagsOfABigEndianKernelAreReadAsOneWord) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "7.2", ByteOrder::kBig));
+  page.reason(3).flags(0).in_union(64, uint64_t{1});
+  EXPECT_EQ(page.decoded().find("hypercall.flags")->value_name, "KVM_HYPERCALL_EXIT_SMC");
+}
+
+KvmRunPage internal_error(uint32_t suberror, uint32_t ndata) {
+  KvmRunPage page(kX86);
+  page.reason(17).in_union(0, suberror).in_union(4, ndata);
+  return page;
+}
+
+TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
+  KvmRunPage page = internal_error(1, 6);
+  page.in_union(8, uint64_t{1}).in_union(16, uint8_t{2}).in_union(17, uint16_t{0x0b0f});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 2 bytes");
+  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, instruction 0f 0b");
+  page.in_union(4, uint32_t{2});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "valid 0x1");
+  page.in_union(4, uint32_t{0});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors) {
+  KvmRunPage old(context_of(Architecture::kX86_64, "5.10"));
+  old.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{0});
+  EXPECT_EQ(shown(old.decoded(), "emulation_failure.flags"), "absent");
+  EXPECT_EQ(shown(internal_error(3, 4).decoded(), "emulation_failure.flags"), "missing");
+}
+
+TEST(InternalError, DeliveryEventWordsAreNamedInTheKernelsOrder) {
+  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 3), "last_cpu");
+  EXPECT_EQ(internal_data_slot(kX86, 3, 5, 3), "gpa");
+  EXPECT_EQ(internal_data_slot(context_of(Architecture::kX86_64, "7.3"), 3, 5, 0), "info2");
+  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 4), "");
+  EXPECT_EQ(internal_data_slot(kX86, 4, 2, 1), "last_cpu");
+}
+
+TEST(InternalError, OtherArchitecturesDoNotFillItIn) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.12"));
+  page.reason(17).flags(0);
+  for (const char* field : {"internal.suberror", "internal.ndata"})
+    EXPECT_EQ(shown(page.decoded(), field), "stale");
+  EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+TEST(Unions, TheSelectorChoosesTheView) {
+  KvmRunPage hyperv(kX86);
+  hyperv.reason(27).in_union(0, uint32_t{1}).in_union(8, uint32_t{0x40000080});
+  EXPECT_EQ(shown(hyperv.decoded(), "hyperv.u.synic.msr"), "valid 0x40000080");
+  EXPECT_EQ(shown(hyperv.decoded(), "hyperv.u.hcall.input"), "missing");
+  KvmRunPage tdx(context_of(Architecture::kX86_64, "6.16"));
+  tdx.reason(40).in_union(8, uint64_t{0x10002}).in_union(24, uint64_t{0x1000});
+  EXPECT_EQ(shown(tdx.decoded(), "tdx.get_quote.gpa"), "valid 0x1000");
+  EXPECT_EQ(shown(tdx.decoded(), "tdx.unknown.ret"), "missing");
+}
+
+TEST(Unions, HypervAndXenLieFourBytesEarlierOnI386) {
+  KvmRunPage hyperv(context_of(Architecture::kI386, "5.4"));
+  hyperv.reason(27).in_union(0, uint32_t{1}).in_union(4, uint32_t{0x40000080});
+  EXPECT_EQ(shown(hyperv.decoded(), "hyperv.u.synic.msr"), "valid 0x40000080");
+  KvmRunPage padded(context_of(Architecture::kI386, "5.8"));
+  padded.reason(27).in_union(0, uint32_t{1}).in_union(8, uint32_t{0x40000080});
+  EXPECT_EQ(shown(padded.decoded(), "hyperv.u.synic.msr"), "valid 0x40000080");
+  KvmRunPage xen(context_of(Architecture::kI386, "6.12"));
+  xen.reason(34).in_union(0, uint32_t{1}).in_union(12, uint64_t{29});
+  EXPECT_EQ(shown(xen.decoded(), "xen.u.hcall.input"), "valid 0x1d");
+}
+
+TEST(ArmSea, AddressesAreValidAsFnvAndTheFlagSay) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.19"));
+  page.reason(41).flags(0).in_union(0, uint64_t{1}).in_union(8, uint64_t{0x92000410});
+  page.in_union(16, uint64_t{0}).in_union(24, uint64_t{0x1000});
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.gva"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.gpa"), "valid 0x1000");
+  EXPECT_TRUE(page.decoded().has_esr);
+  page.in_union(0, uint64_t{0}).in_union(8, uint64_t{0x92000010});
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.gva"), "valid 0x0");
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.gpa"), "stale");
+}
+
+TEST(ArmNisv, IsNotTakenForAnEsr) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.12"));
+  page.reason(28).flags(0).in_union(0, uint64_t{0x45}).in_union(8, uint64_t{0x9000040});
+  EXPECT_FALSE(page.decoded().has_esr);
+  EXPECT_EQ(shown(page.decoded(), "arm_nisv.esr_iss"), "valid 0x45");
+}
+
+TEST(FailEntry, CpuCameWith59AndPpcDoesNotWriteIt) {
+  auto cpu = [](Architecture architecture, std::string_view kernel) {
+    KvmRunPage page(context_of(architecture, kernel));
+    return shown(page.reason(9).in_union(8, uint32_t{3}).decoded(), "fail_entry.cpu");
+  };
+  EXPECT_EQ(cpu(Architecture::kX86_64, "5.8"), "absent");
+  EXPECT_EQ(cpu(Architecture::kX86_64, "5.9"), "valid 0x3");
+  EXPECT_EQ(cpu(Architecture::kX86_64, "unknown"), "unknown");
+  EXPECT_EQ(cpu(Architecture::kPpc64, "6.12"), "stale");
+}
+
+TEST(S390, TschDescribesAnInterruptionOnlyIfOneWasDequeued) {
+  KvmRunPage page(context_of(Architecture::kS390x, "6.12", ByteOrder::kBig));
+  page.reason(22).at(32, uint64_t{0x0705}).in_union(0, uint16_t{1}).in_union(16, uint8_t{0});
+  EXPECT_EQ(shown(page.decoded(), "s390_tsch.subchannel_id"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "psw_mask"), "valid 0x705");
+  page.in_union(16, uint8_t{1});
+  EXPECT_EQ(shown(page.decoded(), "s390_tsch.subchannel_id"), "valid 0x1");
+}
+
+TEST(Flags, TheSameBitMeansAnotherThingOnEachArchitecture) {
+  auto name = [](Architecture architecture, uint32_t reason) -> std::string {
+    KvmRunPage page(context_of(architecture, "6.12"));
+    const Exit exit = page.reason(reason).flags(1).decoded();
+    return exit.flag_name_count == 0 ? std::string(to_string(exit.flags_validity))
+                                     : std::string(exit.flag_names[0]);
+  };
+  EXPECT_EQ(name(Architecture::kX86_64, 5), "KVM_RUN_X86_SMM");
+  EXPECT_EQ(name(Architecture::kAarch64, 4), "KVM_DEBUG_ARCH_HSR_HIGH_VALID");
+  EXPECT_EQ(name(Architecture::kPpc64, 16), "KVM_RUN_PPC_NMI_DISP_FULLY_RECOV");
+  EXPECT_EQ(name(Architecture::kPpc64, 6), "stale");
+  EXPECT_EQ(name(Architecture::kRiscv64, 6), "stale");
+}
+
+TEST(Shutdown, HasNoPayload) {
+  KvmRunPage page(kX86);
+  page.reason(8);
+  for (const Field& field : page.decoded().all_fields())
+    EXPECT_LT(field.offset, abi::union_offset(Architecture::kX86_64)) << field.name;
+  EXPECT_EQ(page.text(), "shutdown: a triple fault; this exit has no payload");
+}
+
+TEST(Answers, WhatTheMonitorFillsInIsValidThere) {
+  KvmRunPage rdmsr(kX86);
+  rdmsr.reason(29).in_union(16, uint64_t{0x10});
+  EXPECT_EQ(shown(rdmsr.decoded(), "msr.data"), "stale");
+  EXPECT_EQ(shown(rdmsr.answer().decoded(), "msr.data"), "valid 0x10");
+  KvmRunPage hcall(context_of(Architecture::kPpc64, "6.12"));
+  hcall.reason(19).in_union(8, uint64_t{0});
+  EXPECT_EQ(shown(hcall.decoded(), "papr_hcall.ret"), "stale");
+  EXPECT_EQ(shown(hcall.answer().decoded(), "papr_hcall.ret"), "valid 0x0");
+}
+
+TEST(ExitNames, NumbersAndNamesAreFoundBothWays) {
+  EXPECT_EQ(exit_reason_name(2), "KVM_EXIT_IO");
+  EXPECT_EQ(exit_reason_name(44), "");
+  EXPECT_EQ(exit_reason_number("KVM_EXIT_IO"), 2);
+  EXPECT_EQ(exit_reason_number("io"), 2);
+  EXPECT_EQ(exit_reason_number("44"), 44);
+  EXPECT_EQ(exit_reason_number("KVM_EXIT_"), -1);
+  EXPECT_EQ(exit_reason_number("nonsense"), -1);
+}
+
+TEST(KernelRelease, OnlyTheUpstreamPartCounts) {
+  EXPECT_EQ(parse_kernel_release("6.1.0-49-amd64"), (KernelVersion{6, 1, 0, 0}));
+  EXPECT_EQ(parse_kernel_release("5.18.0-rc3"), (KernelVersion{5, 18, 0, 3}));
+  EXPECT_EQ(parse_kernel_release("5.18-rc3+"), (KernelVersion{5, 18, 0, 3}));
+  EXPECT_EQ(parse_kernel_release("unknown"), std::nullopt);
+  EXPECT_EQ(parse_kernel_release(""), std::nullopt);
+  EXPECT_FALSE(parse_kernel_release("5.18-rc3")->at_least(5, 18));
+  EXPECT_TRUE(parse_kernel_release("7.2")->at_least(6, 19));
+}
+
+}  // namespace
+}  // namespace kvmtape
