@@ -48,9 +48,9 @@ std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
   const bool answer_says_more = decoded.has_answer && !failed &&
                                 decoded.answer.reason == decoded.exit.reason &&
                                 std::ranges::any_of(decoded.answer.all_fields(), learnt);
-  const std::string text =
-      answer_says_more ? exit_text(decoder.context(), decoded.answer_moment, decoded.answer)
-                       : exit_text(decoder.context(), decoded.moment, decoded.exit);
+  const std::string text = answer_says_more
+                               ? exit_text(decoder.context(), decoded.answer_moment, decoded.answer)
+                               : exit_text(decoder.context(), decoded.moment, decoded.exit);
   return failure + text;
 }
 

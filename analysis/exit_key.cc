@@ -18,13 +18,20 @@ struct KeyField {
   std::string_view word;  // before the number
 };
 constexpr KeyField kKeyFields[] = {
-    {2, "io.port", "port"},           {3, "hypercall.nr", "hypercall"},
-    {6, "mmio.phys_addr", "mmio"},    {15, "dcr.dcrn", "dcr"},
-    {19, "papr_hcall.nr", "papr"},    {24, "system_event.type", "type"},
-    {26, "eoi.vector", "vector"},     {27, "hyperv.type", "type"},
-    {28, "arm_nisv.fault_ipa", "ipa"}, {29, "msr.index", "msr"},
-    {30, "msr.index", "msr"},         {34, "xen.u.hcall.input", "hypercall"},
-    {35, "riscv_sbi.extension_id", "sbi"}, {36, "riscv_csr.csr_num", "csr"},
+    {2, "io.port", "port"},
+    {3, "hypercall.nr", "hypercall"},
+    {6, "mmio.phys_addr", "mmio"},
+    {15, "dcr.dcrn", "dcr"},
+    {19, "papr_hcall.nr", "papr"},
+    {24, "system_event.type", "type"},
+    {26, "eoi.vector", "vector"},
+    {27, "hyperv.type", "type"},
+    {28, "arm_nisv.fault_ipa", "ipa"},
+    {29, "msr.index", "msr"},
+    {30, "msr.index", "msr"},
+    {34, "xen.u.hcall.input", "hypercall"},
+    {35, "riscv_sbi.extension_id", "sbi"},
+    {36, "riscv_csr.csr_num", "csr"},
     {38, "iocsr_io.phys_addr", "iocsr"},
 };
 
@@ -40,13 +47,19 @@ std::string_view key_name(Architecture architecture, uint32_t reason, uint64_t k
       if (architecture == Architecture::kAarch64)
         return decode_smccc(static_cast<uint32_t>(key)).name;
       return kvm_hypercall_name(key);
-    case 19: return papr_hcall_name(key);
-    case 27: return hyperv_exit_type_name(static_cast<uint32_t>(key));
+    case 19:
+      return papr_hcall_name(key);
+    case 27:
+      return hyperv_exit_type_name(static_cast<uint32_t>(key));
     case 29:
-    case 30: return msr_name(static_cast<uint32_t>(key));
-    case 34: return xen_hypercall_name(key);
-    case 38: return iocsr_name(key);
-    default: return {};
+    case 30:
+      return msr_name(static_cast<uint32_t>(key));
+    case 34:
+      return xen_hypercall_name(key);
+    case 38:
+      return iocsr_name(key);
+    default:
+      return {};
   }
 }
 

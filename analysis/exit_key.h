@@ -1,5 +1,5 @@
-// Which port, register, MSR or hypercall an exit is about: what `stat` counts below the exit's name.
-// Works on the decoded exit, so that only what may be believed becomes a key. Any thread.
+// Which port, register, MSR or hypercall an exit is about: what `stat` counts below the exit's
+// name. Works on the decoded exit, so that only what may be believed becomes a key. Any thread.
 #pragma once
 
 #include <cstdint>

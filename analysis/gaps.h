@@ -1,4 +1,5 @@
-// Where exits are missing in a recording, in order of time. One thread.
+// Where exits are missing in a recording, in order of time, as its reader hands them out. The list
+// owns what it holds and its memory is bounded. One thread: that of the reader.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +15,8 @@ struct VcpuGap {
 };
 
 struct GapList {
-  std::vector<VcpuGap> gaps;   // the first kMax
-  uint64_t left_out = 0;       // gaps beyond those
+  std::vector<VcpuGap> gaps;  // the first kMax
+  uint64_t left_out = 0;      // gaps beyond those
   static constexpr size_t kMax = 10000;
 };
 

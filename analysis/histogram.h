@@ -1,6 +1,6 @@
-// Durations counted by size: 64 buckets to every power of two, so that a quantile is off by less than
-// 0.8 %, in memory that does not grow with the number of values (an octave's 512 bytes come with
-// its first value). Minimum, maximum and total are exact. One thread.
+// Durations counted by size: 64 buckets to every power of two, so that a quantile is off by less
+// than 0.8 %, in memory that does not grow with the number of values (an octave's 512 bytes come
+// with its first value). Minimum, maximum and total are exact. One thread.
 #pragma once
 
 #include <array>

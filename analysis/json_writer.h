@@ -1,7 +1,7 @@
-// Writes one JSON text into a buffer, value by value, without building a document first: for `dump`,
-// which prints hundreds of thousands of objects a second. Commas are put in here; that objects and
-// lists close is the caller's business. Whatever bytes a string holds, the text is valid UTF-8.
-// One thread; the buffer keeps its memory from line to line.
+// Writes one JSON text into a buffer, value by value, without building a document first: for
+// `dump`, which prints hundreds of thousands of objects a second. Commas are put in here; that
+// objects and lists close is the caller's business. Whatever bytes a string holds, the text is
+// valid UTF-8. One thread; the buffer keeps its memory from line to line.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ class JsonWriter {
 
   void key(std::string_view name);  // of this program: needs no escape
   void string(std::string_view text);
-  void hex(uint64_t value);                      // "0x1f"
+  void hex(uint64_t value);                       // "0x1f"
   void bytes(std::span<const uint8_t> in_order);  // "1f00", memory order
   void boolean(bool value);
   void null();

@@ -13,15 +13,12 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr)
 
 Json times_json(const Histogram& times) {
   if (times.count() == 0)
-    return {{"min", nullptr},  {"mean", nullptr}, {"p50", nullptr},  {"p99", nullptr},
+    return {{"min", nullptr},  {"mean", nullptr}, {"p50", nullptr}, {"p99", nullptr},
             {"p999", nullptr}, {"max", nullptr},  {"total", 0}};
-  return {{"min", times.min()},
-          {"mean", times.mean()},
-          {"p50", times.quantile(0.5)},
-          {"p99", times.quantile(0.99)},
-          {"p999", times.quantile(0.999)},
-          {"max", times.max()},
-          {"total", times.total()}};
+  return {
+      {"min", times.min()},          {"mean", times.mean()},          {"p50", times.quantile(0.5)},
+      {"p99", times.quantile(0.99)}, {"p999", times.quantile(0.999)}, {"max", times.max()},
+      {"total", times.total()}};
 }
 
 }  // namespace
@@ -49,8 +46,8 @@ Json session_json(const Session& session) {
       {"clock",
        {{"name", session.clock_name},
         {"ticks_per_second", session.ticks_per_second},
-        {"start_realtime_ns", session.start.realtime_ns == 0 ? Json(nullptr)
-                                                             : Json(session.start.realtime_ns)}}},
+        {"start_realtime_ns",
+         session.start.realtime_ns == 0 ? Json(nullptr) : Json(session.start.realtime_ns)}}},
       {"monitor",
        {{"name", text_or_null(session.monitor_name)},
         {"pid", session.monitor_pid == 0 ? Json(nullptr) : Json(session.monitor_pid)}}},
@@ -68,10 +65,8 @@ Json session_json(const Session& session) {
 Json totals_json(const TraceReader& reader) {
   Json vcpus = Json::array();
   for (const VcpuTotals& vcpu : reader.vcpus())
-    vcpus.push_back({{"vcpu", vcpu.index},
-                     {"id", vcpu.id},
-                     {"exits", vcpu.exits},
-                     {"lost", vcpu.lost}});
+    vcpus.push_back(
+        {{"vcpu", vcpu.index}, {"id", vcpu.id}, {"exits", vcpu.exits}, {"lost", vcpu.lost}});
   return {{"exits", reader.exits()},
           {"lost", reader.lost()},
           {"duration_ns", reader.duration_ns()},
@@ -113,9 +108,8 @@ Json rows_json(const Stat& stat) {
     Json json = {{"exit", row.exit}};
     if (!row.key.empty()) json["key"] = row.key;
     json["count"] = row.count;
-    json["share"] = stat.exits == 0
-                        ? 0.0
-                        : static_cast<double>(row.count) / static_cast<double>(stat.exits);
+    json["share"] =
+        stat.exits == 0 ? 0.0 : static_cast<double>(row.count) / static_cast<double>(stat.exits);
     json["guest_ns"] = times_json(row.guest_ns);
     json["monitor_ns"] = times_json(row.monitor_ns);
     rows.push_back(std::move(json));

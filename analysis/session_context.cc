@@ -23,15 +23,24 @@ DecodeContext decode_context_of(const Session& session) {
 
 std::string_view architecture_name(Architecture architecture) {
   switch (architecture) {
-    case Architecture::kUnknown: return "unknown";
-    case Architecture::kX86_64: return "x86_64";
-    case Architecture::kI386: return "i386";
-    case Architecture::kAarch64: return "aarch64";
-    case Architecture::kRiscv64: return "riscv64";
-    case Architecture::kS390x: return "s390x";
-    case Architecture::kPpc64: return "ppc64";
-    case Architecture::kLoongarch64: return "loongarch64";
-    case Architecture::kMips64: return "mips64";
+    case Architecture::kUnknown:
+      return "unknown";
+    case Architecture::kX86_64:
+      return "x86_64";
+    case Architecture::kI386:
+      return "i386";
+    case Architecture::kAarch64:
+      return "aarch64";
+    case Architecture::kRiscv64:
+      return "riscv64";
+    case Architecture::kS390x:
+      return "s390x";
+    case Architecture::kPpc64:
+      return "ppc64";
+    case Architecture::kLoongarch64:
+      return "loongarch64";
+    case Architecture::kMips64:
+      return "mips64";
   }
   return "unknown";
 }

@@ -12,26 +12,46 @@ namespace {
 
 std::string_view struct_name(RegisterSet set) {
   switch (set) {
-    case RegisterSet::kDebugRegs: return "kvm_debugregs";
-    case RegisterSet::kRegs: return "kvm_regs";
-    case RegisterSet::kSregs: return "kvm_sregs";
-    case RegisterSet::kVcpuEvents: return "kvm_vcpu_events";
-    case RegisterSet::kOneReg: return "kvm_one_reg";
-    case RegisterSet::kGuestDebug: return "kvm_guest_debug";
-    case RegisterSet::kMpState: return "kvm_mp_state";
-    case RegisterSet::kXcrs: return "kvm_xcrs";
-    case RegisterSet::kMsrs: return "kvm_msrs";
+    case RegisterSet::kDebugRegs:
+      return "kvm_debugregs";
+    case RegisterSet::kRegs:
+      return "kvm_regs";
+    case RegisterSet::kSregs:
+      return "kvm_sregs";
+    case RegisterSet::kVcpuEvents:
+      return "kvm_vcpu_events";
+    case RegisterSet::kOneReg:
+      return "kvm_one_reg";
+    case RegisterSet::kGuestDebug:
+      return "kvm_guest_debug";
+    case RegisterSet::kMpState:
+      return "kvm_mp_state";
+    case RegisterSet::kXcrs:
+      return "kvm_xcrs";
+    case RegisterSet::kMsrs:
+      return "kvm_msrs";
   }
   return "unknown";
 }
 
 std::string_view status_name(RegisterStatus status) {
   switch (status) {
+<<<<<<< HEAD
     case RegisterStatus::kTaken: return "taken";
     case RegisterStatus::kRefused: return "refused";
     case RegisterStatus::kNotTaken: return "not taken: seccomp";
     case RegisterStatus::kTruncated: return "truncated";
     case RegisterStatus::kRedacted: return "redacted";
+=======
+    case RegisterStatus::kTaken:
+      return "taken";
+    case RegisterStatus::kRefused:
+      return "refused";
+    case RegisterStatus::kNotTaken:
+      return "not taken: seccomp";
+    case RegisterStatus::kTruncated:
+      return "truncated";
+>>>>>>> cli
   }
   return "unknown";
 }

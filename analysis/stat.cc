@@ -81,8 +81,7 @@ void rows_of(Counters& counters, Architecture architecture, Stat& stat) {
       return a.first < b.first;
     });
     for (auto& [key, of_key] : keys)
-      stat.rows.push_back(
-          row_of(exit, exit_key_text(architecture, counter->reason, key), *of_key));
+      stat.rows.push_back(row_of(exit, exit_key_text(architecture, counter->reason, key), *of_key));
     if (counter->other_keys.count != 0)
       stat.rows.push_back(row_of(exit, "others", counter->other_keys));
   }
@@ -101,8 +100,7 @@ Result<void> count_columns(TraceReader& reader, const Selection& selection, Coun
     if (!taken(selection.vcpus, vcpu_index)) return;
     for (size_t i = 0; i < chunk.reasons.size(); ++i) {
       if (!taken(selection.reasons, chunk.reasons[i])) continue;
-      ExitCounter& counter =
-          counters.of(chunk.reasons[i], static_cast<int32_t>(chunk.errnos[i]));
+      ExitCounter& counter = counters.of(chunk.reasons[i], static_cast<int32_t>(chunk.errnos[i]));
       add(counter.all, ns(chunk.guest[i]), ns(chunk.monitor[i]));
     }
   });
@@ -141,8 +139,8 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
 Result<Stat> count_exits(TraceReader& reader, const StatOptions& options) {
   Stat stat;
   Counters counters;
-  const bool by_column = !options.keys && !options.selection.seq && !options.selection.time_ns &&
-                         options.skip == 0;
+  const bool by_column =
+      !options.keys && !options.selection.seq && !options.selection.time_ns && options.skip == 0;
   if (by_column) {
     KVMTAPE_TRY(count_columns(reader, options.selection, counters));
     for (const VcpuTotals& vcpu : reader.vcpus())

@@ -29,8 +29,8 @@ struct Stat {
 
 struct StatOptions {
   Selection selection;
-  bool keys = true;      // below each exit; needs every exit decoded
-  uint64_t skip = 0;     // exits at the beginning that are not counted
+  bool keys = true;   // below each exit; needs every exit decoded
+  uint64_t skip = 0;  // exits at the beginning that are not counted
 };
 
 Result<Stat> count_exits(TraceReader& reader, const StatOptions& options);

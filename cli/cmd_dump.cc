@@ -111,8 +111,7 @@ int run_dump(const DumpCommand& command, Console& console) {
   const uint64_t skipped = command.select.skipped(reader, *selection);
   const ExitDecoder decoder(decode_context_of(reader.session()));
   if (command.trace.json) {
-    console.print(
-        to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
+    console.print(to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
     JsonLines lines(reader, decoder, command.raw, console);
     walk(reader, *selection, skipped, [&](const Item& item) { return lines.print(item); });
     lines.finish();

@@ -57,8 +57,8 @@ int run_import(const ImportCommand& command, Console& console) {
   if (!report.ok()) return console.fail(report.error());
   if (in_default_directory) update_latest(options.output);
   if (report->bad_input)
-    console.warn(fmt::format("{}; everything before it was imported",
-                             report->bad_input->to_string()));
+    console.warn(
+        fmt::format("{}; everything before it was imported", report->bad_input->to_string()));
   console.note(recorded_text(options.output, report->exits, report->vcpus, 0, report->trace_bytes));
   return report->bad_input ? kIncomplete : kDone;
 }
@@ -79,15 +79,16 @@ void add_import(CLI::App& app, Action& chosen) {
                    "the recording to write; without it, a new one in the default directory");
   verb->add_flag("--force", import.force, "replace an existing recording");
   verb->add_option("--arch", command->architecture, "of the kernel that wrote the bytes (x86_64)")
-      ->check(CLI::IsMember({"x86_64", "i386", "aarch64", "riscv64", "s390x", "ppc64",
-                             "loongarch64", "mips64"}));
+      ->check(CLI::IsMember(
+          {"x86_64", "i386", "aarch64", "riscv64", "s390x", "ppc64", "loongarch64", "mips64"}));
   verb->add_flag_callback(
       "--big-endian", [&import] { import.session.byte_order = ByteOrder::kBig; },
       "its byte order is big");
   verb->add_option("--kernel", import.session.kernel_release, "its release, as uname -r says it");
   verb->add_option("--page-bytes", import.session.page_bytes, "its page size");
   verb->add_option("--cap", command->capabilities,
-                   "what it answered to KVM_CHECK_EXTENSION, NR=VALUE; repeatable");
+                   "what it answered to KVM_CHECK_EXTENSION, NR=VALUE; repeatable")
+      ->allow_extra_args(false);
   verb->add_flag("-q,--quiet", output.quiet, "no warnings");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {

@@ -19,6 +19,18 @@ namespace {
 constexpr size_t kGapsShown = 20;
 constexpr size_t kVcpusShown = 64;
 
+// Names of /proc/cpuinfo end with tabs.
+std::string trimmed(const std::string& name) {
+  return name.substr(0, name.find_last_not_of("\t ") + 1);
+}
+
+// Without -v: which processor it is, and whether KVM itself ran in a guest or may run some.
+bool is_telling(const std::string& name) {
+  const std::string bare = trimmed(name);
+  return bare == "model name" || bare == "vendor_id" || bare == "CPU implementer" ||
+         bare == "CPU part" || bare.ends_with(".nested") || bare == "kvm.ignore_msrs";
+}
+
 class InfoText {
  public:
   InfoText(const TraceReader& reader, Console& console)
@@ -30,7 +42,7 @@ class InfoText {
                                  printable(text)));
   }
 
-  void session() {
+  void session(bool all) {
     line("recording", reader_.path());
     line("session", fmt::format("{}, by {}", to_string(session_.uuid), session_.recorder));
     if (session_.start.realtime_ns != 0)
@@ -54,9 +66,10 @@ class InfoText {
                                       session_.monitor_pid == 0
                                           ? ""
                                           : fmt::format(" (pid {})", session_.monitor_pid)));
-    for (const auto& [name, value] : session_.cpu_facts) line("cpu", name + ": " + value);
-    line("clock", fmt::format("{}, {} ticks/s", session_.clock_name,
-                              count_text(session_.ticks_per_second)));
+    for (const auto& [name, value] : session_.cpu_facts)
+      if (all || is_telling(name)) line("cpu", trimmed(name) + ": " + value);
+    line("clock",
+         fmt::format("{}, {} ticks/s", session_.clock_name, count_text(session_.ticks_per_second)));
     line("registers", session_.register_policy);
     line("ring full", session_.ring_full);
     line("redacted", session_.redaction);
@@ -78,16 +91,15 @@ class InfoText {
     }
     if (reader_.vcpus().size() > kVcpusShown)
       line("  ...", fmt::format("{} more", reader_.vcpus().size() - kVcpusShown));
-    const double per_exit = exits == 0 ? 0
-                                       : static_cast<double>(reader_.file_bytes()) /
-                                             static_cast<double>(exits);
+    const double per_exit =
+        exits == 0 ? 0 : static_cast<double>(reader_.file_bytes()) / static_cast<double>(exits);
     const TraceHealth& health = reader_.health();
-    line("storage", fmt::format("{} in {}, {:.1f} bytes an exit, {}",
-                                bytes_text(reader_.file_bytes()),
-                                counted(reader_.chunk_count(), "chunk"), per_exit,
-                                health.sealed         ? "sealed"
-                                : health.writer_alive ? "still being recorded"
-                                                      : "not sealed"));
+    line("storage",
+         fmt::format("{} in {}, {:.1f} bytes an exit, {}", bytes_text(reader_.file_bytes()),
+                     counted(reader_.chunk_count(), "chunk"), per_exit,
+                     health.sealed         ? "sealed"
+                     : health.writer_alive ? "still being recorded"
+                                           : "not sealed"));
     if (health.ring_exits != 0)
       line("rings", fmt::format("{} only in rings: {}", counted(health.ring_exits, "exit"),
                                 session_.ring_directory));
@@ -145,7 +157,7 @@ int run_info(const TraceOptions& options, Console& console) {
     console.print(to_line(document));
   } else {
     InfoText text(reader, console);
-    text.session();
+    text.session(options.verbose);
     text.totals();
     text.gaps(gaps);
     text.problems();

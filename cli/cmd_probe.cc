@@ -23,9 +23,12 @@ struct ProbeCommand {
 
 std::string_view outcome_name(GuestOutcome outcome) {
   switch (outcome) {
-    case GuestOutcome::kAsExpected: return "as expected";
-    case GuestOutcome::kRefused: return "refused";
-    case GuestOutcome::kDiffers: return "differs";
+    case GuestOutcome::kAsExpected:
+      return "as expected";
+    case GuestOutcome::kRefused:
+      return "refused";
+    case GuestOutcome::kDiffers:
+      return "differs";
   }
   return "?";
 }
@@ -73,9 +76,9 @@ int run(const ProbeCommand& command, Console& console) {
   for (const std::string& name : command.probe.only) {
     if (std::ranges::find(names, name) != names.end()) continue;
     const std::string near = nearest_name(name, names);
-    return console.fail(fmt::format("--only: no guest is called '{}'; {}", name,
-                                    near.empty() ? "kvmtape probe --list names them"
-                                                 : "did you mean " + near + "?"));
+    return console.fail(fmt::format(
+        "--only: no guest is called '{}'; {}", name,
+        near.empty() ? "kvmtape probe --list names them" : "did you mean " + near + "?"));
   }
   auto report = run_probe(command.probe);
   if (!report.ok()) return console.fail(report.error());
@@ -83,17 +86,15 @@ int run(const ProbeCommand& command, Console& console) {
     print_json(*report, console);
   } else {
     for (const GuestReport& guest : report->guests)
-      console.print(fmt::format(
-          "{:<28} {}  {}\n", guest.name,
-          console.painted(fmt::format("{:<11}", outcome_name(guest.outcome)),
-                          outcome_color(guest.outcome)),
-          guest.detail.empty() ? guest.what : guest.detail));
+      console.print(fmt::format("{:<28} {}  {}\n", guest.name,
+                                console.painted(fmt::format("{:<11}", outcome_name(guest.outcome)),
+                                                outcome_color(guest.outcome)),
+                                guest.detail.empty() ? guest.what : guest.detail));
   }
   const kvmtape_totals& totals = report->totals;
   const bool incomplete = totals.lost != 0 || totals.write_errors != 0;
   const int status = console.finish(incomplete ? kIncomplete : kDone);
-  console.note(
-      recorded_text(report->path, totals.exits, totals.vcpus, totals.lost, totals.bytes));
+  console.note(recorded_text(report->path, totals.exits, totals.vcpus, totals.lost, totals.bytes));
   return status;
 }
 
@@ -107,7 +108,9 @@ void add_probe(CLI::App& app, Action& chosen) {
   verb->add_option("-o,--output", command->probe.path,
                    "the recording to write; without it, a new one in the default directory");
   verb->add_flag("--force", command->probe.force, "replace an existing recording");
-  verb->add_option("--only", command->probe.only, "only these guests, NAME,...")->delimiter(',');
+  verb->add_option("--only", command->probe.only, "only these guests, NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb->add_flag("--list", command->list, "names the guests and runs none");
   verb->add_flag("--poison", command->probe.poison,
                  "fill kvm_run with 0xaa before each KVM_RUN: what the kernel wrote then shows");

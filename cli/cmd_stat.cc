@@ -24,11 +24,10 @@ std::string times_text(const Histogram& times) {
   if (times.count() == 0)
     return fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}", "-", "-", "-", "-", "-",
                        "-", "-");
-  return fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-                     duration_text(times.min()), duration_text(times.mean()),
-                     duration_text(times.quantile(0.5)), duration_text(times.quantile(0.99)),
-                     duration_text(times.quantile(0.999)), duration_text(times.max()),
-                     duration_text(times.total()));
+  return fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}", duration_text(times.min()),
+                     duration_text(times.mean()), duration_text(times.quantile(0.5)),
+                     duration_text(times.quantile(0.99)), duration_text(times.quantile(0.999)),
+                     duration_text(times.max()), duration_text(times.total()));
 }
 
 void print_table(const Stat& stat, size_t top, Console& console) {
@@ -37,13 +36,12 @@ void print_table(const Stat& stat, size_t top, Console& console) {
     width = std::max(width, row.key.empty() ? row.exit.size() : row.key.size() + 2);
   const std::string times = fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}", "min",
                                         "mean", "p50", "p99", "p999", "max", "total");
-  console.print(console.painted(
-      fmt::format("{:<{}} {:>12} {:>7}  {} {}\n", "exit", width, "count", "share", "time in", times),
-      "1"));
+  console.print(console.painted(fmt::format("{:<{}} {:>12} {:>7}  {} {}\n", "exit", width, "count",
+                                            "share", "time in", times),
+                                "1"));
   size_t keys = 0, hidden = 0;
   const auto print_hidden = [&] {
-    if (hidden != 0)
-      console.print(fmt::format("  {}\n", counted(hidden, "more key")));
+    if (hidden != 0) console.print(fmt::format("  {}\n", counted(hidden, "more key")));
     hidden = 0;
   };
   for (const StatRow& row : stat.rows) {
@@ -54,8 +52,8 @@ void print_table(const Stat& stat, size_t top, Console& console) {
       ++hidden;
       continue;
     }
-    const double share =
-        100.0 * static_cast<double>(row.count) / static_cast<double>(std::max<uint64_t>(stat.exits, 1));
+    const double share = 100.0 * static_cast<double>(row.count) /
+                         static_cast<double>(std::max<uint64_t>(stat.exits, 1));
     const std::string name = fmt::format("{:<{}}", is_key ? "  " + row.key : row.exit, width);
     console.print(fmt::format("{} {:>12} {:>6.2f}%  {:<7} {}\n",
                               is_key ? name : console.painted(name, "36"), count_text(row.count),

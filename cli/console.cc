@@ -26,8 +26,8 @@ Console::~Console() { flush(); }
 void Console::set_color(Color color) {
   const char* no_color = std::getenv("NO_COLOR");
   const bool unwanted = no_color != nullptr && *no_color != '\0';
-  colored_ = color == Color::kAlways ||
-             (color == Color::kAuto && !unwanted && isatty(STDOUT_FILENO) != 0);
+  colored_ =
+      color == Color::kAlways || (color == Color::kAuto && !unwanted && isatty(STDOUT_FILENO) != 0);
 }
 
 bool Console::print(std::string_view text) {
@@ -38,8 +38,7 @@ bool Console::print(std::string_view text) {
 bool Console::flush() {
   size_t written = 0;
   while (written < buffer_.size() && !pipe_closed_ && write_error_ == 0) {
-    const ssize_t count =
-        write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
+    const ssize_t count = write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
     if (count >= 0)
       written += static_cast<size_t>(count);
     else if (errno == EPIPE)

@@ -34,9 +34,9 @@ class Console {
   // `text` in an SGR colour, "31", where colours are wanted.
   std::string painted(std::string_view text, std::string_view sgr) const;
 
-  void warn(std::string_view text);   // "kvmtape: text"; not with -q
-  void note(std::string_view text);   // as it is; not with -q
-  int fail(const Error& error);       // prints it, returns kFailed
+  void warn(std::string_view text);  // "kvmtape: text"; not with -q
+  void note(std::string_view text);  // as it is; not with -q
+  int fail(const Error& error);      // prints it, returns kFailed
   int fail(std::string_view message);
 
   // Writes what is left. kFailed if standard output could not be written (not: closed pipe).

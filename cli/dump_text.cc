@@ -26,10 +26,14 @@ bool is_crash(std::string_view name) {
 
 std::string_view descriptor_name(uint32_t descriptor) {
   switch (static_cast<DescriptorKind>(descriptor)) {
-    case DescriptorKind::kSystem: return "/dev/kvm";
-    case DescriptorKind::kVm: return "VM";
-    case DescriptorKind::kVcpu: return "vCPU";
-    case DescriptorKind::kDevice: return "device";
+    case DescriptorKind::kSystem:
+      return "/dev/kvm";
+    case DescriptorKind::kVm:
+      return "VM";
+    case DescriptorKind::kVcpu:
+      return "vCPU";
+    case DescriptorKind::kDevice:
+      return "device";
   }
   return "?";
 }
@@ -45,15 +49,14 @@ bool DumpText::print(const Item& item) {
     case Item::Kind::kExit:
       return print_exit(item);
     case Item::Kind::kGap:
-      return print_line(place_of(item, item.gap.first_seq), item.time_ns, "gap", "31",
-                        fmt::format("{} lost: {}", counted(item.gap.lost, "exit"),
-                                    to_string(item.gap.why)));
-    case Item::Kind::kRepeat:
       return print_line(
-          place_of(item, item.repeat.of_seq), item.time_ns, "repeat", "33",
-          fmt::format("{} more times, until {}:{} at {}", item.repeat.count, item.vcpu_index,
-                      item.repeat.of_seq + item.repeat.count,
-                      seconds_text(reader_.time_ns(item.repeat.last_tsc))));
+          place_of(item, item.gap.first_seq), item.time_ns, "gap", "31",
+          fmt::format("{} lost: {}", counted(item.gap.lost, "exit"), to_string(item.gap.why)));
+    case Item::Kind::kRepeat:
+      return print_line(place_of(item, item.repeat.of_seq), item.time_ns, "repeat", "33",
+                        fmt::format("{} more times, until {}:{} at {}", item.repeat.count,
+                                    item.vcpu_index, item.repeat.of_seq + item.repeat.count,
+                                    seconds_text(reader_.time_ns(item.repeat.last_tsc))));
     case Item::Kind::kMark:
       return print_line("-", item.time_ns, "mark", "35", printable(std::string(item.mark)));
     case Item::Kind::kRegisters:
@@ -69,7 +72,9 @@ bool DumpText::print_exit(const Item& item) {
   const std::string name = name_of(decoded_);
   const bool failed = decoded_.exit.reason_validity == Validity::kStale;
   const bool go_on = print_line(place_of(item, item.exit->seq), item.time_ns, name,
-                                is_crash(name) ? "31" : failed ? "33" : "36",
+                                is_crash(name) ? "31"
+                                : failed       ? "33"
+                                               : "36",
                                 printable(text_of(decoder_, decoded_)));
   if (!options_.raw || !go_on) return go_on;
   if (!print_bytes("kvm_run", item.exit->kvm_run)) return false;
@@ -88,12 +93,11 @@ bool DumpText::print_call(const Item& item) {
   const auto result = static_cast<int32_t>(cursor.read<uint32_t>());
   const auto error = cursor.read<uint32_t>();
   if (!cursor.ok() || (error == 0 && !options_.all)) return true;
-  return print_line(place_of(item, item.seq), item.time_ns, "call", error != 0 ? "33" : "",
-                    fmt::format("ioctl {:#x} ({:#x}) on {}: {}", request, argument,
-                                descriptor_name(descriptor),
-                                error != 0
-                                    ? "refused, " + errno_name(static_cast<int32_t>(error))
-                                    : fmt::format("{}", result)));
+  return print_line(
+      place_of(item, item.seq), item.time_ns, "call", error != 0 ? "33" : "",
+      fmt::format("ioctl {:#x} ({:#x}) on {}: {}", request, argument, descriptor_name(descriptor),
+                  error != 0 ? "refused, " + errno_name(static_cast<int32_t>(error))
+                             : fmt::format("{}", result)));
 }
 
 bool DumpText::print_line(const std::string& place, int64_t time_ns, const std::string& name,

@@ -1,5 +1,5 @@
-// The lines of `dump`: `vcpu:seq  time  NAME  text`, times in seconds from the start. What is not an
-// exit has a word in lower case for its name: gap, repeat, mark, call, registers. One thread.
+// The lines of `dump`: `vcpu:seq  time  NAME  text`, times in seconds from the start. What is not
+// an exit has a word in lower case for its name: gap, repeat, mark, call, registers. One thread.
 #pragma once
 
 #include <string>

@@ -24,8 +24,10 @@ constexpr char kAbout[] =
     "  kvmtape stat           which exits came how often, and what they cost\n"
     "  kvmtape dump --tail 20 the last exits, decoded\n";
 constexpr char kFooter[] =
-    "\nA read verb without a recording takes the latest in ${KVMTAPE_DIR:-$XDG_DATA_HOME/kvmtape}.\n"
-    "Exit status: 0 done; 1 the answer is no (verify: damaged); 2 it failed; 3 done, but exits may be\n"
+    "\nA read verb without a recording takes the latest in "
+    "${KVMTAPE_DIR:-$XDG_DATA_HOME/kvmtape}.\n"
+    "Exit status: 0 done; 1 the answer is no (verify: damaged); 2 it failed; 3 done, but exits may "
+    "be\n"
     "missing. `kvmtape VERB --help` says more.";
 
 std::vector<std::string> verb_names(const CLI::App& app) {
@@ -37,9 +39,9 @@ std::vector<std::string> verb_names(const CLI::App& app) {
 // A verb that does not exist would be reported as a stray argument.
 int unknown_verb(const CLI::App& app, const std::string& word, Console& console) {
   const std::string near = nearest_name(word, verb_names(app));
-  return console.fail(fmt::format("there is no verb '{}'; {}", word,
-                                  near.empty() ? "kvmtape --help lists them"
-                                               : "did you mean: kvmtape " + near + "?"));
+  return console.fail(fmt::format(
+      "there is no verb '{}'; {}", word,
+      near.empty() ? "kvmtape --help lists them" : "did you mean: kvmtape " + near + "?"));
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error, Console& console) {
@@ -60,6 +62,8 @@ int run(int argc, char** argv) {
   add_dump(app, chosen);
   add_stat(app, chosen);
   add_verify(app, chosen);
+  add_recover(app, chosen);
+  add_redact(app, chosen);
   add_import(app, chosen);
 
   if (argc > 1 && argv[1][0] != '-') {

@@ -24,8 +24,8 @@ Result<int64_t> parse_time(const std::string& text) {
   if (unit == "s" || (unit.empty() && has_point)) scale = 1e9;
   const double ns = value * scale;
   if (error != std::errc{} || scale == 0 || !std::isfinite(ns) || std::abs(ns) > 9e18)
-    return usage(fmt::format("--time: '{}' is not a time; write 81234 (ns), 12.5ms or 0.000081234",
-                             text));
+    return usage(
+        fmt::format("--time: '{}' is not a time; write 81234 (ns), 12.5ms or 0.000081234", text));
   return static_cast<int64_t>(std::llround(ns));
 }
 
@@ -35,8 +35,7 @@ Result<uint64_t> parse_number(const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end)
-    return usage(fmt::format("'{}' is not a number", text));
+  if (error != std::errc{} || rest != end) return usage(fmt::format("'{}' is not a number", text));
   return value;
 }
 

@@ -1,4 +1,5 @@
-// The words of --seq, --time and lists of numbers. Any thread.
+// The words of --seq, --time and lists of numbers, into numbers. Pure functions; any thread. Errors
+// are kUsage and say what to write instead.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@ namespace kvmtape {
 Result<uint64_t> parse_number(const std::string& text);
 // "100-200", "100-" and "100".
 Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text);
-// "A,B", each in nanoseconds, or with a unit (s ms us ns), or with a point in seconds as `dump` prints
-// them; either may be left out.
+// "A,B", each in nanoseconds, or with a unit (s ms us ns), or with a point in seconds as `dump`
+// prints them; either may be left out.
 Result<std::pair<int64_t, int64_t>> parse_time_range(const std::string& text);
 
 }  // namespace kvmtape

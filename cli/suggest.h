@@ -1,4 +1,5 @@
-// "Did you mean": the nearest of some names. Any thread.
+// "Did you mean": the nearest of some names, for a verb, a guest, an exit or a recording that does
+// not exist. Any thread; nearest_trace() reads two directories.
 #pragma once
 
 #include <string>

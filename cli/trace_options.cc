@@ -42,7 +42,7 @@ Result<uint32_t> reason_number(const std::string& name) {
 }
 
 std::string next_step(const TraceReader& reader) {
-  return fmt::format("; run: kvmtape verify {}", reader.path());
+  return fmt::format("; run: kvmtape recover {} -o saved.kvmtape", reader.path());
 }
 
 }  // namespace
@@ -89,9 +89,12 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
 }
 
 void SelectOptions::add_to(CLI::App& verb) {
-  verb.add_option("--vcpu", vcpus, "only these vCPUs (indexes), N,...")->delimiter(',');
+  verb.add_option("--vcpu", vcpus, "only these vCPUs (indexes), N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb.add_option("--exit", exits, "only these exits, NAME,...: KVM_EXIT_IO, io or 2")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb.add_option("--seq", seq, "only these sequence numbers, A-B");
   verb.add_option("--time", time, "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s)");
   verb.add_option("--tail", tail, "only the last N selected exits")->check(CLI::PositiveNumber);
@@ -104,11 +107,11 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
     const bool known =
         std::ranges::any_of(reader.vcpus(), [&](const auto& vcpu) { return vcpu.index == index; });
     if (!known)
-      return Error{ErrorCode::kUsage,
-                   fmt::format("--vcpu {}: this recording has no such vCPU; kvmtape info lists them",
-                               text),
-                   reader.path(),
-                   {}};
+      return Error{
+          ErrorCode::kUsage,
+          fmt::format("--vcpu {}: this recording has no such vCPU; kvmtape info lists them", text),
+          reader.path(),
+          {}};
     selection.vcpus.push_back(static_cast<uint32_t>(index));
   }
   for (const std::string& name : exits) {

@@ -1,0 +1,134 @@
+// Bad input and bad usage: a clear sentence, the right exit status, never a crash.
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+#include "schema/base/crc32c.h"
+#include "schema/trace_format.h"
+#include "tests/support/run_tool.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CliErrorsTest : public ::testing::Test {
+ protected:
+  void every_verb_fails_on(const std::string& path) {
+    for (const char* verb : {"info", "dump", "stat", "verify"}) {
+      const ToolRun run = tool.run(std::string(verb) + " " + path);
+      EXPECT_EQ(run.status, 2) << verb << ": " << run.err;
+      EXPECT_THAT(run.err, HasSubstr(path)) << verb;
+    }
+  }
+  TraceBuilder trace() {
+    TraceBuilder builder;
+    builder.add_exits(0, 50).cut().add_exits(0, 50).seal();
+    return builder;
+  }
+  Tool tool;
+};
+
+TEST_F(CliErrorsTest, WhatIsNoTraceIsRefused) {
+  const std::vector<uint8_t> text = {'h', 'e', 'l', 'l', 'o', '\n'};
+  write_file(tool.file("text"), text);
+  every_verb_fails_on(tool.file("text"));
+  write_file(tool.file("empty"), {});
+  every_verb_fails_on(tool.file("empty"));
+  std::filesystem::create_directory(tool.file("folder"));
+  every_verb_fails_on(tool.file("folder"));
+}
+
+TEST_F(CliErrorsTest, ANewerMajorVersionIsRefused) {
+  const std::string path = tool.file("newer.kvmtape");
+  TraceBuilder newer = trace();
+  FileHeader header;
+  std::memcpy(&header, newer.bytes().data(), sizeof header);
+  header.major = kFormatMajor + 1;
+  header.crc32c = 0;
+  header.crc32c = crc32c({reinterpret_cast<const uint8_t*>(&header), sizeof header});
+  std::memcpy(newer.bytes().data(), &header, sizeof header);
+  newer.write_to(path);
+  every_verb_fails_on(path);
+}
+
+TEST_F(CliErrorsTest, ATornTraceIsReadAndSaidToBeTorn) {
+  const std::string path = tool.file("torn.kvmtape");
+  TraceBuilder torn = trace();
+  torn.truncate_at(torn.offset_of(ChunkType::kExits, 1) + 100).write_to(path);
+  const ToolRun dump = tool.run("dump " + path);
+  EXPECT_EQ(dump.status, 3);
+  EXPECT_THAT(dump.err, HasSubstr("torn at byte"));
+  EXPECT_THAT(dump.err, HasSubstr("50 exits readable"));
+  EXPECT_EQ(tool.run("verify " + path).status, 3);
+}
+
+TEST_F(CliErrorsTest, VerifyAnswersNoToFlippedBits) {
+  const std::string path = tool.file("flipped.kvmtape");
+  TraceBuilder flipped = trace();
+  flipped.flip_byte(flipped.offset_of(ChunkType::kExits, 0) + 120).write_to(path);
+  const ToolRun verify = tool.run("verify --json " + path);
+  EXPECT_EQ(verify.status, 1);
+  EXPECT_GE(verify.json()["damaged"], 1);
+  EXPECT_EQ(tool.run("dump -q " + path).status, 3);
+}
+
+TEST_F(CliErrorsTest, AMistypedVerbIsGuessed) {
+  const ToolRun run = tool.run("dmup");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("did you mean: kvmtape dump?"));
+}
+
+TEST_F(CliErrorsTest, AMistypedTraceIsGuessed) {
+  trace().write_to(tool.file("guest.kvmtape"));
+  const ToolRun run = tool.run("info " + tool.file("gest.kvmtape"));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("did you mean"));
+}
+
+TEST_F(CliErrorsTest, UsageErrorsSayWhereToLook) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  EXPECT_EQ(tool.run("dump --nonsense " + path).status, 2);
+  EXPECT_EQ(tool.run("dump --vcpu 9 " + path).status, 2);
+  EXPECT_EQ(tool.run("dump --seq x " + path).status, 2);
+  EXPECT_EQ(tool.run("dump --time 1 " + path).status, 2);
+  const ToolRun run = tool.run("dump --exit mnio " + path);
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("did you mean MMIO?"));
+}
+
+TEST_F(CliErrorsTest, AnExistingRecordingIsReplacedOnlyByForce) {
+  const std::string path = trace().write_to(tool.file("kept.kvmtape"));
+  const std::vector<uint8_t> before = file_bytes(path);
+  const std::string import = "import --format raw-stream -o " + path +
+                             " " KVMTAPE_SOURCE_DIR "/traces/streams/ipxe_virtio.raw.zst";
+  const ToolRun refused = tool.run(import);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--force"));
+  EXPECT_EQ(file_bytes(path), before);
+  EXPECT_EQ(tool.run(import + " --force").status, 0);
+}
+
+TEST_F(CliErrorsTest, HelpAndVersionGoToStandardOutput) {
+  const ToolRun help = tool.run("--help");
+  EXPECT_EQ(help.status, 0);
+  EXPECT_THAT(help.out, HasSubstr("probe"));
+  EXPECT_THAT(help.err, IsEmpty());
+  EXPECT_THAT(tool.run("").out, HasSubstr("Begin with"));
+  EXPECT_EQ(tool.run("--version").status, 0);
+  EXPECT_THAT(tool.run("stat --help").out, HasSubstr("--no-keys"));
+}
+
+TEST_F(CliErrorsTest, AFullDiskIsAFailure) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  const ToolRun run = tool.run("dump " + path + " >/dev/full");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("standard output cannot be written"));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing

@@ -1,0 +1,165 @@
+// Each read verb, on small traces and on a real guest's stream: shapes, selections, exit statuses.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/support/run_tool.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const std::string kStreams = KVMTAPE_SOURCE_DIR "/traces/streams/";
+
+class CliTest : public ::testing::Test {
+ protected:
+  // Two vCPUs of five and three exits.
+  std::string sealed_trace() {
+    TraceBuilder trace;
+    trace.add_exits(0, 5).add_exits(1, 3).seal();
+    return trace.write_to(tool.file("small.kvmtape"));
+  }
+  std::string trace_with_gap() {
+    TraceBuilder trace;
+    trace.add_exits(0, 5).add_gap(0, 7, GapReason::kRingFull).add_exits(0, 2).add_mark("here");
+    trace.seal();
+    return trace.write_to(tool.file("gap.kvmtape"));
+  }
+  Tool tool;
+};
+
+TEST_F(CliTest, DumpPrintsOneLineAnExit) {
+  const ToolRun run = tool.run("dump " + sealed_trace());
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(std::count(run.out.begin(), run.out.end(), '\n'), 8);
+  EXPECT_THAT(run.out, HasSubstr("1:2 "));
+  EXPECT_THAT(run.err, IsEmpty());
+}
+
+TEST_F(CliTest, DumpJsonBeginsWithTheSessionAndGivesEveryByte) {
+  const auto lines = tool.run("dump --json --raw " + sealed_trace()).json_lines();
+  ASSERT_EQ(lines.size(), 9u);
+  EXPECT_EQ(lines[0]["kvmtape_json"], 1);
+  EXPECT_TRUE(lines[0]["session"]["vcpus"].is_array());
+  EXPECT_TRUE(lines[0]["session"]["capabilities"].is_object());
+  const auto& exit = lines[1];
+  for (const char* key : {"vcpu", "seq", "time_ns", "ret", "reason"})
+    EXPECT_TRUE(exit[key].is_number()) << key;
+  EXPECT_TRUE(exit["errno"].is_null());
+  EXPECT_TRUE(exit["fields"].is_object());
+  EXPECT_EQ(exit["raw"]["kvm_run"].get<std::string>().size(), 2 * 288u);
+  EXPECT_EQ(exit["answer"]["raw"]["kvm_run"].get<std::string>().size(), 2 * 288u);
+  for (const auto& [name, field] : exit["fields"].items())
+    if (field["validity"] == "valid")
+      EXPECT_FALSE(field.contains("why")) << name;
+    else
+      EXPECT_TRUE(field["value"].is_null() && field["bytes"].is_string()) << name;
+}
+
+TEST_F(CliTest, SelectionsNarrowTheDump) {
+  const std::string trace = sealed_trace();
+  const auto lines = [&](const std::string& options) {
+    return tool.run("dump --json " + options + " " + trace).json_lines().size() - 1;
+  };
+  EXPECT_EQ(lines("--vcpu 1"), 3u);
+  EXPECT_EQ(lines("--vcpu 0,1"), 8u);
+  EXPECT_EQ(lines("--seq 1-2"), 4u);
+  EXPECT_EQ(lines("--seq 2"), 2u);
+  EXPECT_EQ(lines("--tail 3"), 3u);
+  EXPECT_EQ(lines("--vcpu 0 --tail 2"), 2u);
+  EXPECT_EQ(lines("--time 0,0"), 1u);
+}
+
+TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
+  const std::string trace = trace_with_gap();
+  const ToolRun text = tool.run("dump " + trace);
+  EXPECT_EQ(text.status, 3);
+  EXPECT_THAT(text.out, HasSubstr("gap                       7 exits lost: ring full"));
+  EXPECT_THAT(text.err, HasSubstr("7 exits lost"));
+  const ToolRun json = tool.run("dump -q --json " + trace);
+  EXPECT_THAT(
+      json.out,
+      HasSubstr(R"({"vcpu":0,"gap":{"lost":7,"first_seq":5,"last_seq":11,"why":"ring full"}})"));
+  EXPECT_THAT(json.out, HasSubstr(R"({"mark":"here","time_ns":)"));
+  EXPECT_THAT(json.err, IsEmpty());
+}
+
+TEST_F(CliTest, InfoAndVerifyAndStatPrintOneObject) {
+  const std::string trace = trace_with_gap();
+  const auto info = tool.run("info --json " + trace).json();
+  EXPECT_EQ(info["totals"]["exits"], 7);
+  EXPECT_EQ(info["gaps"][0]["lost"], 7);
+  EXPECT_EQ(info["storage"]["sealed"], true);
+  const auto verify = tool.run("verify --json " + trace).json();
+  EXPECT_EQ(verify["damaged"], 0);
+  EXPECT_EQ(verify["exits"], 7);
+  EXPECT_EQ(verify["lost"], 7);
+  const ToolRun stat = tool.run("stat --json " + trace);
+  EXPECT_EQ(stat.out.rfind("{\"kvmtape_json\":1", 0), 0u);
+  EXPECT_EQ(stat.json()["totals"]["lost"], 7);
+}
+
+TEST_F(CliTest, StatAgreesWithAndWithoutKeys) {
+  const std::string trace = tool.file("ipxe.kvmtape");
+  ASSERT_EQ(
+      tool.run("import --format raw-stream -o " + trace + " " + kStreams + "ipxe_virtio.raw.zst")
+          .status,
+      0);
+  const auto keyed = tool.run("stat --json " + trace).json();
+  const auto plain = tool.run("stat --json --no-keys " + trace).json();
+  nlohmann::json without_keys = nlohmann::json::array();
+  for (const auto& row : keyed["rows"])
+    if (!row.contains("key")) without_keys.push_back(row);
+  ASSERT_EQ(without_keys.size(), plain["rows"].size());
+  uint64_t total = 0;
+  for (size_t i = 0; i < without_keys.size(); ++i) {
+    EXPECT_EQ(without_keys[i]["exit"], plain["rows"][i]["exit"]);
+    EXPECT_EQ(without_keys[i]["count"], plain["rows"][i]["count"]);
+    total += plain["rows"][i]["count"].get<uint64_t>();
+  }
+  EXPECT_EQ(total, keyed["totals"]["exits"]);
+}
+
+TEST_F(CliTest, ColoursOnlyWhereTheyAreWanted) {
+  const std::string trace = sealed_trace();
+  EXPECT_THAT(tool.run("dump " + trace).out, Not(HasSubstr("\x1b[")));
+  EXPECT_THAT(tool.run("dump --color=always " + trace).out, HasSubstr("\x1b["));
+  EXPECT_THAT(tool.run("dump --color=auto " + trace, "NO_COLOR=1").out, Not(HasSubstr("\x1b[")));
+}
+
+TEST_F(CliTest, AClosedPipeEndsQuietly) {
+  const std::string trace = tool.file("boot.kvmtape");
+  ASSERT_EQ(
+      tool.run("import --format raw-stream -o " + trace + " " + kStreams + "linux_boot.raw.zst")
+          .status,
+      0);
+  const ToolRun run = tool.run("dump --json --raw " + trace + " | head -n 2");
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.err, IsEmpty());
+  EXPECT_EQ(run.json_lines().size(), 2u);
+}
+
+TEST_F(CliTest, ImportIsFollowedByLatest) {
+  const ToolRun import = tool.run("import --format raw-stream " + kStreams + "ipxe_virtio.raw.zst");
+  EXPECT_EQ(import.status, 0) << import.err;
+  EXPECT_THAT(import.err, HasSubstr("[ kvmtape: "));
+  EXPECT_EQ(tool.run("info --json").json()["kvmtape_json"], 1);
+}
+
+TEST_F(CliTest, ImportOfACutStreamKeepsWhatCameBefore) {
+  const std::string trace = tool.file("cut.kvmtape");
+  const ToolRun run =
+      tool.run("import --format raw-stream -o " + trace + " cut.raw",
+               "zstd -dcq " + kStreams + "ipxe_virtio.raw.zst | head -c 100001 >cut.raw;");
+  EXPECT_EQ(run.status, 3) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("everything before it was imported"));
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
