@@ -170,6 +170,27 @@ TEST_F(TraceReaderTest, summaries_count_what_the_walk_hands_out) {
   EXPECT_EQ(monitor, 150u * kAnswerTicks);
 }
 
+uint64_t anonymous_memory_kib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "RssAnon:" && status >> word) return std::stoull(word);
+  return 0;
+}
+
+TEST_F(TraceReaderTest, memory_does_not_grow_with_the_trace) {
+  TraceBuilder trace;
+  for (int i = 0; i < 600; ++i) trace.add_exits(0, 500).add_exits(1, 500).cut();
+  auto reader = TraceReader::open(trace.seal().write_to(scratch_.file("m.kvmtape")));
+  ASSERT_TRUE(reader);
+  Item item;
+  uint64_t exits = 0, early = 0;
+  while ((*reader)->next(item))
+    if (++exits == 60'000) early = anonymous_memory_kib();
+  EXPECT_EQ(exits, 600'000u);
+  ASSERT_GT(early, 0u);
+  EXPECT_LT(anonymous_memory_kib(), early + 1024);
+}
+
 TEST_F(TraceReaderTest, says_why_a_path_is_no_trace) {
   EXPECT_EQ(read_all(scratch_.file("")).error->code, ErrorCode::kIo);
   EXPECT_THAT(read_all(scratch_.file("")).error->message, HasSubstr("directory"));
