@@ -36,13 +36,6 @@ std::string_view struct_name(RegisterSet set) {
 
 std::string_view status_name(RegisterStatus status) {
   switch (status) {
-<<<<<<< HEAD
-    case RegisterStatus::kTaken: return "taken";
-    case RegisterStatus::kRefused: return "refused";
-    case RegisterStatus::kNotTaken: return "not taken: seccomp";
-    case RegisterStatus::kTruncated: return "truncated";
-    case RegisterStatus::kRedacted: return "redacted";
-=======
     case RegisterStatus::kTaken:
       return "taken";
     case RegisterStatus::kRefused:
@@ -51,7 +44,8 @@ std::string_view status_name(RegisterStatus status) {
       return "not taken: seccomp";
     case RegisterStatus::kTruncated:
       return "truncated";
->>>>>>> cli
+    case RegisterStatus::kRedacted:
+      return "redacted";
   }
   return "unknown";
 }
