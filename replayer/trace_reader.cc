@@ -62,6 +62,7 @@ struct TraceReader::State {
   Result<void> map();
   Result<void> add_rings();
   void find_session();
+  void find_vcpus();
   void find_clock();
   void count();
   void advance_front();
@@ -126,6 +127,19 @@ void TraceReader::State::find_session() {
       if (stream.vcpu_index == kSessionStream) break;
       session.architecture = decoder.stream().architecture;
       session.byte_order = decoder.stream().byte_order;
+      break;
+    }
+  }
+}
+
+// Those that were attached after the last session chunk that can be read: their chunks name them.
+void TraceReader::State::find_vcpus() {
+  ChunkDecoder decoder;
+  for (const ChunkStream& stream : store.streams()) {
+    const auto is_it = [&](const SessionVcpu& vcpu) { return vcpu.index == stream.vcpu_index; };
+    if (stream.vcpu_index == kSessionStream || std::ranges::any_of(session.vcpus, is_it)) continue;
+    for (size_t number : stream.chunks) {
+      if (!store.open(number, options.verify_checksums, decoder)) continue;
       session.vcpus.push_back({stream.vcpu_index, decoder.stream().vcpu_id, 0});
       break;
     }
@@ -187,6 +201,7 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
   KVMTAPE_TRY(state->map());
   if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());
   state->store.build_streams();
+  state->find_vcpus();
   state->find_clock();
   state->count();
   std::unique_ptr<TraceReader> reader(new TraceReader(std::move(state)));
