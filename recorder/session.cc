@@ -1,20 +1,22 @@
 #include "recorder/session.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "recorder/drain/clock_reading.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
 #include "recorder/ring/ring_create.h"
+#include "recorder/ring/signal_shield.h"
 #include "recorder/trace_directory.h"
 
 using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
@@ -92,6 +94,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->overwrite_ = options.ring_full == KVMTAPE_OVERWRITE;
   session->drain_interval_us_ = std::max(50u, options.drain_interval_us);
 
+  const SignalShield shield;
   const Uuid uuid = random_uuid();
   Session description = describe(options, uuid);
   if (options.path != nullptr && options.path[0] != '\0') {
@@ -110,6 +113,8 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
       make_ring_directory(options.ring_directory == nullptr ? "" : options.ring_directory, uuid);
   if (!directory.ok()) return abandon(directory.error());
   session->ring_directory_ = *directory;
+  session->ring_parent_is_ours_ =
+      options.ring_directory == nullptr || options.ring_directory[0] == '\0';
   description.ring_directory = *directory;
   auto ring = create_ring(*directory + "/" + ring_file_name(kSessionStream),
                           {uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
@@ -125,12 +130,15 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   if (auto written = session->drain_->flush(); !written.ok()) return abandon(written.error());
   update_latest(session->path_);
 
-  // The monitor's signals are for its own threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  session->drain_thread_ = std::thread([raw = session.get()] { raw->drain_loop(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  try {  // the thread inherits the shield: the monitor's signals are not for it
+    session->drain_thread_ = std::thread([raw = session.get()] { raw->drain_loop(); });
+  } catch (const std::system_error& error) {
+    return abandon(Error{ErrorCode::kIo,
+                         std::string("cannot start the drain's thread: ") + error.what(),
+                         {},
+                         std::nullopt});
+  }
+  session->closed_ = false;
   return session;
 }
 
@@ -141,11 +149,32 @@ kvmtape_session::~kvmtape_session() {
   }
 }
 
+// mutex_ is held. False: memory is exhausted. The monitor must not die of that: recording ends
+// here, the rings keep what they hold, and whoever produces more counts it as lost.
+template <typename Call>
+bool kvmtape_session::guard_drain(Call call) {
+  if (drain_failed_) return false;
+  try {
+    call();
+  } catch (const std::exception&) {
+    drain_failed_ = true;
+  }
+  return !drain_failed_;
+}
+
+Error kvmtape_session::drain_failed() const {
+  return {ErrorCode::kIo,
+          "recording ended early, memory was exhausted: the trace and the rings in " +
+              ring_directory_ + " hold what came before",
+          path_, std::nullopt};
+}
+
 void kvmtape_session::drain_loop() {
   pthread_setname_np(pthread_self(), "kvmtape-drain");
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    const bool hurry = drain_->pump();
+    bool hurry = false;
+    if (!guard_drain([&] { hurry = drain_->pump(); })) return;
     // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
     const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
                                                        : drain_interval_us_);
@@ -251,8 +280,11 @@ bool kvmtape_session::mark(std::string_view text) {
 
 Result<void> kvmtape_session::snapshot(std::string_view reason) {
   mark(std::string("snapshot: ") + std::string(reason));
+  const SignalShield shield;
   std::lock_guard lock(mutex_);
-  return drain_->flush();
+  Result<void> flushed;
+  if (!guard_drain([&] { flushed = drain_->flush(); })) return drain_failed();
+  return flushed;
 }
 
 kvmtape_totals kvmtape_session::totals() {
@@ -271,6 +303,7 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
     wake_.notify_all();
   }
   if (drain_thread_.joinable()) drain_thread_.join();
+  const SignalShield shield;
   std::lock_guard lock(mutex_);
   closed_ = true;
   for (auto& vcpu : vcpus_) {
@@ -278,7 +311,8 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
     drain_->add_lost_vcpu(vcpu->description, vcpu->capture.lost_without_ring());
   }
   session_writer_.finish();
-  auto finished = drain_->finish();
+  Result<void> finished;
+  if (!guard_drain([&] { finished = drain_->finish(); })) finished = drain_failed();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
   if (finished.ok()) remove_rings();
@@ -289,6 +323,7 @@ void kvmtape_session::remove_rings() {
   if (ring_directory_.empty()) return;
   std::error_code ignored;
   std::filesystem::remove_all(ring_directory_, ignored);
-  // Ours and empty unless another session uses it.
-  std::filesystem::remove(std::filesystem::path(ring_directory_).parent_path(), ignored);
+  // Empty unless another session uses it.
+  if (ring_parent_is_ours_)
+    std::filesystem::remove(std::filesystem::path(ring_directory_).parent_path(), ignored);
 }

@@ -48,10 +48,14 @@ struct kvmtape_session {
   void drain_loop();
   uint64_t* reserve_session_record(uint32_t words);
   void remove_rings();
+  template <typename Call>
+  bool guard_drain(Call call);
+  kvmtape::Error drain_failed() const;
 
   // Immutable after open.
   std::string path_;
   std::string ring_directory_;
+  bool ring_parent_is_ours_ = false;  // the default place, which goes with its last session
   kvmtape::CaptureOptions capture_options_;
   uint64_t ring_bytes_ = 0;
   uint64_t ring_bytes_total_ = 0;
@@ -71,7 +75,8 @@ struct kvmtape_session {
   std::vector<std::unique_ptr<kvmtape_vcpu>> vcpus_;
   uint64_t ring_bytes_used_ = 0;
   bool stop_ = false;
-  bool closed_ = false;
+  bool drain_failed_ = false;  // out of memory: what it holds may be half done
+  bool closed_ = true;         // until the drain runs
 
   std::thread drain_thread_;
 };

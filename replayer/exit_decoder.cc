@@ -50,7 +50,8 @@ ExitDecoder::ExitDecoder(DecodeContext context)
   header_.count = fields_.size();
   for (const abi::ExitReason& reason : abi::exit_reasons()) plan_reason(reason);
   for (const abi::FlagName& flag : abi::flag_names())
-    if ((flag.architectures & ours) != 0) flag_names_.push_back(flag);
+    if ((flag.architectures & ours) != 0 && kernel_.since(flag.since) != Known::kNo)
+      flag_names_.push_back(flag);
 }
 
 void ExitDecoder::plan_reason(const abi::ExitReason& reason) {

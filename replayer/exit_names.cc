@@ -31,8 +31,8 @@ int64_t exit_reason_number(std::string_view name) {
     if (equal_in_any_case(name, reason.name.substr(kPrefix.size()))) return reason.number;
   uint32_t number = 0;
   auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (failure != std::errc{} || end != name.data() + name.size()) return -1;
-  return number;
+  const bool whole = failure == std::errc{} && end == name.data() + name.size();
+  return whole ? int64_t{number} : -1;
 }
 
 }  // namespace kvmtape

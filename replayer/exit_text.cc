@@ -107,7 +107,9 @@ std::string exit_text(const DecodeContext& context, const RawMoment& moment, con
   else if (name == "UNKNOWN")
     text.no_reason();
   else if (name == "SHUTDOWN")
-    text.print("shutdown: a triple fault; this exit has no payload");
+    text.print(
+        "shutdown: a triple fault, without payload (a SEV-ES guest that asks to end comes as "
+        "KVM_EXIT_SYSTEM_EVENT)");
   else if (name == "FAIL_ENTRY")
     text.fail_entry();
   else if (name == "INTR")

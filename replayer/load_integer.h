@@ -1,4 +1,6 @@
-// An integer of one of the sizes that the kernel's structs have.
+// An integer of one of the sizes that the kernel's structs have, in the byte order of the
+// recording. Pure function, any thread; the caller owns the bytes and has checked that they are
+// there.
 #pragma once
 
 #include <cstddef>

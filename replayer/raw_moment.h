@@ -1,4 +1,6 @@
-// One moment of an exit as it was recorded: borrowed bytes and what KVM_RUN returned.
+// One moment of an exit as it was recorded: the bytes of kvm_run and of port I/O, and what KVM_RUN
+// returned. Borrows its bytes: whoever made it keeps them alive while an Exit is decoded from it.
+// Plain data, any thread.
 #pragma once
 
 #include <cstdint>

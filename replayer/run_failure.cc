@@ -22,9 +22,11 @@ void set_reason(const RuleView& view, Validity validity, std::string_view why) {
 
 void judge_eintr(const RuleView& view) {
   const bool immediate_exit = view.load_at<uint8_t>(kImmediateExitOffset) != 0;
-  if (view.exit.reason != kExitIntr)
-    return set_reason(view, Validity::kStale,
-                      "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone");
+  if (view.exit.reason != kExitIntr)  // every signal that KVM reports comes as KVM_EXIT_INTR
+    return set_reason(
+        view, Validity::kStale,
+        immediate_exit ? "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone"
+                       : "KVM_RUN returned EINTR without an exit, which leaves exit_reason alone");
   if (immediate_exit)
     set_reason(view, Validity::kUnknown,
                "immediate_exit was set, which leaves exit_reason alone: KVM_EXIT_INTR is of this "

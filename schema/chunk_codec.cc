@@ -46,6 +46,13 @@ uint64_t join_reason_word(const WordParts& parts, ByteOrder order) {
   return word;
 }
 
+// std::popcount is a library call on x86-64's base line, and masks have few bits.
+size_t count_bits(uint64_t mask) {
+  size_t count = 0;
+  for (; mask != 0; mask &= mask - 1) ++count;
+  return count;
+}
+
 // A moment record taken apart; `ok` false: it does not hold together.
 struct MomentRecord {
   uint64_t mask = 0;
@@ -67,7 +74,7 @@ MomentRecord parse_moment(std::span<const uint64_t> record, uint8_t flags, uint3
   if ((moment.mask & ~core_mask_all(core_words)) != 0 || moment.data_bytes > kDataBytesMax)
     return moment;
   record = record.subspan(kRecordHeaderWords + 1);
-  const auto core = static_cast<size_t>(std::popcount(moment.mask));
+  const size_t core = count_bits(moment.mask);
   if (core > record.size()) return moment;
   moment.core = record.first(core);
   record = record.subspan(core);
@@ -311,7 +318,10 @@ struct ChunkEncoder::State {
     begin_if_empty(next_seq);
     (void)apply_core(moment);
     image_told = true;
-    if (!moment.sync.empty()) apply_sync(moment.sync, &image[core_words]);
+    if (!moment.sync.empty()) {
+      apply_sync(moment.sync, &image[core_words]);
+      sync_told = false;  // what is kept of an entry has no sync area
+    }
     std::vector<uint64_t> record;
     const uint32_t words = kRecordHeaderWords + 1 + core_words;
     record.push_back(number(words | uint64_t{static_cast<uint8_t>(RecordKind::kEntry)} << 16 |

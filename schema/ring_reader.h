@@ -107,6 +107,10 @@ class BasicRingReader {
   uint64_t lost_total() const {
     return ring_->lost_total.load(std::memory_order_relaxed);  // relaxed: statistics
   }
+  // Sequence after the last exit that the producer told of: exact once it has finished.
+  uint64_t next_seq() const {
+    return ring_->next_seq.load(std::memory_order_relaxed);  // relaxed: ordered by `finished`
+  }
 
  private:
   void move_to(Index number) {

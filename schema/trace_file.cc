@@ -40,7 +40,10 @@ Result<TraceFile> TraceFile::create(const std::string& path, bool force, const U
   if (!file.fd_.valid())
     return Error{ErrorCode::kIo, std::string("cannot create the trace: ") + std::strerror(errno),
                  path, std::nullopt};
-  KVMTAPE_TRY(file.write(bytes_of(make_file_header(session))));
+  if (auto written = file.write(bytes_of(make_file_header(session))); !written.ok()) {
+    ::unlink(path.c_str());
+    return written.error();
+  }
   return file;
 }
 

@@ -42,19 +42,14 @@ VcpuCapture::VcpuCapture(RingHeader* ring, void* run, size_t run_bytes, int vcpu
       has_sync_area_(run_bytes >= (kCoreWords + kSyncWords) * kWordBytes),
       options_(options),
       vcpu_fd_(vcpu_fd),
-      answer_words_max_(moment_words_max(kCoreWords, false, 0)),
+      moment_words_max_(moment_words_max(kCoreWords, false, 0)),
       registers_due_possible_(options.registers == RegisterPolicy::kEvery),
       registers_countdown_(options.registers_every) {
   if (ring != nullptr) ring_.bind(ring);
 }
 
-uint32_t VcpuCapture::record_words(const Moment& moment, bool with_data) noexcept {
-  return kRecordHeaderWords + 1 + static_cast<uint32_t>(std::popcount(moment.core_mask)) +
-         moment.sync_words + (with_data ? data_words(moment.data_bytes) : 0);
-}
-
 // io is {u8 direction, u8 size, u16 port, u32 count, u64 data_offset}; x86 alone has it.
-uint32_t VcpuCapture::port_data_bytes() const noexcept {
+inline uint32_t VcpuCapture::port_data_bytes() const noexcept {
   const uint64_t io = shadow_[4];
   const uint64_t offset = shadow_[5];
   const uint64_t bytes = (io >> 8 & 0xff) * (io >> 32);
@@ -62,11 +57,11 @@ uint32_t VcpuCapture::port_data_bytes() const noexcept {
   return static_cast<uint32_t>(bytes);
 }
 
-void VcpuCapture::compare(Moment& moment) noexcept {
+inline void VcpuCapture::compare(Moment& moment) noexcept {
   moment.core_mask = changed_words_(run_, shadow_.data(), kCoreWords);
   if (keyframe_due_) [[unlikely]]
     moment.core_mask = core_mask_all(kCoreWords);
-  moment.sync_words = 0;
+  moment.has_sync = false;
   moment.data_bytes = 0;
   const uint64_t* sync = run_ + kCoreWords;
   if (has_sync_area_ && (load_relaxed(sync) | load_relaxed(sync + 1)) != 0) [[unlikely]]
@@ -74,38 +69,36 @@ void VcpuCapture::compare(Moment& moment) noexcept {
 }
 
 void VcpuCapture::compare_sync(Moment& moment) noexcept {
-  uint32_t words = kSyncMasks;
   for (uint32_t i = 0; i < kSyncMasks; ++i) {
     const uint32_t begin = i * 64;
     const uint32_t count = kSyncWords - begin < 64 ? kSyncWords - begin : 64;
     uint64_t mask = changed_words_(run_ + kCoreWords + begin, &shadow_[kCoreWords + begin], count);
     if (sync_key_due_) mask = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
     moment.sync_masks[i] = mask;
-    words += static_cast<uint32_t>(std::popcount(mask));
   }
-  moment.sync_words = words;
-  answer_words_max_ = moment_words_max(kCoreWords, true, 0);
+  moment.has_sync = true;
+  moment_words_max_ = moment_words_max(kCoreWords, true, 0);
 }
 
 void VcpuCapture::complete(Moment& moment) noexcept {
   moment.core_mask = core_mask_all(kCoreWords);
   sync_key_due_ = true;
-  if (moment.sync_words == 0) return;
-  moment.sync_words = kSyncMasks + kSyncWords;
+  if (!moment.has_sync) return;
   moment.sync_masks.fill(~uint64_t{0});
   moment.sync_masks[kSyncMasks - 1] = (uint64_t{1} << (kSyncWords - 64 * (kSyncMasks - 1))) - 1;
 }
 
-void VcpuCapture::write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t ret, uint64_t tsc,
-                        const Moment& moment) noexcept {
-  const bool with_data = (flags & kRecordDataSame) == 0;
-  const uint32_t words = record_words(moment, with_data);
-  store_ring_number(out++, record_word(kind, flags, words, ret));
+inline void VcpuCapture::write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t ret,
+                               uint64_t tsc, const Moment& moment) noexcept {
+  // How long it is shows when it is written: counting the bits of the mask beforehand would be a
+  // library call on x86-64's base line.
+  uint64_t* const begin = out;
+  ++out;
   store_ring_number(out++, tsc);
   store_ring_number(out++, moment.core_mask | uint64_t{moment.data_bytes} << kDataBytesShift);
   for (uint64_t mask = moment.core_mask; mask != 0; mask &= mask - 1)
     store_ring_word(out++, shadow_[static_cast<size_t>(std::countr_zero(mask))]);
-  if (moment.sync_words != 0) [[unlikely]] {
+  if (moment.has_sync) [[unlikely]] {
     for (uint64_t mask : moment.sync_masks) store_ring_number(out++, mask);
     for (size_t i = 0; i < kSyncMasks; ++i)
       for (uint64_t mask = moment.sync_masks[i]; mask != 0; mask &= mask - 1)
@@ -113,10 +106,12 @@ void VcpuCapture::write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t r
                         shadow_[kCoreWords + i * 64 + static_cast<size_t>(std::countr_zero(mask))]);
     sync_key_due_ = false;
   }
-  if (with_data)
+  if ((flags & kRecordDataSame) == 0)
     for (uint32_t at = 0; at < moment.data_bytes; at += kWordBytes)
       store_ring_word(out++, load_tail(moment.data + at, moment.data_bytes - at));
   keyframe_due_ = false;
+  const auto words = static_cast<uint32_t>(out - begin);
+  store_ring_number(begin, record_word(kind, flags, words, ret));
   ring_.commit(words);
 }
 
@@ -128,6 +123,11 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
   }
   Moment moment;
   compare(moment);
+  if (valid_regs_changed_) [[unlikely]] {
+    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+    __atomic_store_n(valid, saved_valid_regs_, __ATOMIC_RELAXED);  // relaxed: read by KVM_RUN here
+    valid_regs_changed_ = false;
+  }
   const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
@@ -135,16 +135,11 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
     exit_data_word_ = moment.data_bytes == 0 ? 0 : load_tail(moment.data, moment.data_bytes);
   }
   exit_data_bytes_ = moment.data_bytes;
-  uint8_t flags = moment.sync_words != 0 ? kRecordHasSync : 0;
+  uint8_t flags = moment.has_sync ? kRecordHasSync : 0;
 
-  const uint32_t answer_words = answer_words_max_ + data_words(moment.data_bytes);
   ring_.set_clock_for_gaps(tsc);
-  uint64_t* out = ring_.reserve(record_words(moment, true) + answer_words);
-  if (out != nullptr && ring_.fresh_block()) [[unlikely]] {
-    complete(moment);
-    // A block holds two whole moments (kBlockBytesMin), so there is room for the keyframe.
-    out = ring_.reserve(record_words(moment, true) + answer_words);
-  }
+  // Room for two whole moments, which a block always holds (kBlockBytesMin).
+  uint64_t* out = ring_.reserve(2 * (moment_words_max_ + data_words(moment.data_bytes)));
   if (out == nullptr) [[unlikely]] {
     ring_.drop();
     exit_open_ = false;
@@ -152,6 +147,8 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
     keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
     return;
   }
+  if (ring_.fresh_block()) [[unlikely]]
+    complete(moment);
   if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
     flags |= kRecordKeyframe;
   const int32_t recorded_ret = ret >= 0 ? 0 : -error_number;
@@ -160,11 +157,6 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
   exit_open_ = true;
   exit_dropped_ = false;
 
-  if (valid_regs_changed_) [[unlikely]] {
-    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
-    __atomic_store_n(valid, saved_valid_regs_, __ATOMIC_RELAXED);  // relaxed: read by KVM_RUN here
-    valid_regs_changed_ = false;
-  }
   const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
   if (crash || reason == kExitDebug || registers_due_possible_ || ret < 0 ||
       guest_debug_changed_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: a hint
@@ -173,13 +165,19 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
 
 void VcpuCapture::enter() noexcept {
   const uint64_t tsc = read_clock();
-  if (!ring_.bound() || exit_dropped_) [[unlikely]] {
-    exit_dropped_ = false;
+  if (!ring_.bound()) [[unlikely]]
     return;
-  }
+  if (!exit_dropped_) [[likely]]
+    record_answer(tsc);
+  exit_dropped_ = false;
+  if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]]
+    ask_for_sync_registers();
+}
+
+void VcpuCapture::record_answer(uint64_t tsc) noexcept {
   Moment moment;
   compare(moment);
-  uint8_t flags = moment.sync_words != 0 ? kRecordHasSync : 0;
+  uint8_t flags = moment.has_sync ? kRecordHasSync : 0;
   if (exit_open_ && exit_data_bytes_ != 0) {
     moment.data_bytes = exit_data_bytes_;
     moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
@@ -189,31 +187,29 @@ void VcpuCapture::enter() noexcept {
       flags |= kRecordDataSame;
     if (port_data_bytes() != moment.data_bytes) moment.data_bytes = 0;  // the monitor changed io
   }
-  const bool with_data = (flags & kRecordDataSame) == 0;
   ring_.set_clock_for_gaps(tsc);
-  uint64_t* out = ring_.reserve(record_words(moment, with_data));
-  if (out != nullptr && ring_.fresh_block()) [[unlikely]] {
-    complete(moment);
-    flags &= static_cast<uint8_t>(~kRecordDataSame);
-    out = ring_.reserve(record_words(moment, true));
-  }
+  uint64_t* out = ring_.reserve(moment_words_max_ + data_words(moment.data_bytes));
   if (out == nullptr) [[unlikely]] {
     keyframe_due_ = sync_key_due_ = true;
     exit_open_ = false;
     return;
   }
+  if (ring_.fresh_block()) [[unlikely]] {
+    complete(moment);
+    flags &= static_cast<uint8_t>(~kRecordDataSame);
+  }
   if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
     flags |= kRecordKeyframe;
   write(out, exit_open_ ? RecordKind::kAnswer : RecordKind::kEntry, flags, 0, tsc, moment);
   exit_open_ = false;
+}
 
-  if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]] {
-    auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
-    saved_valid_regs_ = load_relaxed(valid);
-    // relaxed: KVM_RUN reads it on this thread
-    __atomic_store_n(valid, saved_valid_regs_ | sync_register_bits(), __ATOMIC_RELAXED);
-    valid_regs_changed_ = true;
-  }
+void VcpuCapture::ask_for_sync_registers() noexcept {
+  auto* valid = const_cast<uint64_t*>(run_) + kCoreWords + kValidRegsWord;
+  saved_valid_regs_ = load_relaxed(valid);
+  // relaxed: KVM_RUN reads it on this thread
+  __atomic_store_n(valid, saved_valid_regs_ | sync_register_bits(), __ATOMIC_RELAXED);
+  valid_regs_changed_ = true;
 }
 
 void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {
@@ -246,7 +242,7 @@ void VcpuCapture::put(RegisterSet set, RegisterStatus status, uint32_t error, co
                          data_words(byte_count);
   if (words > kRegisterWordsMax) return;
   // Room for the answer stays reserved behind it; without that the registers are left out.
-  uint64_t* out = ring_.reserve(words + answer_words_max_ + data_words(exit_data_bytes_));
+  uint64_t* out = ring_.reserve(words + moment_words_max_ + data_words(exit_data_bytes_));
   if (out == nullptr) return;
   if (ring_.fresh_block()) keyframe_due_ = sync_key_due_ = true;
   store_ring_number(out++, record_word(RecordKind::kRegisters, 0, words, 0));

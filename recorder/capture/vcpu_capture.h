@@ -54,7 +54,7 @@ class VcpuCapture final : private RegisterSink {
   struct Moment {
     uint64_t core_mask;
     std::array<uint64_t, kSyncMasks> sync_masks;
-    uint32_t sync_words;  // masks and words to write; 0: none
+    bool has_sync;
     uint32_t data_bytes;
     const uint8_t* data;
   };
@@ -64,11 +64,12 @@ class VcpuCapture final : private RegisterSink {
   void compare_sync(Moment& moment) noexcept;
   // Makes a keyframe of a moment that begins a block.
   void complete(Moment& moment) noexcept;
-  static uint32_t record_words(const Moment& moment, bool with_data) noexcept;
   // Writes and publishes the record at `out`.
   void write(uint64_t* out, RecordKind kind, uint8_t flags, int32_t ret, uint64_t tsc,
              const Moment& moment) noexcept;
   uint32_t port_data_bytes() const noexcept;
+  void record_answer(uint64_t tsc) noexcept;
+  void ask_for_sync_registers() noexcept;
   void take_registers(uint32_t reason, int32_t ret) noexcept;
   void put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
            uint32_t byte_count) noexcept override;
@@ -87,7 +88,7 @@ class VcpuCapture final : private RegisterSink {
   uint64_t exit_data_word_ =
       0;  // first 8 data bytes of the exit, to see if the answer changed them
   uint32_t exit_data_bytes_ = 0;
-  uint32_t answer_words_max_;    // reserved with each exit
+  uint32_t moment_words_max_;    // reserved for each moment, its data bytes apart
   bool exit_open_ = false;       // an exit has been published and waits for its answer
   bool exit_dropped_ = false;    // the last exit was dropped; its answer is not recorded
   bool keyframe_due_ = true;     // the shadow is not what was published last

@@ -9,8 +9,12 @@
 namespace kvmtape {
 namespace {
 
-constexpr uint64_t kCutIntervalNs = 1'000'000'000;
+constexpr uint64_t kCutIntervalNs = 1'000'000'000;  // what a merging reader holds at most
 
+constexpr uint64_t kRetryIntervalNs = 50'000'000;  // a disk does not get room in less
+constexpr uint32_t kRoundsMax = 4;                 // of one ring before the others have their turn
+
+// What fill() puts in front of a block's records.
 constexpr size_t kBlockStartWords = kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
 
 }  // namespace
@@ -20,7 +24,7 @@ struct Drain::Stream {
   Stream(RingHeader* ring, const StreamDescription& description)
       : reader(ring), encoder(description), vcpu_index(description.vcpu_index) {
     pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
-    safe = reader.position();
+    taken = safe = reader.position();
   }
 
   RingReader reader;
@@ -80,26 +84,29 @@ void Drain::add_stream(RingHeader* ring) {
 }
 
 void Drain::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {
-  if (exits_lost == 0) return;
-  lost_without_ring_ += exits_lost;
-  ChunkEncoder encoder({vcpu.index, vcpu.id, session_.architecture, session_.byte_order});
-  encoder.add_gap(exits_lost, GapReason::kNoRing, clock_.ticks);
-  std::vector<uint8_t> chunk;
-  encoder.finish({session_.uuid, cut_number_, clock_, session_.ticks_per_second, 0, 0}, chunk);
-  append(chunk, exits_lost, {});
+  if (exits_lost != 0) lost_vcpus_.emplace_back(vcpu, exits_lost);
 }
 
-// Moves published records into the encoder until the ring is empty or the chunk is full.
+bool Drain::write_lost_vcpus() {
+  for (; lost_vcpus_written_ < lost_vcpus_.size(); ++lost_vcpus_written_) {
+    const auto& [vcpu, lost] = lost_vcpus_[lost_vcpus_written_];
+    ChunkEncoder encoder({vcpu.index, vcpu.id, session_.architecture, session_.byte_order});
+    encoder.add_gap(lost, GapReason::kNoRing, clock_.ticks);
+    std::vector<uint8_t> chunk;
+    encoder.finish({session_.uuid, cut_number_, clock_, session_.ticks_per_second, 0, 0}, chunk);
+    if (!append(chunk, lost, {})) return false;
+  }
+  return true;
+}
+
+// Moves published records into the encoder until the ring is empty or the chunk is full. A ring
+// whose records do not hold together (its producer is broken, or not ours) is left where it is: it
+// fills up, and what comes is counted as lost.
 void Drain::fill(Stream& stream, bool final) {
-  for (;;) {
+  while (!stream.encoder.malformed()) {
     if (stream.pending_words > 0) {
       const size_t took = stream.encoder.add({stream.pending.data(), stream.pending_words}, final);
       stream.take(took);
-      if (stream.encoder.malformed()) {  // the producer is not ours or is broken: leave its ring
-        stream.pending_words = 0;
-        stream.segments.clear();
-        return;
-      }
       if (stream.encoder.full()) return;
     }
     if (stream.pending.size() - stream.pending_words <
@@ -132,9 +139,14 @@ bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
     if (!write_session()) return false;
   auto written = file_.append(chunk, lost, reasons);
   if (written.ok()) return true;
-  ++write_errors_;
-  last_error_ = written.error();
+  note_failure(written.error());
   return false;
+}
+
+void Drain::note_failure(const Error& error) {
+  ++write_errors_;
+  last_error_ = error;
+  retry_ns_ = monotonic_now_ns() + kRetryIntervalNs;
 }
 
 bool Drain::write_session() {
@@ -143,8 +155,7 @@ bool Drain::write_session() {
   encode_session(session_, chunk);
   auto written = file_.append(chunk);
   if (!written.ok()) {
-    ++write_errors_;
-    last_error_ = written.error();
+    note_failure(written.error());
     return false;
   }
   session_due_ = false;
@@ -178,16 +189,18 @@ bool Drain::retry(Stream& stream) {
 
 bool Drain::pump() {
   bool hurry = false;
+  const bool may_write = last_error_ == std::nullopt || monotonic_now_ns() >= retry_ns_;
   for (auto& stream : streams_) {
-    if (!retry(*stream)) continue;
-    for (;;) {
+    // A producer that never pauses must not keep the others, nor this thread's owner, waiting.
+    for (uint32_t round = 0; round < kRoundsMax && stream->unwritten.empty(); ++round) {
       fill(*stream, false);
       const bool ring_needs_room =
           stream->reader.blocks_in_use() * 2 >= stream->reader.block_count();
       if (!stream->encoder.full() && !(ring_needs_room && !stream->encoder.empty())) break;
-      if (!write_stream(*stream)) break;
+      if (!may_write || !write_stream(*stream)) break;
     }
-    hurry |= stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
+    if (may_write && !retry(*stream)) continue;
+    hurry |= may_write && stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
   }
   if (monotonic_now_ns() >= next_cut_ns_) cut(false);
   return hurry;
@@ -226,7 +239,21 @@ bool Drain::cut(bool final) {
 
 Result<void> Drain::flush() {
   if (!cut(false)) return *last_error_;
+  // Before the first exit there is nothing to cut, and the header must be on disk all the same: it
+  // says where the rings are.
+  if (session_due_ && !write_session()) return *last_error_;
   return file_.sync();
+}
+
+// Exits for which no gap record can come any more: dropped last, or in a ring that is not read on.
+void Drain::add_last_gap(Stream& stream) {
+  ChunkEncoder& encoder = stream.encoder;
+  const uint64_t dropped = stream.reader.lost_total();
+  const uint64_t produced = stream.reader.next_seq();
+  if (encoder.malformed() && produced > encoder.next_seq())
+    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks().ticks);
+  else if (dropped > encoder.lost_total())
+    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks().ticks);
 }
 
 Result<void> Drain::finish() {
@@ -237,22 +264,19 @@ Result<void> Drain::finish() {
       if (!write_stream(*stream)) return *last_error_;
       fill(*stream, true);
     }
-    const uint64_t lost = stream->reader.lost_total();
-    if (lost > stream->encoder.lost_total())
-      stream->encoder.add_gap(lost - stream->encoder.lost_total(), GapReason::kRingFull,
-                              read_clocks().ticks);
+    add_last_gap(*stream);
   }
-  if (!cut(true)) return *last_error_;
-  if (!write_session()) return *last_error_;
+  if (!write_lost_vcpus() || !cut(true) || !write_session()) return *last_error_;
   return file_.seal();
 }
 
 DrainTotals Drain::totals() const {
   DrainTotals totals;
-  totals.lost = lost_without_ring_;
+  for (const auto& [vcpu, lost] : lost_vcpus_) totals.lost += lost;
   for (const auto& stream : streams_) {
     totals.exits += stream->encoder.exits_total();
-    totals.lost += stream->encoder.lost_total();
+    // The producer counts a drop before its gap record comes by.
+    totals.lost += std::max(stream->encoder.lost_total(), stream->reader.lost_total());
   }
   totals.bytes = file_.bytes();
   totals.write_errors = write_errors_;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "schema/chunk_codec.h"
@@ -35,7 +36,7 @@ class Drain {
 
   // The ring outlives the drain. The session ring has vcpu_index kSessionStream.
   void add_stream(RingHeader* ring);
-  // A vCPU that found no memory for a ring: `exits_lost` is written as a gap at the end.
+  // A vCPU that found no memory for a ring: `exits_lost` is written as a gap by finish().
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost);
   Session& session() { return session_; }
   // The header changed (a vCPU came): it is written again before the next chunk.
@@ -65,6 +66,9 @@ class Drain {
   bool append(const std::vector<uint8_t>& chunk, uint64_t lost,
               const std::vector<std::pair<uint32_t, uint32_t>>& reasons);
   bool cut(bool final);
+  bool write_lost_vcpus();
+  void add_last_gap(Stream& stream);
+  void note_failure(const Error& error);
 
   TraceFile file_;
   Session session_;
@@ -76,7 +80,9 @@ class Drain {
   uint64_t next_cut_ns_ = 0;
   ClockReading clock_;  // of the last cut
   uint64_t write_errors_ = 0;
-  uint64_t lost_without_ring_ = 0;
+  std::vector<std::pair<SessionVcpu, uint64_t>> lost_vcpus_;
+  size_t lost_vcpus_written_ = 0;
+  uint64_t retry_ns_ = 0;  // after a failed append: when to try again
   std::optional<Error> last_error_;
 };
 

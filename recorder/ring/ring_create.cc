@@ -10,11 +10,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <new>
 #include <sstream>
 #include <utility>
+
+#include "recorder/ring/signal_shield.h"
 
 namespace kvmtape {
 namespace {
@@ -49,6 +52,7 @@ RingGeometry ring_geometry(uint64_t ring_bytes) {
 Result<RingFile> create_ring(const std::string& path, const RingSpec& spec) {
   const RingGeometry geometry = ring_geometry(spec.ring_bytes);
   const size_t bytes = geometry.file_bytes();
+  const SignalShield shield;
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return io_error(path, "cannot create the ring", errno);
   // posix_fallocate returns the error; on tmpfs it allocates the pages.
@@ -84,21 +88,32 @@ Result<RingFile> create_ring(const std::string& path, const RingSpec& spec) {
   return RingFile::adopt(path, std::move(fd), header, bytes);
 }
 
+std::string default_ring_directory() { return "/dev/shm/kvmtape-" + std::to_string(::geteuid()); }
+
 Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& session) {
-  std::string parent = wanted;
-  if (parent.empty()) parent = "/dev/shm/kvmtape-" + std::to_string(::getuid());
-  if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
-    return io_error(parent, "cannot create the ring directory", errno);
-  struct stat status {};
-  if (::lstat(parent.c_str(), &status) != 0)
-    return io_error(parent, "cannot examine the ring directory", errno);
-  if (!S_ISDIR(status.st_mode) || (wanted.empty() && status.st_uid != ::getuid()))
-    return Error{ErrorCode::kIo, "is not a directory of ours: name another with --ring-dir", parent,
-                 std::nullopt};
-  std::string path = parent + "/" + to_string(session);
-  if (::mkdir(path.c_str(), 0700) != 0)
-    return io_error(path, "cannot create the ring directory", errno);
-  return path;
+  std::error_code ignored;
+  std::string parent = wanted.empty() ? default_ring_directory()
+                                      : std::filesystem::absolute(wanted, ignored).string();
+  const std::string path = parent + "/" + to_string(session);
+  for (int tries = 1;; ++tries) {
+    if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
+      return io_error(parent, "cannot create the ring directory", errno);
+    // A link is followed only where the user named it: anybody may put one into /dev/shm.
+    const UniqueFd directory(::open(
+        parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | (wanted.empty() ? O_NOFOLLOW : 0)));
+    struct stat status {};
+    const bool examined = directory.valid() && ::fstat(directory.get(), &status) == 0;
+    if (!examined && errno != ENOENT)
+      return io_error(parent, "cannot use it as ring directory, name another with --ring-dir",
+                      errno);
+    if (examined && wanted.empty() && status.st_uid != ::geteuid())
+      return Error{ErrorCode::kIo, "belongs to another user: name another with --ring-dir", parent,
+                   std::nullopt};
+    if (examined && ::mkdirat(directory.get(), to_string(session).c_str(), 0700) == 0) return path;
+    // Another session of ours, which was the last, has just removed the parent: once more.
+    if (errno != ENOENT || tries == 10)
+      return io_error(path, "cannot create the ring directory", errno);
+  }
 }
 
 bool lock_as_writer(const RingFile& session_ring) {

@@ -32,8 +32,12 @@ RingGeometry ring_geometry(uint64_t ring_bytes);
 // monitor with SIGBUS) and faults it in. Refuses an existing name.
 Result<RingFile> create_ring(const std::string& path, const RingSpec& spec);
 
-// "/dev/shm/kvmtape-UID/UUID" unless `wanted` names another; created with mode 0700. Refuses a
-// parent directory that belongs to somebody else.
+// Where rings lie unless told otherwise, "/dev/shm/kvmtape-UID": shared by this user's sessions.
+std::string default_ring_directory();
+
+// The session's own directory, mode 0700, in `wanted` or, if that is empty, in the default place,
+// either of which is created; its absolute path. A default place that is somebody else's, or a
+// link, is refused.
 Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& session);
 
 // Takes the lock that says "the writer lives" on session.ring; held until its RingFile goes.

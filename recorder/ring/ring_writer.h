@@ -131,8 +131,9 @@ class BasicRingWriter {
     block_->committed.store(0, std::memory_order_relaxed);  // relaxed: ordered by `generation`
     block_->magic = kBlockMagic;
     block_->vcpu_index = ring_->vcpu_index;
-    block_->first_seq = next_seq_ - lost_pending_;
-    block_->lost_before = lost_total_ - lost_pending_;
+    // A reader may still be looking at the slot's old block: atomic, as the records are.
+    store_ring_word(&block_->first_seq, next_seq_ - lost_pending_);
+    store_ring_word(&block_->lost_before, lost_total_ - lost_pending_);
     block_->boot_id = ring_->boot_id;
     // release: pairs with the acquire of `generation` in RingReader::copy_block
     block_->generation.store(uint64_t{number} + 1, std::memory_order_release);

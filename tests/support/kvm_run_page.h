@@ -1,4 +1,5 @@
-// A kvm_run page as a test wants it: poison everywhere, then what "the kernel" wrote.
+// A kvm_run page as a test wants it: poison everywhere, then what "the kernel" wrote. Owns its
+// bytes; a moment() borrows them and lives as long as the page. For one thread.
 #pragma once
 
 #include <cstdint>

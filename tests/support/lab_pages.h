@@ -1,4 +1,5 @@
 // The pages of traces/raw, each with what the program that ran beside the kernel printed of it.
+// Loaded once, on first use, and kept for the life of the test binary; a missing file aborts it.
 #pragma once
 
 #include <cstdint>

@@ -16,10 +16,12 @@ namespace kvmtape::testing {
 
 class ScratchDirectory {
  public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "kvmtape-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "cannot make a scratch directory";
-    path_ = name;
+  // Under /dev/shm with `in_memory`, else under the system's place for temporary files.
+  explicit ScratchDirectory(bool in_memory = false)
+      : path_((in_memory ? std::filesystem::path("/dev/shm")
+                         : std::filesystem::temp_directory_path()) /
+              "kvmtape-test-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "cannot make a scratch directory";
   }
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
@@ -27,10 +29,12 @@ class ScratchDirectory {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string operator/(const std::string& name) const { return file(name); }
 
  private:
-  std::filesystem::path path_;
+  std::string path_;
 };
 
 inline void write_file(const std::string& path, std::span<const uint8_t> bytes) {

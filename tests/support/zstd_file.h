@@ -1,4 +1,5 @@
-// Whole files of test data.
+// Whole files of test data, packed or not. Returns what it read by value; a file that is missing or
+// damaged aborts the test binary, because it is part of the repository.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,6 @@
 
 namespace kvmtape::testing {
 
-// Aborts the test binary when the file is not there: it is part of the repository.
 std::string read_file(const std::filesystem::path& path);
 std::vector<uint8_t> read_zstd_file(const std::filesystem::path& path);
 

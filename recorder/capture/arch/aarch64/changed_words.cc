@@ -10,6 +10,8 @@ uint64_t changed_words_portable(const uint64_t* now, uint64_t* shadow, uint32_t 
 }
 }  // namespace detail
 
-ChangedWordsFunction changed_words_function() noexcept { return detail::changed_words_portable; }
+ChangedWordsFunction changed_words_choice(uint32_t choice) noexcept {
+  return choice == 0 ? detail::changed_words_portable : nullptr;
+}
 
 }  // namespace kvmtape

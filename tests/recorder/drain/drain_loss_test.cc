@@ -1,0 +1,78 @@
+// recorded + lost = produced, exactly, for each vCPU, with a drain that is too slow for them.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "recorder/capture/vcpu_capture.h"
+#include "tests/support/fake_vcpu.h"
+#include "tests/support/ring_recording.h"
+
+namespace kvmtape::testing {
+namespace {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr uint64_t kExits = 100'000;
+#else
+constexpr uint64_t kExits = 1'000'000;
+#endif
+constexpr uint32_t kVcpus = 4;
+
+// Each exit carries its true number, so a gap that stands in the wrong place or counts wrongly
+// shifts every number behind it.
+WalkedTrace race(bool overwrite, std::chrono::milliseconds pause) {
+  RingRecording recording(kVcpus, 256 * 1024, overwrite);
+  std::atomic<uint32_t> running{kVcpus};
+  std::vector<std::thread> threads;
+  for (uint32_t index = 0; index < kVcpus; ++index)
+    threads.emplace_back([&, index] {
+      FakeVcpu vcpu;
+      VcpuCapture capture(recording.ring(index), vcpu.mapping(), vcpu.mapping_bytes(),
+                          FakeVcpu::kVcpuFd, {});
+      capture.enter();
+      for (uint64_t number = 0; number < kExits / kVcpus; ++number) {
+        vcpu.set_numbered(number);
+        capture.exit(0, 0);
+        capture.enter();
+        if (number % 1024 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+      }
+      capture.finish();
+      --running;
+    });
+  while (running != 0) {
+    recording.drain().pump();
+    std::this_thread::sleep_for(pause);
+  }
+  for (auto& thread : threads) thread.join();
+  std::array<uint64_t, kVcpus> misplaced{};
+  auto trace = recording.finish([&](const WalkedItem& item) {
+    if (item.exit != nullptr)
+      misplaced[item.vcpu_index] += FakeVcpu::number_in(item.exit->kvm_run) != item.exit->seq;
+  });
+  for (uint32_t index = 0; index < kVcpus; ++index) {
+    EXPECT_EQ(misplaced[index], 0u);
+    EXPECT_EQ(trace.streams[index].exits + trace.streams[index].lost, kExits / kVcpus);
+  }
+  const DrainTotals totals = recording.drain().totals();
+  EXPECT_EQ(totals.exits, trace.exits());
+  EXPECT_EQ(totals.lost, trace.lost());
+  EXPECT_EQ(totals.exits + totals.lost, kExits);
+  return trace;
+}
+
+TEST(DrainLoss, ASlowDrainLosesExitsButNeverCountOrPlace) {
+  const WalkedTrace trace = race(false, std::chrono::milliseconds(3));
+  EXPECT_GT(trace.lost(), 0u);
+  EXPECT_GT(trace.exits(), kExits / 50) << "more than what the rings hold at once";
+}
+
+TEST(DrainLoss, ASlowDrainOfOverwritingRingsKnowsWhatIsGone) {
+  EXPECT_GT(race(true, std::chrono::milliseconds(3)).lost(), 0u);
+}
+
+}  // namespace
+}  // namespace kvmtape::testing

@@ -1,0 +1,162 @@
+// The drain with one thread: chunks, cuts, failing writes, rings that do not hold together.
+#include "recorder/drain/drain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <random>
+
+#include "recorder/capture/vcpu_capture.h"
+#include "tests/support/fake_vcpu.h"
+#include "tests/support/ring_recording.h"
+#include "tests/support/small_file_system.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct NumberedVcpu {
+  explicit NumberedVcpu(RingHeader* ring)
+      : capture(ring, vcpu.mapping(), vcpu.mapping_bytes(), FakeVcpu::kVcpuFd, {}) {}
+  void run(uint64_t exits) {
+    for (; exits > 0; --exits) {
+      vcpu.set_numbered(produced++);
+      vcpu.scramble(random, 3);
+      capture.exit(0, 0);
+      capture.enter();
+    }
+  }
+  FakeVcpu vcpu;
+  VcpuCapture capture;
+  std::mt19937_64 random{10};
+  uint64_t produced = 0;
+};
+
+TEST(Drain, GivesTheRingBackOnlyWhenTheChunkIsInTheFile) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(100);
+  recording.drain().pump();  // into the encoder: the ring is far from full
+  EXPECT_EQ(recording.ring(0)->read_bytes, 0u);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  EXPECT_EQ(walk_trace(recording.path())->exits(), 100u);
+  RingReader next(recording.ring(0));
+  EXPECT_TRUE(next.poll().words.empty()) << "everything that was published has been released";
+}
+
+TEST(Drain, AnExitWaitsInTheRingForItsAnswer) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(5);
+  vcpu.capture.exit(0, 0);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  EXPECT_EQ(walk_trace(recording.path())->exits(), 5u);
+  RingReader left(recording.ring(0));
+  EXPECT_FALSE(left.poll().words.empty()) << "readable from the ring meanwhile";
+  vcpu.capture.enter();
+  uint64_t answers = 0;
+  EXPECT_EQ(recording
+                .finish([&](const WalkedItem& item) {
+                  answers += item.exit != nullptr && item.exit->has_answer;
+                })
+                .exits(),
+            6u);
+  EXPECT_EQ(answers, 6u);
+}
+
+TEST(Drain, AFailingWriteOfOneStreamLosesNothingOfAny) {
+  SmallFileSystem disk(256 * 1024);
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  RingRecording recording(3, 64 * 1024, false, disk / "full.kvmtape");
+  std::vector<std::unique_ptr<NumberedVcpu>> vcpus;
+  for (uint32_t i = 0; i < 3; ++i)
+    vcpus.push_back(std::make_unique<NumberedVcpu>(recording.ring(i)));
+  ASSERT_TRUE(recording.drain().flush().ok());
+  disk.fill();
+  for (int round = 0; round < 40; ++round) {
+    for (auto& vcpu : vcpus) vcpu->run(20);
+    recording.drain().pump();
+    if (round % 8 == 0) {
+      EXPECT_FALSE(recording.drain().flush().ok());
+    }
+  }
+  EXPECT_THAT(recording.drain().last_error()->message, HasSubstr("No space left"));
+  EXPECT_FALSE(recording.drain().finish().ok());
+  disk.free();
+  for (auto& vcpu : vcpus) vcpu->capture.finish();
+  uint64_t misplaced = 0;
+  auto trace = recording.finish([&](const WalkedItem& item) {
+    if (item.exit != nullptr)
+      misplaced += FakeVcpu::number_in(item.exit->kvm_run) != item.exit->seq &&
+                   item.exit->reason == KVM_EXIT_MMIO;
+  });
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(trace.streams[i].next_seq, vcpus[i]->produced) << i;
+  EXPECT_EQ(recording.drain().totals().lost, trace.lost());
+}
+
+TEST(Drain, ARingThatDoesNotHoldTogetherIsLeftAndItsExitsAreCountedAsDamaged) {
+  RingRecording recording(2, 64 * 1024);
+  NumberedVcpu broken(recording.ring(0)), whole(recording.ring(1));
+  broken.run(10);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  RingReader look(recording.ring(0));
+  const RingPosition at = look.position();
+  broken.run(10);
+  auto* words = reinterpret_cast<uint64_t*>(reinterpret_cast<uint8_t*>(recording.ring(0)) +
+                                            kRingHeaderBytes + sizeof(BlockHeader) + at.bytes);
+  words[0] |= 0xffff;  // a record longer than its block
+  for (int round = 0; round < 100; ++round) {
+    recording.drain().pump();
+    broken.run(100);
+    whole.run(10);
+  }
+  broken.capture.finish();
+  whole.capture.finish();
+  uint32_t why = 0;
+  auto trace = recording.finish([&](const WalkedItem& item) {
+    if (item.side != nullptr && item.side->kind == RecordKind::kGap) why = gap_in(*item.side).why;
+  });
+  EXPECT_EQ(trace.streams[0].exits, 10u);
+  EXPECT_EQ(trace.streams[0].exits + trace.streams[0].lost, broken.produced);
+  EXPECT_EQ(why, static_cast<uint32_t>(GapReason::kDamaged));
+  EXPECT_EQ(trace.streams[1].exits, whole.produced);
+}
+
+TEST(Drain, CutsCarryACommonTimeAndIdleTimeWritesNothing) {
+  RingRecording recording(2, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(1);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  const uint64_t bytes = recording.drain().totals().bytes;
+  ASSERT_TRUE(recording.drain().flush().ok());
+  EXPECT_EQ(recording.drain().totals().bytes, bytes);
+  vcpu.run(1);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  EXPECT_EQ(walk_trace(recording.path())->cuts, 2u);
+}
+
+TEST(TraceFile, WhatCannotBeAppendedLeavesTheFileAsItWas) {
+  SmallFileSystem disk(64 * 1024);
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  auto file = TraceFile::create(disk / "a.kvmtape", false, random_uuid());
+  ASSERT_TRUE(file.ok());
+  std::vector<uint8_t> chunk;
+  append_chunk({}, std::vector<uint8_t>(128 * 1024), chunk);
+  const uint64_t before = std::filesystem::file_size(file->path());
+  EXPECT_FALSE(file->append(chunk).ok());
+  EXPECT_EQ(std::filesystem::file_size(file->path()), before);
+  EXPECT_EQ(file->bytes(), before);
+}
+
+TEST(TraceFile, WhatCannotBeBegunLeavesNoFile) {
+  SmallFileSystem disk(64 * 1024);
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  disk.fill();
+  EXPECT_FALSE(TraceFile::create(disk / "a.kvmtape", false, random_uuid()).ok());
+  EXPECT_FALSE(std::filesystem::exists(disk / "a.kvmtape"));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
