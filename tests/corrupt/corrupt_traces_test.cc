@@ -68,6 +68,53 @@ TEST_P(CorruptTraces, recover_saves_what_can_be_read_and_invents_nothing) {
 INSTANTIATE_TEST_SUITE_P(Defects, CorruptTraces, ::testing::ValuesIn(names_in(kFolder)),
                          [](const auto& name) { return name.param; });
 
+// The verbs, where a small trace was cut off or has a wrong byte: what they find is held against
+// the reader in tests/replayer; here are the exit statuses.
+class VerbsOnDamage : public ::testing::Test {
+ protected:
+  VerbsOnDamage() {
+    whole_.add_exits(0, 6).add_exits(1, 3).cut().add_exits(0, 4).add_exits(1, 2).seal();
+  }
+  // Of verify and recover, and of verify on what recover saved.
+  void expect_statuses(const TraceBuilder& damaged) {
+    const std::string path = damaged.write_to(tool_.file("t.kvmtape"));
+    const SeenTrace seen = read_all(path);
+    const int verify = tool_.run("verify " + path).status;
+    const int recover = tool_.run("recover --force " + path + " -o " + tool_.file("s")).status;
+    if (seen.error) {
+      EXPECT_EQ(verify, 2);
+      EXPECT_EQ(recover, 2);
+      return;
+    }
+    const bool missing = !seen.health.complete() || seen.exit_count() != 15;
+    auto reader = TraceReader::open(path);
+    ASSERT_TRUE(reader);
+    (*reader)->verify();  // looks at chunks that a walk needs not
+    const bool damaged_somewhere = (*reader)->health().damaged_chunks != 0;
+    EXPECT_EQ(verify, damaged_somewhere ? 1 : missing ? 3 : 0);
+    EXPECT_EQ(recover, damaged_somewhere || missing ? 3 : 0);
+    EXPECT_EQ(tool_.run("verify " + tool_.file("s")).status, seen.health.lost != 0 ? 3 : 0);
+  }
+  TraceBuilder whole_;
+  Tool tool_;
+};
+
+TEST_F(VerbsOnDamage, exit_by_the_table_wherever_a_trace_is_cut) {
+  for (size_t size = 1; size < whole_.bytes().size(); size += 211) {
+    SCOPED_TRACE(size);
+    TraceBuilder trace = whole_;
+    expect_statuses(trace.truncate_at(size));
+  }
+}
+
+TEST_F(VerbsOnDamage, exit_by_the_table_wherever_a_byte_is_wrong) {
+  for (size_t at = 0; at < whole_.bytes().size(); at += 211) {
+    SCOPED_TRACE(at);
+    TraceBuilder trace = whole_;
+    expect_statuses(trace.flip_byte(at));
+  }
+}
+
 TEST(CorruptTracesFolder, holds_the_defects_that_the_maker_knows) {
   const ScratchDirectory scratch;
   const std::string command = std::string(KVMTAPE_MAKE_CORRUPT) + " " + scratch.file("made");

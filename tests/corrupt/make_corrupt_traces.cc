@@ -160,7 +160,7 @@ void save_columns() {
     changed.setRequired(false);
   });
   save_changed("columns_contradict", [](wire::Exits::Builder exits) {
-    auto changed = column(exits, ColumnId::kReason);
+    auto changed = column(exits, ColumnId::kExitWords);
     changed.setBytes(kj::ArrayPtr<const kj::byte>());
     changed.setRawBytes(0);
     changed.setZstd(false);
@@ -191,8 +191,18 @@ void save_messages() {
     append_chunk(header, {reinterpret_cast<const uint8_t*>(body.data()), body.size() * 8}, chunk);
     save(name, trace.append_chunk(chunk));
   };
-  // One segment of two words; the root points to a list of 2^29-1 structs of no size.
-  save_body("capnp_bomb", {uint64_t{2} << 32, 0x0001000000000000, 0xffffffff00000007});
+  // Columns: 2^29 structs of no size, which fit into one word.
+  TraceBuilder good = small_trace(false);
+  const uint64_t at = good.offset_of(ChunkType::kExits);
+  const ChunkHeader header = header_at(good, at);
+  std::vector<uint64_t> words(header.body_bytes / 8);
+  std::memcpy(words.data(), good.bytes().data() + at + header.header_bytes, header.body_bytes);
+  const size_t pointers = 2 + (words[1] >> 32 & 0xffff);  // behind segment table, root, its data
+  const size_t columns = pointers + 1;                    // after `clock`
+  words[columns] = (words.size() - columns - 1) << 2 | 1 | uint64_t{7} << 32;
+  words.push_back(uint64_t{0x1fffffff} << 2);
+  words[0] += uint64_t{1} << 32;
+  save_body("capnp_bomb", words);
   // A root that points to itself.
   save_body("capnp_loop", {uint64_t{2} << 32, 0x00010000fffffffc, 0x00010000fffffffc});
   save_body("capnp_too_many_segments", {0xffffffffffffffff, 0});
