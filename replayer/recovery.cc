@@ -10,6 +10,7 @@ namespace kvmtape {
 namespace {
 
 constexpr size_t kRingsMax = kVcpusMax + 1;
+constexpr int kCopyAttempts = 16;  // each takes microseconds; a producer overtakes one in hundreds
 
 RingSnapshot copy_ring(RingFile& file) {
   // The mapping is private: what is set here, the producer never sees.
@@ -111,14 +112,21 @@ RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
       paths.push_back(entry->path().string());
   std::sort(paths.begin(), paths.end());
   for (const std::string& path : paths) {
-    auto ring = RingFile::open(path, RingFile::Access::kCopy);
-    if (!ring) {
-      found.problems.push_back(std::move(ring.error()));
-      continue;
+    // A living producer that overwrites may go once around its ring while we copy; a fresh mapping
+    // sees where it is now.
+    for (int attempt = 0; attempt < kCopyAttempts; ++attempt) {
+      auto ring = RingFile::open(path, RingFile::Access::kCopy);
+      if (!ring) {
+        found.problems.push_back(std::move(ring.error()));
+        break;
+      }
+      if (ring->header()->session != session) break;
+      if (ring->header()->vcpu_index == kSessionStream) found.writer_alive = is_writer_alive(*ring);
+      RingSnapshot copy = copy_ring(*ring);
+      if (copy.blocks.empty() && copy.overwrite && attempt + 1 < kCopyAttempts) continue;
+      found.rings.push_back(std::move(copy));
+      break;
     }
-    if (ring->header()->session != session) continue;
-    if (ring->header()->vcpu_index == kSessionStream) found.writer_alive = is_writer_alive(*ring);
-    found.rings.push_back(copy_ring(*ring));
   }
   return found;
 }

@@ -1,5 +1,5 @@
-// The name of a session or of a boot: 128 bits. Text and making of it are in uuid_text.h, which code
-// on the vCPU's thread does without.
+// The name of a session or of a boot: 128 bits. Text and making of it are in uuid_text.h, which
+// code on the vCPU's thread does without.
 #pragma once
 
 #include <cstdint>

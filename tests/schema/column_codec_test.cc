@@ -10,7 +10,8 @@ namespace {
 std::vector<uint32_t> numbers_below(uint32_t limit, size_t count) {
   std::mt19937 random(limit);
   std::vector<uint32_t> numbers(count);
-  for (uint32_t& number : numbers) number = limit == 0 ? 0 : static_cast<uint32_t>(random() % limit);
+  for (uint32_t& number : numbers)
+    number = limit == 0 ? 0 : static_cast<uint32_t>(random() % limit);
   return numbers;
 }
 

@@ -1,4 +1,5 @@
-// A directory of its own for a test, removed with everything in it when the test ends.
+// A directory of its own for a test, removed with everything in it when the test ends. Made and
+// removed on the test's own thread.
 #pragma once
 
 #include <gtest/gtest.h>

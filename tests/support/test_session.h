@@ -1,4 +1,5 @@
-// A session of the embedding API whose trace and rings lie in a scratch directory.
+// A session of the embedding API whose trace and rings lie in a scratch directory. The calls come
+// from the test's own thread.
 #pragma once
 
 #include <string>

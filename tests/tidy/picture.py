@@ -29,7 +29,7 @@ EXTERNAL = {
     "CLI/": ["cli"],
     "capnp/": ["schema", "recorder/drain", "replayer", "tests"],
     "kj/": ["schema", "recorder/drain", "replayer", "tests"],
-    "zstd.h": ["schema", "recorder/drain", "replayer", "tests"],
+    "zstd.h": ["schema", "recorder/drain", "recorder/import", "replayer", "tests"],
     "capstone/": ["replayer", "analysis", "tests"],
     "gtest/": ["tests"],
     "gmock/": ["tests"],

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "schema/base/uuid_text.h"
 #include "tests/support/fake_vcpu.h"
 #include "tests/support/ring_recording.h"
 #include "tests/support/small_file_system.h"
