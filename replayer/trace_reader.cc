@@ -300,7 +300,8 @@ Result<void> TraceReader::for_each_stored_chunk(
   for (size_t number = 0; number < chunks.size(); ++number) {
     const ChunkRef& ref = chunks[number];
     if (ref.duplicate) continue;
-    StoredChunk chunk{ref.entry, store.bytes(number, true), 0, ref.damaged, ref.missing_before, ref.skip_below};
+    StoredChunk chunk{ref.entry,   store.bytes(number, true), 0,
+                      ref.damaged, ref.missing_before,        ref.skip_below};
     if (!ref.from_ring) {
       // What the header of a damaged chunk says of its size may be wrong.
       const bool last = number + 1 == chunks.size() || chunks[number + 1].from_ring;
