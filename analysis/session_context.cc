@@ -10,6 +10,8 @@ DecodeContext decode_context_of(const Session& session) {
   context.kernel_version_text = session.kernel_version;
   context.page_bytes = session.page_bytes;
   context.abi_variant = session.abi_variant;
+  // A profile that came after this build removes we do not know what.
+  context.redaction = parse_redaction(session.redaction).value_or(RedactionProfile::kStrict);
   // The VM's own answer beats that of /dev/kvm.
   for (const SessionCapability& capability : session.capabilities)
     if (capability.system_wide)

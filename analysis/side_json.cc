@@ -44,6 +44,8 @@ std::string_view status_name(RegisterStatus status) {
       return "not taken: seccomp";
     case RegisterStatus::kTruncated:
       return "truncated";
+    case RegisterStatus::kRedacted:
+      return "redacted";
   }
   return "unknown";
 }

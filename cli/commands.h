@@ -18,6 +18,8 @@ void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
+void add_recover(CLI::App& app, Action& chosen);
+void add_redact(CLI::App& app, Action& chosen);
 void add_import(CLI::App& app, Action& chosen);
 
 }  // namespace kvmtape

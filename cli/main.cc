@@ -66,6 +66,8 @@ int run(int argc, char** argv) {
   add_dump(app, chosen);
   add_stat(app, chosen);
   add_verify(app, chosen);
+  add_recover(app, chosen);
+  add_redact(app, chosen);
   add_import(app, chosen);
 
   if (argc > 1 && argv[1][0] != '-') {

@@ -42,7 +42,7 @@ Result<uint32_t> reason_number(const std::string& name) {
 }
 
 std::string next_step(const TraceReader& reader) {
-  return fmt::format("; run: kvmtape verify {}", reader.path());
+  return fmt::format("; run: kvmtape recover {} -o saved.kvmtape", reader.path());
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "recorder/trace_directory.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -28,8 +30,9 @@ Result<std::string> new_trace_path(const std::string& monitor_name) {
   std::error_code error;
   if (!std::filesystem::exists(directory, error)) {
     std::filesystem::create_directories(directory.parent_path(), error);
-    std::filesystem::create_directory(directory, error);
-    if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+    // Private from its first moment on.
+    if (!error && ::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+      error.assign(errno, std::generic_category());
   }
   if (error)
     return Error{ErrorCode::kIo,

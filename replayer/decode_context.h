@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "replayer/redaction.h"
 #include "schema/base/byte_cursor.h"
 #include "schema/trace_format.h"
 
@@ -34,6 +35,7 @@ struct DecodeContext {
   uint32_t page_bytes = 4096;                // 0: not known
   std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
   std::string abi_variant;                   // empty: mainline
+  RedactionProfile redaction = RedactionProfile::kNone;  // what was removed from the recording
 
   // nullopt: was not asked.
   std::optional<int32_t> capability(uint32_t number) const {

@@ -1,5 +1,6 @@
 #include "replayer/exit_decoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "replayer/exit_rules.h"
@@ -150,6 +151,30 @@ void ExitDecoder::decode_flags(const RuleView& view) const {
       exit.flag_names[exit.flag_name_count++] = flag.name;
 }
 
+// Zeros that redaction left are no values: of fields that the profile removes, of fields that share
+// bytes with those, and of what was not valid.
+void ExitDecoder::judge_redaction(Exit& exit) const {
+  const RedactionProfile profile = kernel_.context.redaction;
+  const auto fields = exit.all_fields();
+  const auto shares_bytes = [](const Field& a, const Field& b) {
+    return a.in_data == b.in_data && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+  };
+  const auto is_removed = [&](const Field& field) {
+    return std::ranges::any_of(fields, [&](const Field& other) {
+      return !keeps_field(profile, other.name) && shares_bytes(field, other);
+    });
+  };
+  for (Field& field : fields) {
+    if (field.validity == Validity::kAbsent) continue;
+    if (field.validity == Validity::kValid && keeps_field(profile, field.name) &&
+        !is_removed(field))
+      continue;
+    field.validity = Validity::kUnknown;
+    field.why = "redacted";
+  }
+  if (!keeps(profile, Sensitivity::kRegister)) exit.has_esr = exit.esr_has_high = false;
+}
+
 void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   const RuleView view{kernel_, moment, exit};
   exit.field_count = 0;
@@ -182,6 +207,7 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
                     "meaning of the number",
                     header_count);
   }
+  if (kernel_.context.redaction != RedactionProfile::kNone) judge_redaction(exit);
   for (Field& field : exit.all_fields()) {
     if (field.validity == Validity::kValid) continue;
     field.value = 0;

@@ -46,6 +46,7 @@ class ExitDecoder {
   void plan_reason(const abi::ExitReason& reason);
   void append(const Plan& plan, const RawMoment& moment, Exit& exit) const;
   void decode_flags(const RuleView& view) const;
+  void judge_redaction(Exit& exit) const;
 
   KernelFacts kernel_;
   ArchRules rules_;

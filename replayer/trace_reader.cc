@@ -62,6 +62,7 @@ struct TraceReader::State {
   Result<void> map();
   Result<void> add_rings();
   void find_session();
+  void find_vcpus();
   void find_clock();
   void count();
   void advance_front();
@@ -126,6 +127,19 @@ void TraceReader::State::find_session() {
       if (stream.vcpu_index == kSessionStream) break;
       session.architecture = decoder.stream().architecture;
       session.byte_order = decoder.stream().byte_order;
+      break;
+    }
+  }
+}
+
+// Those that were attached after the last session chunk that can be read: their chunks name them.
+void TraceReader::State::find_vcpus() {
+  ChunkDecoder decoder;
+  for (const ChunkStream& stream : store.streams()) {
+    const auto is_it = [&](const SessionVcpu& vcpu) { return vcpu.index == stream.vcpu_index; };
+    if (stream.vcpu_index == kSessionStream || std::ranges::any_of(session.vcpus, is_it)) continue;
+    for (size_t number : stream.chunks) {
+      if (!store.open(number, options.verify_checksums, decoder)) continue;
       session.vcpus.push_back({stream.vcpu_index, decoder.stream().vcpu_id, 0});
       break;
     }
@@ -187,6 +201,7 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
   KVMTAPE_TRY(state->map());
   if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());
   state->store.build_streams();
+  state->find_vcpus();
   state->find_clock();
   state->count();
   std::unique_ptr<TraceReader> reader(new TraceReader(std::move(state)));
@@ -274,6 +289,27 @@ Result<void> TraceReader::for_each_chunk(
     if (ref.entry.type != ChunkType::kExits || ref.duplicate) continue;
     if (!state.store.open(number, state.options.verify_checksums, decoder)) continue;
     KVMTAPE_TRY(visit(ref.entry.vcpu_index, decoder));
+  }
+  return {};
+}
+
+Result<void> TraceReader::for_each_stored_chunk(
+    const std::function<Result<void>(const StoredChunk&)>& visit) {
+  ChunkStore& store = state_->store;
+  const auto& chunks = store.chunks();
+  for (size_t number = 0; number < chunks.size(); ++number) {
+    const ChunkRef& ref = chunks[number];
+    if (ref.duplicate) continue;
+    StoredChunk chunk{ref.entry,   store.bytes(number, true), 0,
+                      ref.damaged, ref.missing_before,        ref.skip_below};
+    if (!ref.from_ring) {
+      // What the header of a damaged chunk says of its size may be wrong.
+      const bool last = number + 1 == chunks.size() || chunks[number + 1].from_ring;
+      const uint64_t room =
+          last ? ref.bytes.size() : chunks[number + 1].entry.offset - ref.entry.offset;
+      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : room;
+    }
+    KVMTAPE_TRY(visit(chunk));
   }
   return {};
 }

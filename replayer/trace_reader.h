@@ -114,6 +114,19 @@ class TraceReader {
   // returns. Damaged ones are passed over (health() has them after verify()).
   Result<void> for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
 
+  // A chunk as it lies in the file or as recovery made it from a ring.
+  struct StoredChunk {
+    const IndexEntry& entry;
+    Result<std::span<const uint8_t>> bytes;  // an error: it cannot be trusted
+    uint64_t file_bytes = 0;                 // that it takes in the file; 0: it is from a ring
+    bool damage_known = false;               // health() counts it already
+    uint64_t missing_before = 0;             // exits that are lost in front of it
+    uint64_t skip_below = 0;                 // sequences below stand in an earlier chunk
+  };
+  // All of them in file order, those of rings last, their checksums verified: for who copies a
+  // recording. What stands in an earlier chunk as a whole is passed over.
+  Result<void> for_each_stored_chunk(const std::function<Result<void>(const StoredChunk&)>& visit);
+
   // Reads and decodes every chunk; what it finds is added to health().
   void verify();
 

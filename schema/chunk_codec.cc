@@ -522,9 +522,10 @@ ChunkEncoder::ChunkEncoder(const StreamDescription& stream)
 ChunkEncoder::~ChunkEncoder() = default;
 ChunkEncoder::ChunkEncoder(ChunkEncoder&&) noexcept = default;
 
-void ChunkEncoder::resume(uint64_t next_seq, uint64_t lost_total) {
+void ChunkEncoder::resume(uint64_t next_seq, uint64_t lost_total, uint64_t previous_tsc) {
   state_->next_seq = next_seq;
   state_->lost_total = lost_total;
+  state_->previous_tsc = previous_tsc;
 }
 size_t ChunkEncoder::add(std::span<const uint64_t> words, bool final) {
   return state_->add(words, final);
@@ -957,6 +958,7 @@ const ClockReading& ChunkDecoder::clock() const { return state_->clock; }
 uint64_t ChunkDecoder::ticks_per_second() const { return state_->ticks_per_second; }
 uint64_t ChunkDecoder::lost() const { return state_->lost; }
 uint64_t ChunkDecoder::lost_total() const { return state_->lost_total; }
+uint64_t ChunkDecoder::previous_tsc() const { return state_->base_tsc; }
 
 Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
   State& state = *state_;

@@ -50,9 +50,10 @@ class ChunkEncoder {
   ~ChunkEncoder();
   ChunkEncoder(ChunkEncoder&&) noexcept;
 
-  // Continues a stream whose beginning somebody else encoded: what the next exit's sequence is and
-  // how many were lost before. Before the first add().
-  void resume(uint64_t next_seq, uint64_t lost_total);
+  // Continues a stream whose beginning somebody else encoded: what the next exit's sequence is, how
+  // many were lost before, and when the moment before it was (0: there was none). Before the first
+  // add().
+  void resume(uint64_t next_seq, uint64_t lost_total, uint64_t previous_tsc = 0);
 
   // Takes records from the front of `words` and returns how many words it took. It stops before a
   // record when the chunk is full, when the record is cut off or impossible (malformed() is then
@@ -124,6 +125,7 @@ class ChunkDecoder {
   uint64_t ticks_per_second() const;
   uint64_t lost() const;
   uint64_t lost_total() const;
+  uint64_t previous_tsc() const;  // of the moment before the first in this chunk; 0: there was none
 
   // Only what counting needs: a reason and two durations for each exit. Durations are in ticks;
   // guest[i] is kNoTicks when there was no moment before, monitor[i] when there is no answer.

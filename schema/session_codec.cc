@@ -119,6 +119,8 @@ void encode_session(const Session& session, std::vector<uint8_t>& chunk_out) {
   root.setTrigger(session.trigger);
   root.setAbiVariant(session.abi_variant);
   root.setDistribution(data_of(session.distribution));
+  auto history = root.initHistory(static_cast<uint32_t>(session.history.size()));
+  for (uint32_t i = 0; i < history.size(); ++i) history.set(i, session.history[i]);
   append_message(message, ChunkType::kSession, session.uuid, 0, chunk_out);
 }
 
@@ -156,6 +158,7 @@ Result<Session> decode_session(std::span<const uint8_t> chunk) {
         session.trigger = root.getTrigger().cStr();
         session.abi_variant = root.getAbiVariant().cStr();
         session.distribution = text_of(root.getDistribution());
+        for (auto text : root.getHistory()) session.history.emplace_back(text.cStr());
         return session;
       });
 }

@@ -57,6 +57,7 @@ struct Session {
   std::string trigger;
   std::string abi_variant;
   std::string distribution;
+  std::vector<std::string> history;
 };
 
 void encode_session(const Session& session, std::vector<uint8_t>& chunk_out);

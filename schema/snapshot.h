@@ -130,6 +130,7 @@ enum class RegisterStatus : uint16_t {
   kRefused = 1,    // the kernel said no; `error` is the errno
   kNotTaken = 2,   // not asked: a seccomp filter may be active and would kill the monitor
   kTruncated = 3,  // more registers than the record could hold
+  kRedacted = 4,   // removed from the recording afterwards
 };
 struct RegistersRecord {
   uint16_t set;     // RegisterSet

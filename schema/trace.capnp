@@ -102,6 +102,8 @@ struct Session {
   # A named unmerged ABI that the user asked for; empty: mainline.
   distribution @24 :Data;
   # PRETTY_NAME of /etc/os-release.
+  history @25 :List(Text);
+  # What was done to the file since it was recorded, oldest first: "kvmtape 0.1.0 recover: ...".
 }
 
 struct Column {

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "recorder/drain/trace_file.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
 #include "schema/session_codec.h"
+#include "schema/trace_file.h"
 
 namespace kvmtape {
 

@@ -1,4 +1,4 @@
-#include "recorder/drain/trace_file.h"
+#include "schema/trace_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
