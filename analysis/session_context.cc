@@ -1,5 +1,7 @@
 #include "analysis/session_context.h"
 
+#include <algorithm>
+
 namespace kvmtape {
 
 DecodeContext decode_context_of(const Session& session) {
@@ -10,6 +12,7 @@ DecodeContext decode_context_of(const Session& session) {
   context.kernel_version_text = session.kernel_version;
   context.page_bytes = session.page_bytes;
   context.abi_variant = session.abi_variant;
+  context.ret_recorded = std::ranges::find(session.left_out, kLeftOutRet) == session.left_out.end();
   // The VM's own answer beats that of /dev/kvm.
   for (const SessionCapability& capability : session.capabilities)
     if (capability.system_wide)

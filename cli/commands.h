@@ -17,6 +17,7 @@ void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
+void add_decode(CLI::App& app, Action& chosen);
 void add_import(CLI::App& app, Action& chosen);
 
 }  // namespace kvmtape

@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   add_dump(app, chosen);
   add_stat(app, chosen);
   add_verify(app, chosen);
+  add_decode(app, chosen);
   add_import(app, chosen);
 
   if (argc > 1 && argv[1][0] != '-') {

@@ -34,6 +34,7 @@ struct DecodeContext {
   uint32_t page_bytes = 4096;                // 0: not known
   std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
   std::string abi_variant;                   // empty: mainline
+  bool ret_recorded = true;                  // false: of bare pages, RawMoment::ret_known
 
   // nullopt: was not asked.
   std::optional<int32_t> capability(uint32_t number) const {
