@@ -13,6 +13,7 @@ void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, Decod
   decoded.moment.kvm_run = recorded.kvm_run;
   decoded.moment.data = recorded.data;
   decoded.moment.ret = recorded.ret;
+  decoded.moment.ret_known = decoder.context().ret_recorded;
   decoder.decode(decoded.moment, decoded.exit);
   decoded.has_answer = recorded.has_answer;
   if (!recorded.has_answer) return;
@@ -21,6 +22,13 @@ void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, Decod
   decoded.answer_moment.data = recorded.answer_data;
   decoded.answer_moment.is_answer = true;
   decoder.decode(decoded.answer_moment, decoded.answer);
+}
+
+Esr esr_of(const Exit& exit) {
+  if (exit.name == "KVM_EXIT_ARM_NISV") return decode_arm_nisv(exit.esr);
+  if (exit.name == "KVM_EXIT_ARM_LDST64B") return decode_arm_ldst64b(exit.esr);
+  if (exit.name == "KVM_EXIT_ARM_SEA") return decode_arm_sea(exit.esr);
+  return decode_esr(exit.esr, exit.esr_has_high);
 }
 
 std::string name_of(const DecodedExit& decoded) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "replayer/arch_names/esr.h"
 #include "replayer/exit.h"
 #include "replayer/exit_decoder.h"
 #include "replayer/raw_moment.h"
@@ -25,6 +26,9 @@ void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, Decod
 std::string name_of(const DecodedExit& decoded);
 // One line for people: the exit's, or the answer's where only that holds the data (of a read).
 std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded);
+
+// The syndrome of an exit that has one (has_esr), read as the kind that its reason carries.
+Esr esr_of(const Exit& exit);
 
 // Whether the field says something else in the answer: other bytes, or believed only now.
 bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer);

@@ -87,13 +87,6 @@ void write_flags(JsonWriter& json, const DecodedExit& decoded) {
   json.end_object();
 }
 
-Esr esr_of(const Exit& exit) {
-  if (exit.name == "KVM_EXIT_ARM_NISV") return decode_arm_nisv(exit.esr);
-  if (exit.name == "KVM_EXIT_ARM_LDST64B") return decode_arm_ldst64b(exit.esr);
-  if (exit.name == "KVM_EXIT_ARM_SEA") return decode_arm_sea(exit.esr);
-  return decode_esr(exit.esr, exit.esr_has_high);
-}
-
 void write_esr(JsonWriter& json, const Exit& exit) {
   const Esr esr = esr_of(exit);
   json.key("esr");
@@ -124,16 +117,6 @@ void write_esr(JsonWriter& json, const Exit& exit) {
   json.end_object();
 }
 
-void write_raw(JsonWriter& json, const RawMoment& moment) {
-  json.key("raw");
-  json.begin_object();
-  json.key("kvm_run");
-  json.bytes(moment.kvm_run);
-  json.key("pio");
-  json.bytes(moment.data);
-  json.end_object();
-}
-
 void write_reason(JsonWriter& json, const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
   const bool stale = exit.reason_validity == Validity::kStale;
@@ -161,11 +144,20 @@ int64_t answer_time_ns(const Item& item) {
 
 }  // namespace
 
-void write_fields(JsonWriter& json, const RawMoment& moment, const Exit& exit,
+void write_raw(JsonWriter& json, const RawMoment& moment) {
+  json.key("raw");
+  json.begin_object();
+  json.key("kvm_run");
+  json.bytes(moment.kvm_run);
+  json.key("pio");
+  json.bytes(moment.data);
+  json.end_object();
+}
+
+void write_fields(JsonWriter& json, const RawMoment& moment, std::span<const Field> fields,
                   const DecodedExit* only_new_in) {
   json.key("fields");
   json.begin_object();
-  const std::span<const Field> fields = exit.all_fields();
   for (size_t first = 0, end = 0; first < fields.size(); first = end) {
     const bool is_list = fields[first].element >= 0;
     end = first + 1;
@@ -189,8 +181,26 @@ void write_fields(JsonWriter& json, const RawMoment& moment, const Exit& exit,
   json.end_object();
 }
 
+void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded) {
+  // As the monitor saw them: ioctl returns -1 and leaves the rest to errno.
+  const RawMoment& moment = decoded.moment;
+  json.key("ret");
+  if (moment.ret_known)
+    json.number(moment.ret < 0 ? -1 : moment.ret);
+  else
+    json.null();
+  json.key("errno");
+  moment.ret_known&& moment.ret < 0 ? json.string(errno_name(-moment.ret)) : json.null();
+  write_reason(json, decoded);
+  write_flags(json, decoded);
+  write_fields(json, moment, decoded.exit.all_fields());
+  if (decoded.exit.has_esr) write_esr(json, decoded.exit);
+  json.key("text");
+  json.string(text_of(decoder, decoded));
+}
+
 void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
-                const DecodedExit& decoded, bool with_raw) {
+                const DecodedExit& decoded, bool with_raw, bool has_clock) {
   const RecordedExit& recorded = *item.exit;
   json.begin_object();
   json.key("vcpu");
@@ -198,28 +208,18 @@ void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
   json.key("seq");
   json.number(recorded.seq);
   json.key("time_ns");
-  json.number(item.time_ns);
+  has_clock ? json.number(item.time_ns) : json.null();
   json.key("guest_ns");
   json.number_or_null(item.guest_ns);
   json.key("monitor_ns");
   json.number_or_null(item.monitor_ns);
-  // As the monitor saw them: ioctl returns -1 and leaves the rest to errno.
-  json.key("ret");
-  json.number(recorded.ret < 0 ? -1 : recorded.ret);
-  json.key("errno");
-  recorded.ret < 0 ? json.string(errno_name(errno_of(recorded.ret))) : json.null();
-  write_reason(json, decoded);
-  write_flags(json, decoded);
-  write_fields(json, decoded.moment, decoded.exit);
-  if (decoded.exit.has_esr) write_esr(json, decoded.exit);
-  json.key("text");
-  json.string(text_of(decoder, decoded));
+  write_exit_meaning(json, decoder, decoded);
   json.key("answer");
   if (decoded.has_answer) {
     json.begin_object();
     json.key("time_ns");
     json.number(answer_time_ns(item));
-    write_fields(json, decoded.answer_moment, decoded.answer, &decoded);
+    write_fields(json, decoded.answer_moment, decoded.answer.all_fields(), &decoded);
     if (with_raw) write_raw(json, decoded.answer_moment);
     json.end_object();
   } else {

@@ -3,6 +3,8 @@
 // built in memory but the line itself.
 #pragma once
 
+#include <span>
+
 #include "analysis/decoded_exit.h"
 #include "analysis/json_writer.h"
 #include "replayer/trace_reader.h"
@@ -10,9 +12,13 @@
 namespace kvmtape {
 
 // All members of an exit but "registers"; the object stays open, so that registers that were taken
-// with the exit can follow (write_register_set).
+// with the exit can follow (write_register_set). Without a clock its times are null.
 void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
-                const DecodedExit& decoded, bool with_raw);
+                const DecodedExit& decoded, bool with_raw, bool has_clock);
+// Of those, the ones that its bytes and KVM_RUN's return say, from "ret" to "text".
+void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded);
+// "raw".
+void write_raw(JsonWriter& json, const RawMoment& moment);
 // One member of "registers": the set by the name of its kernel struct.
 void write_register_set(JsonWriter& json, const SideRecord& record);
 
@@ -21,8 +27,8 @@ void write_gap(JsonWriter& json, const Item& item);
 void write_repeat(JsonWriter& json, const Item& item, const TraceReader& reader);
 void write_mark(JsonWriter& json, const Item& item);
 
-// "fields" of a moment; with `only_new_in` those that this answer changed.
-void write_fields(JsonWriter& json, const RawMoment& moment, const Exit& exit,
+// "fields" of a moment or of a struct; with `only_new_in` those that this answer changed.
+void write_fields(JsonWriter& json, const RawMoment& moment, std::span<const Field> fields,
                   const DecodedExit* only_new_in = nullptr);
 
 }  // namespace kvmtape

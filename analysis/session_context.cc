@@ -1,5 +1,7 @@
 #include "analysis/session_context.h"
 
+#include <algorithm>
+
 namespace kvmtape {
 
 DecodeContext decode_context_of(const Session& session) {
@@ -12,6 +14,7 @@ DecodeContext decode_context_of(const Session& session) {
   context.abi_variant = session.abi_variant;
   // A profile that came after this build removes we do not know what.
   context.redaction = parse_redaction(session.redaction).value_or(RedactionProfile::kStrict);
+  context.ret_recorded = std::ranges::find(session.left_out, kLeftOutRet) == session.left_out.end();
   // The VM's own answer beats that of /dev/kvm.
   for (const SessionCapability& capability : session.capabilities)
     if (capability.system_wide)

@@ -40,7 +40,7 @@ class JsonLines {
     switch (item.kind) {
       case Item::Kind::kExit:
         decode_both(decoder_, *item.exit, decoded_);
-        begin_exit(json_, item, decoder_, decoded_, raw_);
+        begin_exit(json_, item, decoder_, decoded_, raw_, reader_.session().clock_name != kNoClock);
         exit_open_ = true;
         vcpu_ = item.vcpu_index;
         seq_ = item.exit->seq;

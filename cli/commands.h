@@ -20,6 +20,7 @@ void add_stat(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
 void add_recover(CLI::App& app, Action& chosen);
 void add_redact(CLI::App& app, Action& chosen);
+void add_decode(CLI::App& app, Action& chosen);
 void add_import(CLI::App& app, Action& chosen);
 
 }  // namespace kvmtape

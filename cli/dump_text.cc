@@ -102,8 +102,10 @@ bool DumpText::print_call(const Item& item) {
 
 bool DumpText::print_line(const std::string& place, int64_t time_ns, const std::string& name,
                           const std::string& color, const std::string& text) {
-  std::string line = fmt::format("{:<10}  {:>14}  {}", place, seconds_text(time_ns),
-                                 console_.painted(fmt::format("{:<24}", name), color));
+  const bool has_clock = reader_.session().clock_name != kNoClock;
+  std::string line =
+      fmt::format("{:<10}  {:>14}  {}", place, has_clock ? seconds_text(time_ns) : "-",
+                  console_.painted(fmt::format("{:<24}", name), color));
   if (!text.empty()) line += "  " + text;
   line.erase(line.find_last_not_of(' ') + 1);
   line += '\n';

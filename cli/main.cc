@@ -68,6 +68,7 @@ int run(int argc, char** argv) {
   add_verify(app, chosen);
   add_recover(app, chosen);
   add_redact(app, chosen);
+  add_decode(app, chosen);
   add_import(app, chosen);
 
   if (argc > 1 && argv[1][0] != '-') {

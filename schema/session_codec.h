@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,11 @@ struct Session {
   std::string distribution;
   std::vector<std::string> history;
 };
+
+// What left_out may name: KVM_RUN's return values (a recording made of bare pages has none).
+inline constexpr std::string_view kLeftOutRet = "ret";
+// clock_name where nothing says when: every time is 0 and means nothing.
+inline constexpr std::string_view kNoClock = "none";
 
 void encode_session(const Session& session, std::vector<uint8_t>& chunk_out);
 Result<Session> decode_session(std::span<const uint8_t> chunk);

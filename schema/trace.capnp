@@ -69,7 +69,7 @@ struct Session {
   cpuFacts @7 :List(CpuFact);
   # What of the CPU and the KVM modules decides between behaviours.
   clockName @8 :Text;
-  # "tsc", "cntvct", "monotonic-ns".
+  # "tsc", "cntvct", "monotonic-ns"; "none": nothing says when, all times are 0.
   ticksPerSecond @9 :UInt64;
   # Best estimate when this was written; ClockPairs decide.
   start @10 :ClockPair;
@@ -93,7 +93,7 @@ struct Session {
   ringFull @19 :Text;
   # "drop" or "overwrite".
   leftOut @20 :List(Text);
-  # What the recorder was told not to record, in the words of its options.
+  # What the recorder was told not to record, in the words of its options; "ret": what KVM_RUN returned.
   redaction @21 :Text;
   # Profile applied to this file; empty: none.
   trigger @22 :Text;

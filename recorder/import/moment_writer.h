@@ -13,8 +13,10 @@ namespace kvmtape {
 
 class MomentWriter {
  public:
-  // Appends one record to `words`. `kvm_run` has kCoreWords words. Returns what it became: an
-  // answer without an exit is an entry.
+  explicit MomentWriter(uint32_t core_words = kCoreWords) : core_words_(core_words) {}
+
+  // Appends one record to `words`. `kvm_run` is the core, or that and the whole sync area. Returns
+  // what it became: an answer without an exit is an entry.
   RecordKind append(bool is_answer, int32_t ret, uint64_t ticks, std::span<const uint8_t> kvm_run,
                     std::span<const uint8_t> data, std::vector<uint64_t>& words);
 
@@ -22,7 +24,11 @@ class MomentWriter {
   void make_next_a_keyframe() { keyframe_due_ = true; }
 
  private:
-  std::array<uint64_t, kCoreWords> shadow_{};
+  void append_sync(std::span<const uint8_t> sync, std::vector<uint64_t>& words);
+
+  uint32_t core_words_;
+  std::array<uint64_t, kCoreWordsS390> shadow_{};
+  std::array<uint64_t, kSyncWords> sync_shadow_{};
   std::vector<uint8_t> exit_data_;
   bool exit_open_ = false;
   bool keyframe_due_ = true;

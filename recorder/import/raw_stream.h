@@ -9,33 +9,10 @@
 // Memory is constant in the length of the stream. One thread.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
+#include "recorder/import/import.h"
 #include "schema/base/result.h"
-#include "schema/session_codec.h"
 
 namespace kvmtape {
-
-struct ImportOptions {
-  std::string input;  // plain or zstd; "-" is standard input
-  std::string output;
-  bool force = false;  // replace an existing trace
-  // What the stream cannot say: architecture, byte order, kernel, capabilities. uuid, vcpus, clocks
-  // and recorder are filled in.
-  Session session;
-};
-
-struct ImportReport {
-  uint64_t exits = 0;
-  uint64_t answers = 0;
-  uint64_t entries = 0;  // answers without an exit
-  uint32_t vcpus = 0;
-  uint64_t trace_bytes = 0;
-  // Where the stream stops making sense; all before it is in the trace.
-  std::optional<Error> bad_input;
-};
 
 // Errors: the input cannot be opened, the output cannot be written.
 Result<ImportReport> import_raw_stream(const ImportOptions& options);

@@ -1,0 +1,151 @@
+// `kvmtape decode` and `import --format raw-pages`: pages of real kernels, structs, bad input.
+#include <gmock/gmock.h>
+
+#include <string>
+
+#include "tests/support/run_tool.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const std::string kRaw = KVMTAPE_SOURCE_DIR "/traces/raw/";
+
+class DecodeTest : public ::testing::Test {
+ protected:
+  // The first page of a lab run, which is an MMIO write of one byte.
+  ToolRun decode_first(const std::string& tag, const std::string& options, int bytes = 4096) {
+    return tool.run("decode " + options + " -", "zstd -dcq " + kRaw + tag + ".bin.zst | head -c " +
+                                                    std::to_string(bytes) + " | ");
+  }
+  // Bytes that printf makes.
+  ToolRun decode_bytes(const std::string& bytes, const std::string& options) {
+    return tool.run("decode " + options + " -", "printf '" + bytes + "' | ");
+  }
+  Tool tool;
+};
+
+TEST_F(DecodeTest, APageBecomesAScreen) {
+  const ToolRun run = decode_first("a64-6.12.117-n1", "--arch aarch64 --kernel 6.12.117");
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("KVM_EXIT_MMIO  write 1 byte 88 to 0x9000000"));
+  EXPECT_THAT(run.out, HasSubstr("mmio.phys_addr  0x9000000"));
+  EXPECT_THAT(run.err, IsEmpty());
+}
+
+TEST_F(DecodeTest, JsonIsTheExitAndWhatAPageDoesNotSayIsNull) {
+  const auto exit =
+      decode_first("a64be-5.10.223-n1", "--json --arch aarch64 --kernel 5.10.223 --big-endian")
+          .json();
+  EXPECT_EQ(exit["kvmtape_json"], 1);
+  EXPECT_EQ(exit["reason"], 6);
+  EXPECT_EQ(exit["fields"]["mmio.phys_addr"]["value"], "0x9000000");
+  for (const char* key : {"vcpu", "seq", "time_ns", "ret", "errno", "answer"})
+    EXPECT_TRUE(exit.contains(key) && exit[key].is_null()) << key;
+  EXPECT_EQ(exit["raw"]["kvm_run"].get<std::string>().size(), 2 * 2352u);
+}
+
+TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
+  const auto exit = decode_first("a64-5.10.218-n1",
+                                 "--json --arch aarch64 --kernel 5.10.218 --ret -1 --errno EINTR")
+                        .json();
+  EXPECT_EQ(exit["ret"], -1);
+  EXPECT_EQ(exit["errno"], "EINTR");
+  EXPECT_TRUE(exit["name"].is_null());
+  EXPECT_EQ(exit["stale_reason"], 6);
+}
+
+TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
+  const auto debug = decode_bytes(std::string("\\001") + "%063d", "--json --struct kvm_debugregs");
+  EXPECT_EQ(debug.json()["struct"], "kvm_debugregs");
+  EXPECT_EQ(debug.json()["fields"]["db"]["value"][0], "0x3030303030303001");
+  EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
+}
+
+TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
+  const ToolRun run = decode_first("rv64-6.12.107", "--json --arch riscv64 --kernel 6.12", 48);
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("only 48 bytes"));
+  const auto fields = run.json()["fields"];
+  EXPECT_EQ(fields["mmio.phys_addr"]["validity"], "valid");
+  EXPECT_EQ(fields["mmio.len"]["validity"], "unknown");
+  EXPECT_EQ(decode_first("rv64-6.12.107", "--arch riscv64", 5).status, 0);
+}
+
+TEST_F(DecodeTest, WhatIsNotKnownIsSaidAndTheRestDecoded) {
+  const ToolRun architecture = decode_first("rv64-6.12.107", "--json --arch risv64");
+  EXPECT_EQ(architecture.status, 0);
+  EXPECT_THAT(architecture.err, HasSubstr("did you mean riscv64?"));
+  EXPECT_EQ(architecture.json()["reason"], 6);
+  const ToolRun kernel = decode_first("a64-5.10.218-n1", "--json --arch aarch64 --kernel vendor");
+  EXPECT_THAT(kernel.err, HasSubstr("nothing in 'vendor'"));
+  EXPECT_EQ(kernel.json()["flags"]["validity"], "unknown");
+  EXPECT_THAT(decode_first("rv64-6.12.107", "--page-bytes 77 --arch riscv64").err,
+              HasSubstr("no kernel has pages of 77 bytes"));
+}
+
+TEST_F(DecodeTest, UsageAndUnreadableInputFail) {
+  for (const char* options : {"--ret -1", "--ret 0 --errno EINTR", "--errno ENONSENSE", "--cap 215",
+                              "--struct kvm_nonsense", "--struct kvm_regs --abi-variant nonsense",
+                              "--abi-variant arm64-ext-iabt"}) {
+    const ToolRun run = decode_bytes("%0300d", options);
+    EXPECT_EQ(run.status, 2) << options;
+    EXPECT_THAT(run.out, IsEmpty());
+  }
+  EXPECT_EQ(tool.run("decode /dev/null").status, 2);
+  EXPECT_EQ(tool.run("decode " + tool.file("missing")).status, 2);
+}
+
+TEST_F(DecodeTest, PortDataIsTakenFromTheMappingAndNeverFromBeyondIt) {
+  // KVM_EXIT_IO out, 1 byte at port 0x3f8, data_offset 4096; then a count of 4 billion.
+  const std::string head = "\\000%.0s%07d\\002\\000\\000\\000\\000\\000\\000\\000%016d";
+  const std::string io =
+      "\\001\\001\\370\\003\\001\\000\\000\\000\\000\\020\\000\\000\\000\\000\\000\\000";
+  const std::string page = "{ printf '" + head + io + "'; head -c 4048 /dev/zero; printf Ax; } | ";
+  const auto exit = tool.run("decode --json --kernel 6.1.50 -", page).json();
+  EXPECT_EQ(exit["fields"]["io.data"]["value"], "41");
+  const std::string many =
+      "\\001\\377\\370\\003\\377\\377\\377\\377\\000\\020\\000\\000\\000\\000\\000\\000";
+  const std::string huge = "{ printf '" + head + many + "'; head -c 4048 /dev/zero; } | ";
+  const ToolRun run = tool.run("decode --json --kernel 6.1.50 -", huge);
+  EXPECT_EQ(run.status, 0);
+  EXPECT_EQ(run.json()["fields"]["io.data"]["validity"], "unknown");
+}
+
+TEST_F(DecodeTest, RawPagesBecomeATraceThatSaysWhatTheyDoNot) {
+  const std::string trace = tool.file("pages.kvmtape");
+  const ToolRun import = tool.run("import --format raw-pages --arch riscv64 --kernel 6.12.107 -o " +
+                                  trace + " " + kRaw + "rv64-6.12.107.bin.zst");
+  EXPECT_EQ(import.status, 0) << import.err;
+  const auto lines = tool.run("dump --json --raw " + trace).json_lines();
+  ASSERT_EQ(lines.size(), 56u);
+  EXPECT_EQ(lines[0]["session"]["left_out"][0], "ret");
+  EXPECT_EQ(lines[0]["session"]["clock"]["name"], "none");
+  EXPECT_TRUE(lines[1]["ret"].is_null() && lines[1]["time_ns"].is_null());
+  EXPECT_EQ(lines[1]["raw"]["kvm_run"].get<std::string>().size(), 2 * 2352u);
+}
+
+TEST_F(DecodeTest, RawPagesOfS390HaveTheLongerHeader) {
+  const std::string trace = tool.file("s390.kvmtape");
+  EXPECT_EQ(tool.run("import --format raw-pages --arch s390x -o " + trace + " pages",
+                     "head -c 8192 /dev/zero >pages;")
+                .status,
+            0);
+  const auto lines = tool.run("dump --json --raw " + trace).json_lines();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["session"]["byte_order"], "big");
+  EXPECT_EQ(lines[2]["raw"]["kvm_run"].get<std::string>().size(), 2 * 2368u);
+}
+
+TEST_F(DecodeTest, AFileThatEndsInsideAPageKeepsTheWholePages) {
+  const ToolRun run = tool.run("import --format raw-pages -o " + tool.file("t.kvmtape") + " pages",
+                               "head -c 5000 /dev/zero >pages;");
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, HasSubstr("it ends inside a page (at byte 4096)"));
+  EXPECT_THAT(run.err, HasSubstr("1 exits"));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
