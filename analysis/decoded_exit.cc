@@ -47,7 +47,8 @@ bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer) {
 std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
   const bool failed = decoded.moment.ret < 0;
   const std::string failure =
-      failed ? fmt::format("failed: {}; ", errno_name(errno_of(decoded.moment.ret))) : std::string();
+      failed ? fmt::format("failed: {}; ", errno_name(errno_of(decoded.moment.ret)))
+             : std::string();
   const auto learnt = [&](const Field& field) {
     if (field.validity != Validity::kValid) return false;
     const Field* before = decoded.exit.find(field.name, field.element);

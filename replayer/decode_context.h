@@ -36,7 +36,7 @@ struct DecodeContext {
   std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
   std::string abi_variant;                   // empty: mainline
   RedactionProfile redaction = RedactionProfile::kNone;  // what was removed from the recording
-  bool ret_recorded = true;                  // false: of bare pages, RawMoment::ret_known
+  bool ret_recorded = true;  // false: of bare pages, RawMoment::ret_known
 
   // nullopt: was not asked.
   std::optional<int32_t> capability(uint32_t number) const {

@@ -1,4 +1,5 @@
-// What every import is asked for, and what it tells: raw bytes in, a trace out. Plain data.
+// What every import is asked for, and what it tells: raw bytes in, a trace out. Plain data,
+// owned by the thread that imports.
 #pragma once
 
 #include <cstdint>

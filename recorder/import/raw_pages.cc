@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "recorder/drain/trace_file.h"
 #include "recorder/import/byte_source.h"
 #include "recorder/import/moment_writer.h"
 #include "schema/base/uuid_text.h"
 #include "schema/chunk_codec.h"
+#include "schema/trace_file.h"
 
 namespace kvmtape {
 namespace {

@@ -20,7 +20,7 @@ nlohmann::json json_of(const RecordedExit& recorded, int64_t time_ns, int64_t mo
   DecodedExit decoded;
   decode_both(decoder, recorded, decoded);
   JsonWriter json;
-  begin_exit(json, item, decoder, decoded, true);
+  begin_exit(json, item, decoder, decoded, true, true);
   json.end_object();
   return nlohmann::json::parse(json.text());
 }

@@ -57,8 +57,8 @@ TEST_P(Recording, ReadsAsExpectedByteForByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Traces, Recording, ::testing::ValuesIn(recordings()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& instance) {
+                           std::string name = instance.param;
                            std::ranges::replace_if(
                                name, [](char c) { return c == '-' || c == '.'; }, '_');
                            return name;

@@ -1,7 +1,11 @@
 // `kvmtape decode` and `import --format raw-pages`: pages of real kernels, structs, bad input.
 #include <gmock/gmock.h>
 
+#include <cstdint>
+#include <cstring>
+#include <fstream>
 #include <string>
+#include <utility>
 
 #include "tests/support/run_tool.h"
 
@@ -20,9 +24,10 @@ class DecodeTest : public ::testing::Test {
     return tool.run("decode " + options + " -", "zstd -dcq " + kRaw + tag + ".bin.zst | head -c " +
                                                     std::to_string(bytes) + " | ");
   }
-  // Bytes that printf makes.
   ToolRun decode_bytes(const std::string& bytes, const std::string& options) {
-    return tool.run("decode " + options + " -", "printf '" + bytes + "' | ");
+    const std::string path = tool.file("bytes");
+    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<long>(bytes.size()));
+    return tool.run("decode " + options + " - <" + path);
   }
   Tool tool;
 };
@@ -58,7 +63,7 @@ TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
 }
 
 TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
-  const auto debug = decode_bytes(std::string("\\001") + "%063d", "--json --struct kvm_debugregs");
+  const auto debug = decode_bytes("\1" + std::string(127, '0'), "--json --struct kvm_debugregs");
   EXPECT_EQ(debug.json()["struct"], "kvm_debugregs");
   EXPECT_EQ(debug.json()["fields"]["db"]["value"][0], "0x3030303030303001");
   EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
@@ -90,7 +95,7 @@ TEST_F(DecodeTest, UsageAndUnreadableInputFail) {
   for (const char* options : {"--ret -1", "--ret 0 --errno EINTR", "--errno ENONSENSE", "--cap 215",
                               "--struct kvm_nonsense", "--struct kvm_regs --abi-variant nonsense",
                               "--abi-variant arm64-ext-iabt"}) {
-    const ToolRun run = decode_bytes("%0300d", options);
+    const ToolRun run = decode_bytes(std::string(300, '0'), options);
     EXPECT_EQ(run.status, 2) << options;
     EXPECT_THAT(run.out, IsEmpty());
   }
@@ -98,20 +103,34 @@ TEST_F(DecodeTest, UsageAndUnreadableInputFail) {
   EXPECT_EQ(tool.run("decode " + tool.file("missing")).status, 2);
 }
 
+// A page of x86-64 that exits with KVM_EXIT_IO out to port 0x3f8, elements of one byte, and the
+// byte that follows the page.
+std::string port_write(uint32_t count, uint64_t data_offset) {
+  std::string page(4096, '\0');
+  const auto put = [&page](size_t offset, auto value) {
+    std::memcpy(page.data() + offset, &value, sizeof value);
+  };
+  put(8, uint32_t{2});  // exit_reason
+  put(32, uint8_t{1});  // direction
+  put(33, uint8_t{1});  // size
+  put(34, uint16_t{0x3f8});
+  put(36, count);
+  put(40, data_offset);
+  return page + 'A';
+}
+
 TEST_F(DecodeTest, PortDataIsTakenFromTheMappingAndNeverFromBeyondIt) {
-  // KVM_EXIT_IO out, 1 byte at port 0x3f8, data_offset 4096; then a count of 4 billion.
-  const std::string head = "\\000%.0s%07d\\002\\000\\000\\000\\000\\000\\000\\000%016d";
-  const std::string io =
-      "\\001\\001\\370\\003\\001\\000\\000\\000\\000\\020\\000\\000\\000\\000\\000\\000";
-  const std::string page = "{ printf '" + head + io + "'; head -c 4048 /dev/zero; printf Ax; } | ";
-  const auto exit = tool.run("decode --json --kernel 6.1.50 -", page).json();
+  const auto exit = decode_bytes(port_write(1, 4096), "--json --kernel 6.1.50").json();
   EXPECT_EQ(exit["fields"]["io.data"]["value"], "41");
-  const std::string many =
-      "\\001\\377\\370\\003\\377\\377\\377\\377\\000\\020\\000\\000\\000\\000\\000\\000";
-  const std::string huge = "{ printf '" + head + many + "'; head -c 4048 /dev/zero; } | ";
-  const ToolRun run = tool.run("decode --json --kernel 6.1.50 -", huge);
-  EXPECT_EQ(run.status, 0);
-  EXPECT_EQ(run.json()["fields"]["io.data"]["validity"], "unknown");
+  for (const auto& [count, data_offset] : {std::pair{UINT32_MAX, uint64_t{4096}},
+                                           {1u, 4097},
+                                           {1u, UINT64_MAX},
+                                           {2u, UINT64_MAX - 1}}) {
+    const ToolRun run = decode_bytes(port_write(count, data_offset), "--json --kernel 6.1.50");
+    EXPECT_EQ(run.status, 0);
+    EXPECT_EQ(run.json()["fields"]["io.data"]["validity"], "unknown")
+        << count << ' ' << data_offset;
+  }
 }
 
 TEST_F(DecodeTest, RawPagesBecomeATraceThatSaysWhatTheyDoNot) {
