@@ -652,7 +652,11 @@ struct ChunkDecoder::State {
   std::vector<uint8_t> data;
 
   // The walk.
+  // `image` follows every change; `exit_image` is what the exit at hand points to. Bringing it up
+  // to date word by word is quicker than a copy, which would have to wait for the words just
+  // stored.
   std::array<uint64_t, kRunWordsMax> image{}, exit_image{};
+  uint64_t behind = 0;  // words of exit_image that are not image's
   std::array<uint64_t*, kCoreWordsS390> next_exit_word{}, next_answer_word{};
   size_t exit_index = 0, answer_index = 0, escape_index = 0, data_at = 0, sync_at = 0, side_at = 0;
   uint64_t tsc = 0;
@@ -862,6 +866,7 @@ bool ChunkDecoder::State::take_exit() {
     image[word] = *next_exit_word[word]++;
   }
   image[kReasonWord] = join_reason_word({reasons[i], ready[i], flags[i]}, stream.byte_order);
+  behind |= (mask_word & kCoreMask) | uint64_t{1} << kReasonWord;
   exit.seq = seq++;
   exit.ret = static_cast<int32_t>(0u - errnos[i]);
   exit.reason = reasons[i];
@@ -874,11 +879,16 @@ bool ChunkDecoder::State::take_exit() {
   const bool exit_sync = (mask_flags & kRecordHasSync) != 0;
   if (!take_sync(exit_sync) || !take_data(mask_word >> kDataBytesShift, exit.data)) return false;
   const size_t words = core_words + (exit_sync ? kSyncWords : 0);
-  std::memcpy(exit_image.data(), image.data(), words * kWordBytes);
+  for (; behind != 0; behind &= behind - 1) {
+    const auto word = static_cast<size_t>(std::countr_zero(behind));
+    exit_image[word] = image[word];
+  }
+  if (exit_sync) std::copy_n(&image[core_words], kSyncWords, &exit_image[core_words]);
   exit.kvm_run = {reinterpret_cast<const uint8_t*>(exit_image.data()), words * kWordBytes};
 
   exit.has_answer = answer_masks[i] != 0;
-  exit.answer_kvm_run = exit.answer_data = {};
+  exit.answer_kvm_run = {};
+  exit.answer_data = {};
   exit.answer_tsc = 0;
   ++exit_index;
   if (!exit.has_answer) return true;
@@ -888,6 +898,7 @@ bool ChunkDecoder::State::take_exit() {
     const auto word = static_cast<size_t>(std::countr_zero(mask));
     image[word] = *next_answer_word[word]++;
   }
+  behind |= answer_word & kCoreMask;
   if (!take_ticks(monitor, answer_index++, ticks)) return false;
   tsc += ticks;
   exit.answer_tsc = tsc;
@@ -928,6 +939,7 @@ bool ChunkDecoder::State::take_side() {
   } else if (side_record.kind == RecordKind::kEntry) {
     if (record.size() != 1 + size_t{core_words}) return false;
     std::copy(record.begin() + 1, record.end(), image.begin());
+    behind = core_mask_all(core_words);
     tsc = side_record.tsc;
   }
   if (advance > ~uint64_t{0} - seq) return false;
@@ -1002,6 +1014,8 @@ Result<void> ChunkDecoder::begin() {
   KVMTAPE_TRY(state.load(ColumnId::kData));
   state.data = state.raw;
   state.image.fill(0);
+  state.exit_image.fill(0);
+  state.behind = 0;
   state.exit_index = state.answer_index = state.escape_index = 0;
   state.data_at = state.sync_at = state.side_at = 0;
   state.tsc = state.base_tsc;
