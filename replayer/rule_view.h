@@ -45,8 +45,8 @@ struct RuleView {
   }
   // Takes a field's validity back.
   void mark(const Field& field, Validity validity, std::string_view why) const {
-    if (field.bytes == 0 && !field.in_data) return;
-    if (field.validity == Validity::kAbsent) return;
+    const bool not_recorded = field.bytes == 0 && field.validity == Validity::kUnknown;
+    if ((not_recorded && !field.in_data) || field.validity == Validity::kAbsent) return;
     judge(field, validity, why);
   }
   // Says what a field's validity is, whatever it was.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "schema/base/crc32c.h"
+#include "schema/file_order.h"
 
 namespace kvmtape {
 namespace {
@@ -592,9 +593,8 @@ void append_chunk(ChunkHeader header, std::span<const uint8_t> body, std::vector
   header.header_bytes = sizeof header;
   header.body_bytes = static_cast<uint32_t>(body.size());
   header.crc32c = 0;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
-  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
-  append_bytes(out, &header, sizeof header);
+  header.crc32c = crc32c(body, crc32c(file_bytes_of(header)));
+  append_bytes(out, file_bytes_of(header).data(), sizeof header);
   append_bytes(out, body.data(), body.size());
 }
 
@@ -604,10 +604,9 @@ Result<ChunkHeader> check_chunk(std::span<const uint8_t> bytes, uint64_t file_of
   auto error = [&](ErrorCode code, std::string message) {
     return Error{code, std::move(message), {}, file_offset};
   };
-  ChunkHeader header;
-  if (bytes.size() < sizeof header)
+  if (bytes.size() < sizeof(ChunkHeader))
     return error(ErrorCode::kTruncated, "the file ends inside a chunk header");
-  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto header = load_file_struct<ChunkHeader>(bytes.data());
   if (header.magic != kChunkMagic) return error(ErrorCode::kCorrupt, "no chunk begins here");
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
       header.body_bytes % 8 != 0 || header.body_bytes > kChunkBodyBytesMax)
@@ -619,7 +618,7 @@ Result<ChunkHeader> check_chunk(std::span<const uint8_t> bytes, uint64_t file_of
                                             std::to_string(bytes.size()) + " left");
   ChunkHeader zeroed = header;
   zeroed.crc32c = 0;
-  uint32_t crc = crc32c({reinterpret_cast<const uint8_t*>(&zeroed), sizeof zeroed});
+  uint32_t crc = crc32c(file_bytes_of(zeroed));
   crc = crc32c(bytes.subspan(sizeof zeroed, size - sizeof zeroed), crc);
   if (crc != header.crc32c)
     return error(ErrorCode::kCorrupt, "the chunk's checksum does not match");
@@ -955,7 +954,7 @@ ChunkDecoder& ChunkDecoder::operator=(ChunkDecoder&&) noexcept = default;
 
 Result<void> ChunkDecoder::open(std::span<const uint8_t> chunk) {
   if (chunk.size() < sizeof(ChunkHeader)) return state_->corrupt("no chunk header");
-  std::memcpy(&state_->header, chunk.data(), sizeof(ChunkHeader));
+  state_->header = load_file_struct<ChunkHeader>(chunk.data());
   const ChunkHeader& header = state_->header;
   if (header.exits > kChunkExitsMax) return state_->corrupt("more exits than a chunk may hold");
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
