@@ -37,6 +37,14 @@ struct Field {
   std::string_view why;         // why it is not valid, a sentence without its full stop; else empty
   uint64_t value = 0;           // integers; meaningful only when valid
   std::string_view value_name;  // of an enumerated value, when it has one
+
+  // It is not valid, and has no value then.
+  void take_back(Validity instead, std::string_view reason) {
+    validity = instead;
+    why = reason;
+    value = 0;
+    value_name = {};
+  }
 };
 
 // x86: 7 header fields and TDX or Hyper-V's 10; system_event and internal: 2 + 16 list elements;

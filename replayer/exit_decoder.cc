@@ -79,12 +79,15 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
     has = kernel_.system_event_ndata;
   }
 
-  PlannedField planned;
-  Field& field = planned.field;
+  Field field;
   field.name = row.name;
   field.offset = static_cast<uint16_t>(base + row.offset);
   field.validity = Validity::kValid;
-  planned.value_names = value_names_of(row.name);
+  const std::span<const abi::ValueName> value_names = value_names_of(row.name);
+  const auto add = [&] {
+    fields_.push_back(field);
+    value_names_.push_back(value_names);
+  };
   if (has == Known::kNo && row.since > reason_since) {
     if (has_moved(row, abi::mask_of(kernel_.context.architecture))) return;
     field.validity = Validity::kAbsent;
@@ -97,14 +100,13 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
   if (row.form == abi::FieldForm::kBytes || whole) {
     field.bytes = static_cast<uint16_t>(row.element_bytes * row.elements);
     field.kind = FieldKind::kBytes;
-    fields_.push_back(planned);
-    return;
+    return add();
   }
   field.bytes = row.element_bytes;
-  field.kind = planned.value_names.empty() ? FieldKind::kInteger : FieldKind::kEnumerated;
+  field.kind = value_names.empty() ? FieldKind::kInteger : FieldKind::kEnumerated;
   for (uint16_t element = 0; element < row.elements; ++element) {
     if (row.elements > 1) field.element = static_cast<int16_t>(element);
-    fields_.push_back(planned);
+    add();
     field.offset = static_cast<uint16_t>(field.offset + row.element_bytes);
   }
 }
@@ -112,24 +114,26 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
 // Copies the planned fields behind those that `exit` has, with their values.
 void ExitDecoder::append(const Plan& plan, const RawMoment& moment, Exit& exit) const {
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
-  for (size_t i = 0; i < plan.count && exit.field_count < kExitFieldsMax; ++i) {
-    const PlannedField& planned = fields_[plan.first + i];
-    Field& field = exit.fields[exit.field_count++];
-    field = planned.field;
-    if (size_t{field.offset} + field.bytes > moment.kvm_run.size()) {
-      field.bytes = 0;
-      if (field.validity != Validity::kAbsent) {
-        field.validity = Validity::kUnknown;
-        field.why = kNotRecorded;
-      }
+  const size_t count = std::min(plan.count, kExitFieldsMax - exit.field_count);
+  const Field* planned = fields_.data() + plan.first;
+  const std::span<const abi::ValueName>* value_names = value_names_.data() + plan.first;
+  Field* field = &exit.fields[exit.field_count];
+  exit.field_count = static_cast<uint8_t>(exit.field_count + count);
+  for (const Field* end = planned + count; planned != end; ++planned, ++value_names, ++field) {
+    *field = *planned;
+    if (size_t{planned->offset} + planned->bytes > moment.kvm_run.size()) [[unlikely]] {
+      field->bytes = 0;
+      if (planned->validity != Validity::kAbsent)
+        field->take_back(Validity::kUnknown, kNotRecorded);
       continue;
     }
-    if (field.kind == FieldKind::kBytes) continue;
-    field.value =
-        load_integer(moment.kvm_run.data() + field.offset, field.bytes, kernel_.context.byte_order);
-    for (const abi::ValueName& name : planned.value_names)
-      if (name.value == field.value && (name.architectures & ours) != 0)
-        field.value_name = name.name;
+    if (planned->kind == FieldKind::kBytes || planned->validity != Validity::kValid) continue;
+    const uint64_t value =
+        load_integer(moment.kvm_run, planned->offset, planned->bytes, kernel_.context.byte_order);
+    field->value = value;
+    if (planned->kind != FieldKind::kEnumerated) continue;
+    for (const abi::ValueName& name : *value_names)
+      if (name.value == value && (name.architectures & ours) != 0) field->value_name = name.name;
   }
 }
 
@@ -169,8 +173,7 @@ void ExitDecoder::judge_redaction(Exit& exit) const {
     if (field.validity == Validity::kValid && keeps_field(profile, field.name) &&
         !is_removed(field))
       continue;
-    field.validity = Validity::kUnknown;
-    field.why = "redacted";
+    field.take_back(Validity::kUnknown, "redacted");
   }
   if (!keeps(profile, Sensitivity::kRegister)) exit.has_esr = exit.esr_has_high = false;
 }
@@ -208,11 +211,6 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
                     header_count);
   }
   if (kernel_.context.redaction != RedactionProfile::kNone) judge_redaction(exit);
-  for (Field& field : exit.all_fields()) {
-    if (field.validity == Validity::kValid) continue;
-    field.value = 0;
-    field.value_name = {};
-  }
   if (exit.reason_validity != Validity::kValid) exit.has_esr = exit.esr_has_high = false;
 }
 

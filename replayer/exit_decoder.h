@@ -33,10 +33,6 @@ class ExitDecoder {
 
  private:
   // Which rows of the ABI tables hold for this architecture and kernel, worked out once.
-  struct PlannedField {
-    Field field;  // as it is when nothing speaks against it, but for value and value_name
-    std::span<const abi::ValueName> value_names;
-  };
   struct Plan {
     size_t first = 0;  // in fields_
     size_t count = 0;
@@ -50,7 +46,10 @@ class ExitDecoder {
 
   KernelFacts kernel_;
   ArchRules rules_;
-  std::vector<PlannedField> fields_;  // the header's, then those of all reasons, one after another
+  // The header's, then those of all reasons, one after another: each as it is when nothing speaks
+  // against it, but for value and value_name. Apart from the names, so that a plan is one copy.
+  std::vector<Field> fields_;
+  std::vector<std::span<const abi::ValueName>> value_names_;  // of the field of the same index
   Plan header_;
   std::vector<Plan> plans_;  // by reason number
   std::vector<abi::FlagName> flag_names_;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "schema/base/byte_cursor.h"
 
@@ -24,6 +25,17 @@ inline uint64_t load_integer(const uint8_t* from, size_t bytes, ByteOrder order)
     default:
       return 0;
   }
+}
+
+// The same of `size` bytes at `offset`, which lie within `bytes`: where eight do, by one load
+// instead of a jump for each size.
+inline uint64_t load_integer(std::span<const uint8_t> bytes, size_t offset, size_t size,
+                             ByteOrder order) {
+  if (offset + sizeof(uint64_t) > bytes.size() || size == 0) [[unlikely]]
+    return load_integer(bytes.data() + offset, size, order);
+  const auto word = load<uint64_t>(bytes.data() + offset, order);
+  const size_t spare = 8 * (sizeof word - size);
+  return order == ByteOrder::kLittle ? word << spare >> spare : word >> spare;
 }
 
 }  // namespace kvmtape

@@ -32,8 +32,7 @@ struct RuleView {
   void mark(Field& field, Validity validity, std::string_view why) const {
     const bool not_recorded = field.bytes == 0 && field.validity == Validity::kUnknown;
     if ((not_recorded && !field.in_data) || field.validity == Validity::kAbsent) return;
-    field.validity = validity;
-    field.why = why;
+    field.take_back(validity, why);
   }
   // The same for every field, or every element of the list, of this name.
   void mark(std::string_view name, Validity validity, std::string_view why) const {

@@ -41,22 +41,25 @@ void judge_hsr_high(const RuleView& view) {
   const Known has = view.kernel.since(5, 19);
   for (Field& field : view.exit.all_fields()) {
     if (field.name != "debug.arch.hsr_high" || field.bytes == 0) continue;
-    field.validity = Validity::kValid;
-    field.why = {};
     if (has == Known::kNo && flagged) {
-      field.validity = Validity::kUnknown;
-      field.why =
+      field.take_back(
+          Validity::kUnknown,
           "KVM_DEBUG_ARCH_HSR_HIGH_VALID is set, but this kernel is said to be older than 5.19, "
-          "which brought it: a backport, or garbage";
+          "which brought it: a backport, or garbage");
     } else if (has == Known::kNo) {
-      field.validity = Validity::kAbsent;
-      field.why = "kernels before 5.19 have padding here, which they do not write";
+      field.take_back(Validity::kAbsent,
+                      "kernels before 5.19 have padding here, which they do not write");
     } else if (!flagged) {
-      field.validity = Validity::kStale;
-      field.why = "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags";
+      field.take_back(Validity::kStale,
+                      "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags");
     } else if (has == Known::kMaybe && view.exit.flags != kHsrHighValid) {
-      field.validity = Validity::kUnknown;
-      field.why = "the kernel is not known, and kvm_run.flags has bits that arm64 does not set";
+      field.take_back(
+          Validity::kUnknown,
+          "the kernel is not known, and kvm_run.flags has bits that arm64 does not set");
+    } else {  // the flag says more than the release
+      field.validity = Validity::kValid;
+      field.why = {};
+      field.value = view.u32(4);
     }
   }
 }
