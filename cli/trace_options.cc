@@ -150,10 +150,12 @@ int report_health(const TraceReader& reader, Console& console) {
   if (health.torn_at)
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));
-  else if (health.writer_alive)
+  if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far", readable));
-  else if (!health.sealed && !health.footer_damaged)
-    missing(fmt::format("not sealed (the monitor was killed?): {}{}", readable, next_step(reader)));
+  else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
+    missing(fmt::format("unsealed: {} from the file, {} from {}{}",
+                        counted(health.file_exits, "exit"), count_text(health.ring_exits),
+                        counted(health.ring_count, "ring"), next_step(reader)));
   if (health.damaged_chunks != 0)
     missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
                         bytes_text(health.damaged_bytes), readable, next_step(reader)));
