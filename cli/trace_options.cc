@@ -130,7 +130,7 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
 uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
   if (tail == 0) return 0;
   uint64_t exits_selected = reader.exits();
-  if (!selects_all()) {
+  if (!selects_all() || reader.folded() != 0) {
     exits_selected = 0;
     Item item;
     for (reader.rewind(selection); reader.next(item);)

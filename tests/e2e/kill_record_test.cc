@@ -9,10 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 #include <memory>
 #include <random>
-#include <thread>
 
 #include "replayer/rewrite/trace_rewriter.h"
 #include "schema/base/byte_cursor.h"
@@ -51,9 +50,8 @@ class KillRecordTest : public ::testing::Test {
               KVMTAPE_COUNTING_MONITOR, shared.c_str(), nullptr);
       ::_exit(127);
     }
-    for (int ms = 0; ms < 20'000 && progress_->published[kCountingVcpus - 1] == 0; ++ms)
-      ::usleep(1000);
-    ASSERT_NE(progress_->published[kCountingVcpus - 1], 0u) << "the monitor did not start";
+    for (int ms = 0; ms < 20'000 && !all_have_published(); ++ms) ::usleep(1000);
+    ASSERT_TRUE(all_have_published()) << "the monitor did not start";
     ::usleep(static_cast<useconds_t>(random_() % 60'000));
     const pid_t monitor = progress_->pid;
     if (victim != Victim::kMonitor) ::kill(recorder, SIGKILL);
@@ -68,6 +66,10 @@ class KillRecordTest : public ::testing::Test {
     } else {
       ASSERT_EQ(::waitpid(monitor, &status, 0), monitor);
     }
+  }
+
+  bool all_have_published() const {
+    return std::ranges::all_of(progress_->published, [](const auto& exits) { return exits != 0; });
   }
 
   void expect_everything(const std::string& path, bool sealed) {
