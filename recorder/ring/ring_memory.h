@@ -19,6 +19,8 @@ struct RingSpec {
   bool coalesce = false;  // nobody consumes it: a flight recorder's
 };
 
+inline constexpr uint64_t kRingBytesMin = 64 * 1024;
+
 // How a ring of about `ring_bytes` is cut: at least kBlockCountMin blocks of at least
 // kBlockBytesMin.
 struct RingGeometry {
