@@ -149,6 +149,7 @@ struct ChunkEncoder::State {
   uint64_t lost = 0;
   size_t raw_bytes = 0;  // rough, an upper bound
   uint32_t exit_data_bytes = 0;
+  uint64_t exit_data_word = 0;  // the first eight
   std::vector<uint32_t> reasons, flags, ready, errnos, guest, monitor, exit_masks, answer_masks;
   std::vector<uint64_t> tick_escapes, masks, sync_words;
   std::array<std::vector<uint64_t>, kCoreWordsS390> exit_words, answer_words;
@@ -284,6 +285,7 @@ struct ChunkEncoder::State {
     if (!moment.sync.empty()) add_sync(moment);
     add_data(moment);
     exit_data_bytes = moment.data_bytes;
+    exit_data_word = moment.data.empty() ? 0 : moment.data[0];
     answer_open = true;
     ++next_seq;
     ++exits_total;
@@ -353,6 +355,7 @@ struct ChunkEncoder::State {
 
   size_t add(std::span<const uint64_t> words, bool final);
   bool add_record(std::span<const uint64_t> record);
+  bool add_repeat(std::span<const uint64_t> record, uint64_t tsc);
   void put_columns(wire::Exits::Builder exits);
   void put_column(capnp::List<wire::Column>::Builder columns, uint32_t at, ColumnId id);
 };
@@ -360,6 +363,13 @@ struct ChunkEncoder::State {
 namespace {
 
 RecordKind kind_of(uint64_t first_word) { return static_cast<RecordKind>(first_word >> 16 & 0xff); }
+
+// A run of equal exits whose last one waits for its answer, or got another than those before.
+bool is_unanswered_repeat(std::span<const uint64_t> record) {
+  return kind_of(number(record[0])) == RecordKind::kRepeat &&
+         record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes &&
+         (number(record[3]) & kRepeatUnanswered) != 0;
+}
 
 // Whether the answer to the exit at words[at] (or what shows that none will come) stands in
 // `words`.
@@ -392,7 +402,7 @@ size_t ChunkEncoder::State::add(std::span<const uint64_t> words, bool final) {
       malformed = true;
       break;
     }
-    if (kind_of(first) == RecordKind::kExit) {
+    if (kind_of(first) == RecordKind::kExit || is_unanswered_repeat(words.subspan(at, length))) {
       if (full()) break;
       if (!final && !exit_is_complete(words, at)) break;
     } else if (!answer_open && full()) {
@@ -405,6 +415,33 @@ size_t ChunkEncoder::State::add(std::span<const uint64_t> words, bool final) {
     at += length;
   }
   return at;
+}
+
+bool ChunkEncoder::State::add_repeat(std::span<const uint64_t> record, uint64_t tsc) {
+  std::array<uint64_t, kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes> folded;
+  std::copy(record.begin(), record.end(), folded.begin());
+  uint64_t count = number(record[3]);
+  const bool unanswered = (count & kRepeatUnanswered) != 0;
+  const uint64_t last_tsc_of_run = number(record[5]);
+  if (unanswered) {
+    count = (count & ~kRepeatUnanswered) - 1;
+    folded[3] = number(count);
+    folded[5] = number(std::min(last_tsc_of_run, tsc));
+  }
+  if (count >= ~uint64_t{0} - next_seq) return false;
+  if (count != 0 || !unanswered) {
+    add_side(folded, tsc);
+    next_seq += count;
+    note_time(tsc);
+  }
+  if (!unanswered) return true;
+  // The run's last exit has not been answered, or not as those before: it is a record of its own.
+  MomentRecord moment{};
+  moment.ok = true;
+  moment.data_bytes = exit_data_bytes <= kWordBytes ? exit_data_bytes : 0;
+  moment.data = std::span(&exit_data_word, data_words(moment.data_bytes));
+  add_exit(moment, 0, last_tsc_of_run);
+  return true;
 }
 
 bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
@@ -446,12 +483,8 @@ bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
       return true;
     }
     case RecordKind::kRepeat:
-      if (record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes) {
-        if (number(record[3]) > ~uint64_t{0} - next_seq) return false;
-        add_side(record, tsc);
-        next_seq += number(record[3]);
-        return true;
-      }
+      if (record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes)
+        return add_repeat(record, tsc);
       [[fallthrough]];
     default:
       add_side(record, tsc);
@@ -934,7 +967,10 @@ bool ChunkDecoder::State::take_side() {
     if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
     advance = number(record[1]);
   } else if (side_record.kind == RecordKind::kRepeat) {
-    if (record.size() == sizeof(RepeatRecord) / kWordBytes) advance = number(record[1]);
+    if (record.size() == sizeof(RepeatRecord) / kWordBytes) {
+      advance = number(record[1]);
+      tsc = side_record.tsc;
+    }
   } else if (side_record.kind == RecordKind::kEntry) {
     if (record.size() != 1 + size_t{core_words}) return false;
     std::copy(record.begin() + 1, record.end(), image.begin());

@@ -84,6 +84,18 @@ class BasicRingReader {
     return batch;
   }
 
+  // Words that poll() handed out, as they are now: a coalescing producer brings its last record up
+  // to date. False: they have been overwritten.
+  bool reread(RingPosition at, std::span<uint64_t> words) const {
+    auto* bytes = blocks_ + (static_cast<Index>(at.block) % block_count_) * size_t{block_bytes_};
+    auto* block = reinterpret_cast<BlockHeader*>(bytes);
+    auto* from = reinterpret_cast<uint64_t*>(bytes + sizeof(BlockHeader) + at.bytes);
+    for (size_t i = 0; i < words.size(); ++i)  // acquire: pairs with the release of the count
+      words[i] = std::atomic_ref(from[i]).load(std::memory_order_acquire);
+    // As in copy_block.
+    return block->generation.fetch_add(0, std::memory_order_seq_cst) == at.block + 1;
+  }
+
   RingPosition position() const { return {number_, consumed_}; }
 
   // Everything before `position` is in the trace: the producer may have it back.

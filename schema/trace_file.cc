@@ -78,8 +78,8 @@ Result<void> TraceFile::append(std::span<const uint8_t> chunk, uint64_t lost,
                    lost,
                    std::move(reasons)};
   KVMTAPE_TRY(write(chunk));
+  index_.exits += entry.recorded();
   index_.entries.push_back(std::move(entry));
-  index_.exits += header.exits;
   index_.lost += lost;
   ++chunks_;
   return {};
