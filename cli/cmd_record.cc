@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/trace_options.h"
+#include "recorder/attach/attach.h"
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
 
@@ -19,6 +20,7 @@ struct RecordCommand {
   std::string ring_full = "drop";
   std::string registers = "debug-exits";
   bool check = false;
+  uint32_t pid = 0;  // 0: a command is started
 };
 
 // False if it is not a policy; CLI11 says so.
@@ -45,7 +47,8 @@ bool set_registers(const std::string& text, RecordingOptions& options) {
 }
 
 int check(const RecordCommand& command, Console& console) {
-  const auto way = choose_way(command.record.command.front());
+  const auto way = command.pid != 0 ? choose_attach_way(command.pid)
+                                    : choose_way(command.record.command.front());
   if (!way.ok()) return console.fail(way.error());
   console.print(way->to_string() + "\n");
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
@@ -53,8 +56,11 @@ int check(const RecordCommand& command, Console& console) {
 
 int run(const RecordCommand& command, Console& console) {
   if (command.check) return check(command, console);
-  const RecordReport report =
-      run_recorded(command.record, [&](const std::string& line) { console.warn(line); });
+  const Say say = [&](const std::string& line) { console.warn(line); };
+  const Say note = [&](const std::string& line) { console.note(line); };
+  const RecordReport report = command.pid != 0
+                                  ? run_attached({command.record.recording, command.pid}, say, note)
+                                  : run_recorded(command.record, say);
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes));
@@ -67,7 +73,7 @@ void add_record(CLI::App& app, Action& chosen) {
   CLI::App* verb = app.add_subcommand(
       "record",
       "starts an unmodified monitor and records it; ends with the monitor's status, 125 if it was "
-      "not started, 126 or 127 if it could not be");
+      "not started, 126 or 127 if it could not be. With -p, records one that runs");
   auto command = std::make_shared<RecordCommand>();
   RecordingOptions& recording = command->record.recording;
   command->output.add_to(*verb);
@@ -90,10 +96,15 @@ void add_record(CLI::App& app, Action& chosen) {
                  "do not start the monitor where it cannot be recorded");
   verb->add_flag("--check", command->check,
                  "says how it would be recorded and why; starts nothing");
+  CLI::Option* pid = verb->add_option("-p,--pid", command->pid,
+                                      "attach to this process, until it ends or SIGINT comes")
+                         ->check(CLI::PositiveNumber);
   verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
-      ->required();
+      ->excludes(pid);
   verb->callback([command, &chosen] {
     command->record.recording.overwrite = command->ring_full == "overwrite";
+    if (command->pid == 0 && command->record.command.empty())
+      throw CLI::RequiredError("a command behind --, or -p PID");
     chosen = [command](Console& console) {
       command->output.apply(console);
       return run(*command, console);

@@ -29,10 +29,16 @@ constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
 // What decoding needs, as far as it is known before the first vCPU.
-Session describe(const kvmtape_options& options, const Uuid& uuid) {
+Session describe(const kvmtape_options& options, const Uuid& uuid,
+                 const WatchedProcess* watched) {
   Session session;
   session.uuid = uuid;
   fill_host_facts(session);
+  if (watched != nullptr) {
+    session.monitor_name = watched->name;
+    session.monitor_pid = watched->pid;
+    session.monitor_command = watched->command;
+  }
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
   session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
@@ -50,7 +56,8 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
 
 }  // namespace
 
-Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options) {
+Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options,
+                                                                const WatchedProcess* watched) {
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),
@@ -62,7 +69,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 
   const SignalShield shield;
   const Uuid uuid = random_uuid();
-  Session description = describe(options, uuid);
+  Session description = describe(options, uuid, watched);
   if (options.path != nullptr && options.path[0] != '\0') {
     session->path_ = options.path;
   } else {
@@ -89,8 +96,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->session_writer_.bind(session->session_ring_->header());
   lock_as_writer(*session->session_ring_);
 
-  start_clocks(description);
-  session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description));
+  const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
+  start_clocks(description, clock);
+  session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description), clock);
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->flush(); !written.ok()) return abandon(written.error());

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/drain/clock_reading.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
 #include "schema/session_codec.h"
@@ -31,7 +32,8 @@ struct DrainTotals {
 class Drain {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
-  Drain(TraceFile file, Session session);
+  // `clock` is what the rings' records are stamped with.
+  Drain(TraceFile file, Session session, ClockReader clock = read_clocks);
   ~Drain();
 
   // The ring outlives the drain. The session ring has vcpu_index kSessionStream.
@@ -72,6 +74,7 @@ class Drain {
 
   TraceFile file_;
   Session session_;
+  ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
   uint64_t cut_number_ = 0;

@@ -145,7 +145,14 @@ Way judge(const std::string& program, int depth) {
 }  // namespace
 
 std::string Way::to_string() const {
-  if (kind == Kind::kPreload) return "preload: " + why;
+  switch (kind) {
+    case Kind::kPreload:
+      return "preload: " + why;
+    case Kind::kBpf:
+      return "bpf: " + why;
+    case Kind::kNone:
+      break;
+  }
   return "none: " + why + "; " + next_step;
 }
 

@@ -1,0 +1,28 @@
+// `kvmtape record -p PID`: records a monitor that runs already, from outside, until it ends or
+// SIGINT, SIGTERM or SIGHUP comes; the monitor runs on. Exits and answers come as by preload;
+// registers cannot be asked for from another process (KVM answers vCPU ioctls with EIO) and stand
+// there as not taken, capabilities are those of /dev/kvm. Blocks; one a process.
+#pragma once
+
+#include <cstdint>
+
+#include "recorder/record/record.h"
+#include "recorder/record/way.h"
+
+namespace kvmtape {
+
+struct AttachOptions {
+  RecordingOptions recording;  // without register policy
+  uint32_t pid = 0;
+};
+
+// status: 0, kRecordFailed, or kExitsMissing when the recording has gaps. `note` is told once it
+// records, which way and why.
+RecordReport run_attached(const AttachOptions& options, const Say& say, const Say& note);
+
+inline constexpr int kExitsMissing = 3;
+
+// What `record --check -p PID` says: the way that would be taken and why.
+Result<Way> choose_attach_way(uint32_t pid);
+
+}  // namespace kvmtape
