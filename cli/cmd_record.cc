@@ -21,6 +21,7 @@ struct RecordCommand {
   std::string registers = "debug-exits";
   bool check = false;
   uint32_t pid = 0;  // 0: a command is started
+  std::string way = "auto";
 };
 
 // False if it is not a policy; CLI11 says so.
@@ -46,8 +47,15 @@ bool set_registers(const std::string& text, RecordingOptions& options) {
   return true;
 }
 
+AttachOptions attach_options(const RecordCommand& command) {
+  AttachOptions options{command.record.recording, command.pid, std::nullopt};
+  if (command.way == "bpf") options.way = Way::Kind::kBpf;
+  if (command.way == "ptrace") options.way = Way::Kind::kPtrace;
+  return options;
+}
+
 int check(const RecordCommand& command, Console& console) {
-  const auto way = command.pid != 0 ? choose_attach_way(command.pid)
+  const auto way = command.pid != 0 ? choose_attach_way(attach_options(command))
                                     : choose_way(command.record.command.front());
   if (!way.ok()) return console.fail(way.error());
   console.print(way->to_string() + "\n");
@@ -58,9 +66,8 @@ int run(const RecordCommand& command, Console& console) {
   if (command.check) return check(command, console);
   const Say say = [&](const std::string& line) { console.warn(line); };
   const Say note = [&](const std::string& line) { console.note(line); };
-  const RecordReport report = command.pid != 0
-                                  ? run_attached({command.record.recording, command.pid}, say, note)
-                                  : run_recorded(command.record, say);
+  const RecordReport report = command.pid != 0 ? run_attached(attach_options(command), say, note)
+                                               : run_recorded(command.record, say);
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes));
@@ -99,6 +106,9 @@ void add_record(CLI::App& app, Action& chosen) {
   CLI::Option* pid = verb->add_option("-p,--pid", command->pid,
                                       "attach to this process, until it ends or SIGINT comes")
                          ->check(CLI::PositiveNumber);
+  verb->add_option("--way", command->way, "with -p: bpf, ptrace, or auto, the better that works")
+      ->check(CLI::IsMember({"auto", "bpf", "ptrace"}))
+      ->needs(pid);
   verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
       ->excludes(pid);
   verb->callback([command, &chosen] {

@@ -1,7 +1,11 @@
 #include "recorder/attach/attach.h"
 
-#include <memory>
+#include <unistd.h>
 
+#include <memory>
+#include <utility>
+
+#include "recorder/attach/ptrace_watch.h"
 #include "recorder/attach/stop_signals.h"
 #include "recorder/attach/target.h"
 #include "recorder/attach/watch.h"
@@ -19,25 +23,51 @@ struct Chosen {
   ClockReader clock = read_clocks;
 };
 
-Result<Chosen> choose(const WatchedProcess& process) {
-  Chosen chosen;
-  chosen.way.program = process.name;
+// Measured with exits of 8 us, on two processors with and without others to serve.
+constexpr const char* kPtraceCost =
+    "slow: each system call of the monitor stops it twice, and a guest that does nothing but port "
+    "I/O ran 4 to 10 times slower";
+
+Result<Chosen> by_bpf([[maybe_unused]] const WatchedProcess& process) {
 #ifdef KVMTAPE_BPF
-  auto bpf = BpfWatch::load(process.pid);
-  if (bpf.ok()) {
-    chosen.way.kind = Way::Kind::kBpf;
-    chosen.way.why = "this user may load programs into the kernel, which has BTF";
-    chosen.watch = std::move(*bpf);
-    chosen.clock = read_monotonic_clocks;
-    return chosen;
-  }
-  chosen.way.why = bpf.error().message;
-  chosen.way.next_step = "or build the monitor with recorder/kvmtape.h";
-#else
-  chosen.way.why = "this kvmtape was built without eBPF";
-  chosen.way.next_step = "build it where libbpf-dev, bpftool and clang are installed";
-#endif
+  KVMTAPE_TRY_ASSIGN(auto watch, BpfWatch::load(process.pid));
+  Chosen chosen;
+  chosen.way = {Way::Kind::kBpf,
+                process.name,
+                "this user may load programs into the kernel, which has BTF",
+                {}};
+  chosen.watch = std::move(watch);
+  chosen.clock = read_monotonic_clocks;
   return chosen;
+#else
+  return Error{ErrorCode::kRefused,
+               "this kvmtape was built without eBPF (libbpf-dev, bpftool and clang)",
+               {},
+               std::nullopt};
+#endif
+}
+
+Result<Chosen> by_ptrace(const WatchedProcess& process, const std::string& because) {
+  KVMTAPE_TRY_ASSIGN(auto watch, PtraceWatch::prepare(process.pid));
+  Chosen chosen;
+  chosen.way = {Way::Kind::kPtrace,
+                process.name,
+                because.empty() ? kPtraceCost : std::string(kPtraceCost) + "; " + because,
+                {}};
+  chosen.watch = std::move(watch);
+  return chosen;
+}
+
+Result<Chosen> choose(const AttachOptions& options, const WatchedProcess& process) {
+  if (options.way == Way::Kind::kPtrace) return by_ptrace(process, {});
+  auto bpf = by_bpf(process);
+  if (bpf.ok() || options.way == Way::Kind::kBpf) return bpf;
+  auto ptrace = by_ptrace(process, bpf.error().message);
+  if (ptrace.ok()) return ptrace;
+  Chosen none;
+  none.way = {Way::Kind::kNone, process.name, bpf.error().message + "; " + ptrace.error().message,
+              "or build the monitor with recorder/kvmtape.h"};
+  return none;
 }
 
 kvmtape_options embedding_options(const RecordingOptions& from, const Way& way) {
@@ -58,9 +88,9 @@ RecordReport failed(const Error& error, const Say& say) {
   return {kRecordFailed, {}, {}};
 }
 
-Result<Chosen> prepare(const WatchedProcess& process) {
+Result<Chosen> prepare(const AttachOptions& options, const WatchedProcess& process) {
   KVMTAPE_TRY(check_is_monitor(process.pid, process.name));
-  return choose(process);
+  return choose(options, process);
 }
 
 RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& process,
@@ -85,16 +115,16 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
 
 }  // namespace
 
-Result<Way> choose_attach_way(uint32_t pid) {
-  KVMTAPE_TRY_ASSIGN(const WatchedProcess process, describe_process(pid));
-  KVMTAPE_TRY_ASSIGN(Chosen chosen, prepare(process));
+Result<Way> choose_attach_way(const AttachOptions& options) {
+  KVMTAPE_TRY_ASSIGN(const WatchedProcess process, describe_process(options.pid));
+  KVMTAPE_TRY_ASSIGN(Chosen chosen, prepare(options, process));
   return chosen.way;
 }
 
 RecordReport run_attached(const AttachOptions& options, const Say& say, const Say& note) {
   auto process = describe_process(options.pid);
   if (!process.ok()) return failed(process.error(), say);
-  auto chosen = prepare(*process);
+  auto chosen = prepare(options, *process);
   if (!chosen.ok()) return failed(chosen.error(), say);
   if (chosen->watch == nullptr)
     return failed(Error{ErrorCode::kRefused, chosen->way.to_string(), {}, std::nullopt}, say);
@@ -104,8 +134,12 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   auto session = kvmtape_session::open(embedding, &*process);
   if (!session.ok()) return failed(session.error(), say);
   Watch& watch = *chosen->watch;
-  if (auto started = watch.record_into(**session); !started.ok())
+  if (auto started = watch.record_into(**session); !started.ok()) {
+    kvmtape_totals ignored{};
+    (void)(*session)->close(ignored).ok();
+    ::unlink((*session)->path().c_str());
     return failed(started.error(), say);
+  }
   note("attached to " + process->name + " (pid " + std::to_string(process->pid) + ") by " +
        chosen->way.to_string());
   while (!signals.came() && watch.step()) {

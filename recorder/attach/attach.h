@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
@@ -14,6 +15,7 @@ namespace kvmtape {
 struct AttachOptions {
   RecordingOptions recording;  // without register policy
   uint32_t pid = 0;
+  std::optional<Way::Kind> way;  // kBpf or kPtrace; else the better one that works
 };
 
 // status: 0, kRecordFailed, or kExitsMissing when the recording has gaps. `note` is told once it
@@ -23,6 +25,6 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
 inline constexpr int kExitsMissing = 3;
 
 // What `record --check -p PID` says: the way that would be taken and why.
-Result<Way> choose_attach_way(uint32_t pid);
+Result<Way> choose_attach_way(const AttachOptions& options);
 
 }  // namespace kvmtape

@@ -150,6 +150,8 @@ std::string Way::to_string() const {
       return "preload: " + why;
     case Kind::kBpf:
       return "bpf: " + why;
+    case Kind::kPtrace:
+      return "ptrace: " + why;
     case Kind::kNone:
       break;
   }

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "schema/base/unique_fd.h"
@@ -80,80 +82,6 @@ class AttachTest : public ::testing::Test {
   std::string trace = tool.file("t.kvmtape");
 };
 
-class EveryMonitor : public AttachTest, public ::testing::WithParamInterface<const char*> {};
-
-TEST_P(EveryMonitor, PrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
-  need_bpf();
-  if (IsSkipped()) return;
-  const std::string way = GetParam();
-  const std::string command = kStatic + " " + way + " " + std::to_string(kExits);
-  const ShellRun plain = shell(command);
-  const ShellRun watched = attach(command);
-  EXPECT_EQ(watched.out, "monitor " + std::to_string(plain.status) + "\nrecord 0\n" + plain.out);
-  const uint64_t vcpus = way == "two-vcpus" || way == "two-vms" ? 2 : 1;
-  EXPECT_EQ(totals()["exits"], vcpus * (kExits + 1));
-  EXPECT_EQ(totals()["lost"], 0);
-  EXPECT_EQ(tool.run("verify " + trace).status, 0);
-}
-INSTANTIATE_TEST_SUITE_P(Ways, EveryMonitor,
-                         ::testing::Values("plain", "by-number", "signed-request", "copied",
-                                           "two-vcpus", "two-vms", "filter", "killed", "crash"),
-                         [](const auto& way) {
-                           std::string name = way.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
-
-TEST_F(AttachTest, ExitsAndAnswersAreThoseThatPreloadRecords) {
-  need_bpf();
-  if (IsSkipped()) return;
-  const std::string by_preload = tool.file("preload.kvmtape");
-  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " plain 300");
-  attach(kStatic + " plain 300");
-  EXPECT_EQ(exits_of(trace), exits_of(by_preload));
-}
-
-TEST_F(AttachTest, RegistersOfACrashAreNotTaken) {
-  need_bpf();
-  if (IsSkipped()) return;
-  attach(kStatic + " crash 3");
-  const auto exit = tool.run("dump --json --tail 1 " + trace).json_lines().back();
-  EXPECT_EQ(exit["name"], "KVM_EXIT_INTERNAL_ERROR");
-  EXPECT_THAT(exit["registers"].dump(), HasSubstr("not taken"));
-}
-
-TEST_F(AttachTest, AnInterruptEndsTheRecordingAndTheMonitorRunsOn) {
-  need_bpf();
-  if (IsSkipped()) return;
-  const ShellRun run =
-      attach(kStatic + " plain 100000", "", "sleep 0.2; kill -INT $r; wait $r; echo ended $?");
-  EXPECT_THAT(run.out, AllOf(HasSubstr("ended 0\n"), HasSubstr("monitor 7\n"),
-                             HasSubstr("exit2=100000 exit5=1")));
-  EXPECT_GT(totals()["exits"], 0);
-  EXPECT_LT(totals()["exits"], 100000);
-  EXPECT_EQ(tool.run("verify " + trace).status, 0);
-}
-
-TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
-  const ToolRun none = tool.run("record -p 4194303");
-  EXPECT_EQ(none.status, 125);
-  EXPECT_THAT(none.err, HasSubstr("process 4194303 does not exist"));
-  const ToolRun shell_itself = tool.run("record -p $$");
-  EXPECT_EQ(shell_itself.status, 125);
-  EXPECT_THAT(shell_itself.err, HasSubstr("is not a KVM monitor"));
-}
-
-TEST_F(AttachTest, ATraceThatCannotBeWrittenLeavesTheMonitorAlone) {
-  need_bpf();
-  if (IsSkipped()) return;
-  trace = "/nowhere/t.kvmtape";
-  const ShellRun run = attach(kStatic + " plain 10");
-  EXPECT_EQ(run.status, 99);
-  EXPECT_THAT(run.out, HasSubstr("/nowhere/t.kvmtape"));
-}
-
-#ifdef KVMTAPE_BPF
-
 // The static monitor, stopped before its first KVM_RUN.
 class StoppedMonitor {
  public:
@@ -178,6 +106,108 @@ class StoppedMonitor {
  private:
   pid_t pid_;
 };
+
+class EveryMonitor : public AttachTest,
+                     public ::testing::WithParamInterface<std::tuple<const char*, const char*>> {};
+
+TEST_P(EveryMonitor, PrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
+  const std::string by = std::get<0>(GetParam()), way = std::get<1>(GetParam());
+  if (by == "bpf") need_bpf();
+  if (IsSkipped()) return;
+  const std::string command = kStatic + " " + way + " " + std::to_string(kExits);
+  const ShellRun plain = shell(command);
+  const ShellRun watched = attach(command, "--way " + by);
+  EXPECT_EQ(watched.out, "monitor " + std::to_string(plain.status) + "\nrecord 0\n" + plain.out);
+  const uint64_t vcpus = way == "two-vcpus" || way == "two-vms" ? 2 : 1;
+  EXPECT_EQ(totals()["exits"], vcpus * (kExits + 1));
+  EXPECT_EQ(totals()["lost"], 0);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Ways, EveryMonitor,
+    ::testing::Combine(::testing::Values("bpf", "ptrace"),
+                       ::testing::Values("plain", "by-number", "signed-request", "copied",
+                                         "two-vcpus", "two-vms", "filter", "killed", "crash")),
+    [](const auto& ways) {
+      std::string name = std::string(std::get<0>(ways.param)) + "_" + std::get<1>(ways.param);
+      std::erase(name, '-');
+      return name;
+    });
+
+TEST_F(AttachTest, ExitsAndAnswersAreThoseThatPreloadRecords) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const std::string by_preload = tool.file("preload.kvmtape");
+  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " plain 300");
+  attach(kStatic + " plain 300");
+  EXPECT_EQ(exits_of(trace), exits_of(by_preload));
+}
+
+TEST_F(AttachTest, RegistersOfACrashAreNotTaken) {
+  need_bpf();
+  if (IsSkipped()) return;
+  attach(kStatic + " crash 3");
+  const auto exit = tool.run("dump --json --tail 1 " + trace).json_lines().back();
+  EXPECT_EQ(exit["name"], "KVM_EXIT_INTERNAL_ERROR");
+  EXPECT_THAT(exit["registers"].dump(), HasSubstr("not taken"));
+}
+
+class BothWays : public AttachTest, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Ways, BothWays, ::testing::Values("bpf", "ptrace"));
+
+TEST_P(BothWays, AnInterruptEndsTheRecordingAndTheMonitorRunsOn) {
+  if (GetParam() == std::string("bpf")) need_bpf();
+  if (IsSkipped()) return;
+  const ShellRun run = attach(kStatic + " plain 300000", std::string("--way ") + GetParam(),
+                              "until [ $(stat -c %s $TRACE) -gt 20000 ]; do sleep 0.01; done; "
+                              "kill -INT $r; wait $r; echo ended $?");
+  EXPECT_THAT(run.out, AllOf(HasSubstr("ended 0\n"), HasSubstr("monitor 7\n"),
+                             HasSubstr("exit2=300000 exit5=1")));
+  EXPECT_GT(totals()["exits"], 0);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
+  const ToolRun none = tool.run("record -p 4194303");
+  EXPECT_EQ(none.status, 125);
+  EXPECT_THAT(none.err, HasSubstr("process 4194303 does not exist"));
+  const ToolRun shell_itself = tool.run("record -p $$");
+  EXPECT_EQ(shell_itself.status, 125);
+  EXPECT_THAT(shell_itself.err, HasSubstr("is not a KVM monitor"));
+}
+
+TEST_F(AttachTest, WhereBpfIsNotPermittedPtraceIsTakenAndSaysWhatItCosts) {
+  const std::string without = "setpriv --bounding-set -bpf,-perfmon,-sys_admin";
+  if (shell(without + " true 2>&1").status != 0) GTEST_SKIP() << "no capabilities to give up";
+  StoppedMonitor monitor;
+  const ShellRun run = shell(without + " " KVMTAPE_BINARY_DIR "/kvmtape record --check -p " +
+                             std::to_string(monitor.pid()));
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("ptrace: slow"), HasSubstr("4 to 10 times"),
+                             HasSubstr("run as root, or with CAP_BPF")));
+}
+
+TEST_F(AttachTest, WhomADebuggerHasIsRefusedAndLeavesNoTrace) {
+  StoppedMonitor monitor;
+  ASSERT_EQ(::ptrace(PTRACE_SEIZE, static_cast<pid_t>(monitor.pid()), nullptr, nullptr), 0);
+  const ToolRun run =
+      tool.run("record --way ptrace -o " + trace + " -p " + std::to_string(monitor.pid()));
+  EXPECT_EQ(run.status, 125);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("PTRACE_SEIZE"), HasSubstr("no debugger has it")));
+  EXPECT_NE(::access(trace.c_str(), F_OK), 0);
+  ::kill(static_cast<pid_t>(monitor.pid()), SIGKILL);
+}
+
+TEST_F(AttachTest, ATraceThatCannotBeWrittenLeavesTheMonitorAlone) {
+  need_bpf();
+  if (IsSkipped()) return;
+  trace = "/nowhere/t.kvmtape";
+  const ShellRun run = attach(kStatic + " plain 10");
+  EXPECT_EQ(run.status, 99);
+  EXPECT_THAT(run.out, HasSubstr("/nowhere/t.kvmtape"));
+}
+
+#ifdef KVMTAPE_BPF
 
 struct Watched {
   kvmtape_totals totals{};
