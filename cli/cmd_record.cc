@@ -56,7 +56,7 @@ AttachOptions attach_options(const RecordCommand& command) {
 
 int check(const RecordCommand& command, Console& console) {
   const auto way = command.pid != 0 ? choose_attach_way(attach_options(command))
-                                    : choose_way(command.record.command.front());
+                                    : choose_start_way(command.record.command.front());
   if (!way.ok()) return console.fail(way.error());
   console.print(way->to_string() + "\n");
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
@@ -66,8 +66,16 @@ int run(const RecordCommand& command, Console& console) {
   if (command.check) return check(command, console);
   const Say say = [&](const std::string& line) { console.warn(line); };
   const Say note = [&](const std::string& line) { console.note(line); };
-  const RecordReport report = command.pid != 0 ? run_attached(attach_options(command), say, note)
-                                               : run_recorded(command.record, say);
+  const auto record = [&] {
+    if (command.pid != 0) return run_attached(attach_options(command), say, note);
+    const auto way = choose_start_way(command.record.command.front());
+    if (way.ok() && way->kind == Way::Kind::kBpf) {
+      note("recording by " + way->to_string());
+      return run_watched(command.record, say);
+    }
+    return run_recorded(command.record, say);
+  };
+  const RecordReport report = record();
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes));

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "recorder/attach/stop_signals.h"
 #include "recorder/attach/target.h"
 #include "recorder/attach/watch.h"
+#include "recorder/record/command.h"
 #include "recorder/record/way.h"
 #ifdef KVMTAPE_BPF
 #include "recorder/attach/bpf_watch.h"
@@ -27,6 +29,9 @@ struct Chosen {
 constexpr const char* kPtraceCost =
     "slow: each system call of the monitor stops it twice, and a guest that does nothing but port "
     "I/O ran 4 to 10 times slower";
+
+constexpr const char* kMayLoad = "this user may load programs into the kernel, which has BTF";
+constexpr uint32_t kPauseUs = 2000;
 
 Result<Chosen> by_bpf([[maybe_unused]] const WatchedProcess& process) {
 #ifdef KVMTAPE_BPF
@@ -83,9 +88,9 @@ kvmtape_options embedding_options(const RecordingOptions& from, const Way& way) 
   return options;
 }
 
-RecordReport failed(const Error& error, const Say& say) {
+RecordReport failed(const Error& error, const Say& say, int status = kRecordFailed) {
   say(error.to_string());
-  return {kRecordFailed, {}, {}};
+  return {status, {}, {}};
 }
 
 Result<Chosen> prepare(const AttachOptions& options, const WatchedProcess& process) {
@@ -113,6 +118,12 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
   return report;
 }
 
+void discard(kvmtape_session& session) {
+  kvmtape_totals ignored{};
+  (void)session.close(ignored).ok();
+  ::unlink(session.path().c_str());
+}
+
 }  // namespace
 
 Result<Way> choose_attach_way(const AttachOptions& options) {
@@ -135,9 +146,7 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   if (!session.ok()) return failed(session.error(), say);
   Watch& watch = *chosen->watch;
   if (auto started = watch.record_into(**session); !started.ok()) {
-    kvmtape_totals ignored{};
-    (void)(*session)->close(ignored).ok();
-    ::unlink((*session)->path().c_str());
+    discard(**session);
     return failed(started.error(), say);
   }
   note("attached to " + process->name + " (pid " + std::to_string(process->pid) + ") by " +
@@ -145,6 +154,57 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   while (!signals.came() && watch.step()) {
   }
   return end(**session, watch, *process, say);
+}
+
+Result<Way> choose_start_way(const std::string& program) {
+  KVMTAPE_TRY_ASSIGN(Way way, choose_way(program));
+  if (way.kind != Way::Kind::kNone) return way;
+#ifdef KVMTAPE_BPF
+  auto bpf = BpfWatch::load(static_cast<uint32_t>(::getpid()));
+  if (bpf.ok()) {
+    way.kind = Way::Kind::kBpf;
+    way.why += "; " + std::string(kMayLoad);
+    return way;
+  }
+  if (::geteuid() == 0) way.why += "; " + bpf.error().message;  // else next_step says it
+#endif
+  return way;
+}
+
+RecordReport run_watched([[maybe_unused]] const RecordOptions& options, const Say& say) {
+#ifdef KVMTAPE_BPF
+  const std::string& monitor = options.command.front();
+  std::unique_ptr<BpfWatch> watch;
+  std::unique_ptr<kvmtape_session> session;
+  WatchedProcess process;
+  process.name = std::filesystem::path(monitor).filename().string();
+  process.clock = read_monotonic_clocks;
+  for (const std::string& word : options.command) process.command.append(word).push_back('\0');
+  Way way;
+  way.kind = Way::Kind::kBpf;
+  bool is_recorded = false;
+  auto begin = [&](pid_t pid) -> Result<void> {
+    process.pid = static_cast<uint32_t>(pid);
+    KVMTAPE_TRY_ASSIGN(watch, BpfWatch::load(process.pid));
+    KVMTAPE_TRY_ASSIGN(session,
+                       kvmtape_session::open(embedding_options(options.recording, way), &process));
+    KVMTAPE_TRY(watch->record_into(*session));
+    is_recorded = true;
+    return {};
+  };
+  auto command = Command::start(options.command, {}, begin);
+  if (!command.ok()) {
+    if (session != nullptr) discard(*session);
+    if (is_recorded) return failed(command.error(), say, status_of(command.error()));
+    return run_unrecorded(options, command.error(), say);
+  }
+  while (command->wait(kPauseUs)) watch->take_new();
+  RecordReport report = end(*session, *watch, process, say);
+  report.status = command->status();
+  return report;
+#else
+  return failed(Error{ErrorCode::kUnsupported, "this kvmtape was built without eBPF", {}, {}}, say);
+#endif
 }
 
 }  // namespace kvmtape

@@ -24,6 +24,14 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
 
 inline constexpr int kExitsMissing = 3;
 
+// Starts a monitor that cannot be preloaded, watched by eBPF from its first exit on, its children
+// too. Otherwise as run_recorded().
+RecordReport run_watched(const RecordOptions& options, const Say& say);
+
+// The way for a monitor that is to be started: preload where that works, else eBPF where this user
+// may; else none, and what to do.
+Result<Way> choose_start_way(const std::string& program);
+
 // What `record --check -p PID` says: the way that would be taken and why.
 Result<Way> choose_attach_way(const AttachOptions& options);
 

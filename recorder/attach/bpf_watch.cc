@@ -137,15 +137,12 @@ void BpfWatch::take(const vcpu_moment& moment) {
     vcpu->tape->capture.enter_at(moment.time_ns);
 }
 
-size_t BpfWatch::take_all() {
-  const int taken = ring_buffer__consume(moments_.get());
-  return taken > 0 ? static_cast<size_t>(taken) : 0;
-}
+void BpfWatch::take_new() { ring_buffer__consume(moments_.get()); }
 
 bool BpfWatch::step() {
   pollfd process{process_.get(), POLLIN, 0};
   const int ended = ::poll(&process, 1, kPauseMs);
-  take_all();
+  take_new();
   return ended <= 0;
 }
 
@@ -161,7 +158,7 @@ void BpfWatch::for_each_count(Visit visit) const {
 
 void BpfWatch::finish() {
   attach_bpf__detach(program_.get());
-  take_all();
+  take_new();
   for_each_count([&](const vcpu_key& key, const vcpu_count& count) {
     Vcpu* vcpu = find(key);
     if (vcpu == nullptr || count.exits <= vcpu->exits) return;

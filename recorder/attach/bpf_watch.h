@@ -35,6 +35,8 @@ class BpfWatch final : public Watch {
 
   Result<void> record_into(kvmtape_session& session) override;
   bool step() override;
+  // What has happened so far, without waiting.
+  void take_new();
   void finish() override;
   uint64_t unidentified() const override;
   // Exits that the kernel's side counted: an independent count.
@@ -52,7 +54,6 @@ class BpfWatch final : public Watch {
   static int take_moment(void* watch, void* moment, size_t bytes);
   void take(const vcpu_moment& moment);
   Vcpu* find(const vcpu_key& key);
-  size_t take_all();
   template <typename Visit>
   void for_each_count(Visit visit) const;
 

@@ -32,6 +32,7 @@ using ::testing::HasSubstr;
 const std::string kStatic = KVMTAPE_STATIC_MONITOR;
 const std::string kDynamic = KVMTAPE_SMALL_MONITOR;
 constexpr uint64_t kExits = 500;
+const std::string kWithoutRights = "setpriv --bounding-set -bpf,-perfmon,-sys_admin";
 
 // Starts the monitor in $1, stopped; attaches; lets it go; waits for both.
 constexpr const char* kScript = R"(
@@ -177,14 +178,42 @@ TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
 }
 
 TEST_F(AttachTest, WhereBpfIsNotPermittedPtraceIsTakenAndSaysWhatItCosts) {
-  const std::string without = "setpriv --bounding-set -bpf,-perfmon,-sys_admin";
-  if (shell(without + " true 2>&1").status != 0) GTEST_SKIP() << "no capabilities to give up";
+  if (shell(kWithoutRights + " true 2>&1").status != 0)
+    GTEST_SKIP() << "no capabilities to give up";
   StoppedMonitor monitor;
-  const ShellRun run = shell(without + " " KVMTAPE_BINARY_DIR "/kvmtape record --check -p " +
+  const ShellRun run = shell(kWithoutRights + " " KVMTAPE_BINARY_DIR "/kvmtape record --check -p " +
                              std::to_string(monitor.pid()));
   EXPECT_EQ(run.status, 0);
   EXPECT_THAT(run.out, AllOf(HasSubstr("ptrace: slow"), HasSubstr("4 to 10 times"),
                              HasSubstr("run as root, or with CAP_BPF")));
+}
+
+TEST_F(AttachTest, AStaticMonitorThatIsStartedIsRecordedWithItsChildren) {
+  need_bpf();
+  if (IsSkipped()) return;
+  EXPECT_THAT(tool.run("record --check -- " + kStatic).out,
+              HasSubstr("bpf: small_monitor_static is static: preload cannot work; "));
+  for (const std::string way : {"plain", "daemon", "filter", "two-vcpus"}) {
+    const std::string command = kStatic + " " + way + " 300";
+    const ShellRun plain = shell(command);
+    const ToolRun run = tool.run("record --force -o " + trace + " -- " + command);
+    EXPECT_EQ(run.out, plain.out);
+    EXPECT_EQ(run.status, plain.status) << run.err;
+    EXPECT_EQ(totals()["exits"], (way == "two-vcpus" ? 2 : 1) * 301) << way;
+  }
+}
+
+TEST_F(AttachTest, AStaticMonitorWithoutTheRightsRunsUnrecordedAndIsToldWhatToDo) {
+  if (shell(kWithoutRights + " true 2>&1").status != 0)
+    GTEST_SKIP() << "no capabilities to give up";
+  const std::string record = kWithoutRights + " " KVMTAPE_BINARY_DIR "/kvmtape record -o " + trace;
+  const ShellRun run = shell(record + " -- " + kStatic + " plain 3 2>&1");
+  EXPECT_EQ(run.status, 7);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("small_monitor_static is static: preload cannot work"),
+                             HasSubstr("run as root with -p, or link recorder/kvmtape.h"),
+                             HasSubstr("runs without being recorded"), HasSubstr("exit2=3")));
+  EXPECT_EQ(shell(record + " --must-record -- " + kStatic + " plain 3 2>&1").status, 125);
+  EXPECT_EQ(shell(record + " --check -- " + kStatic + " 2>&1").status, 1);
 }
 
 TEST_F(AttachTest, WhomADebuggerHasIsRefusedAndLeavesNoTrace) {
