@@ -109,8 +109,8 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, KVMTAPE_VCPUS_MAX);
-  __type(key, struct vcpu_key);
-  __type(value, struct vcpu_count);
+  __type(key, __u64);
+  __type(value, struct vcpu_state);
 } vcpus SEC(".maps");
 struct {
   __uint(type, BPF_MAP_TYPE_HASH); /* the watched process and its children, by tgid */
@@ -157,98 +157,104 @@ static struct kvm_vcpu* running_vcpu(struct task_struct* task) {
   return file == NULL ? NULL : BPF_CORE_READ(file, private_data);
 }
 
+/* What is known of it: looked up by its address; asked for anew where another vCPU lay before. */
+static __always_inline struct vcpu_state* state_of(struct task_struct* task, __u64 address) {
+  struct kvm_vcpu* vcpu = (struct kvm_vcpu*)address;
+  __u64 run = (__u64)BPF_CORE_READ(vcpu, run);
+  struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &address);
+  if (state != NULL && state->key.run == run && state->key.process == (__u32)task->tgid)
+    return state;
+  struct vcpu_state fresh = {.answer_due = 1}; /* its first KVM_RUN: an answer to no exit */
+  fresh.key.address = address;
+  fresh.key.run = run;
+  fresh.key.process = task->tgid;
+  fresh.key.id = BPF_CORE_READ(vcpu, vcpu_id);
+  if (bpf_core_field_exists(vcpu->arch.pio_data))
+    fresh.pio_data = (__u64)BPF_CORE_READ(vcpu, arch.pio_data);
+  fresh.watched = is_watched(task);
+  bpf_map_update_elem(&vcpus, &address, &fresh, BPF_ANY);
+  return bpf_map_lookup_elem(&vcpus, &address);
+}
+
+/* Of this thread's vCPU; NULL if it is none of ours. */
+static __always_inline struct vcpu_state* watched_vcpu(struct task_struct* task) {
+  struct kvm_vcpu* vcpu = running_vcpu(task);
+  if (vcpu == NULL) {
+    if (is_watched(task)) __sync_fetch_and_add(&unidentified, 1);
+    return NULL;
+  }
+  struct vcpu_state* state = state_of(task, (__u64)vcpu);
+  return state == NULL || !state->watched ? NULL : state;
+}
+
 /* Bytes of port I/O that belong to what kvm_run says. */
-static __u32 port_bytes(const struct run_head* head, int ret) {
-  if (head->exit_reason != KVM_EXIT_IO || ret < 0) return 0;
+static __always_inline __u32 port_bytes(const struct vcpu_state* state,
+                                        const struct vcpu_moment* moment) {
+  const struct run_head* head = (const struct run_head*)moment->kvm_run;
+  if (head->exit_reason != KVM_EXIT_IO || moment->ret < 0 || state->pio_data == 0) return 0;
   __u64 bytes = (__u64)head->size * head->count;
   return bytes > KVMTAPE_LARGE_DATA_BYTES ? 0 : (__u32)bytes;
 }
 
-static __always_inline void fill(struct vcpu_moment* moment, const struct vcpu_key* key,
-                                 const struct vcpu_count* count, __u64 now, __u16 kind, int ret,
-                                 void* run) {
-  moment->vcpu = *key;
+static __always_inline void fill(struct vcpu_moment* moment, const struct vcpu_state* state,
+                                 __u64 now, __u16 kind, int ret) {
+  moment->vcpu = state->key;
   moment->time_ns = now;
-  moment->exits = count->exits;
+  moment->exits = state->exits;
   moment->ret = ret;
   moment->kind = kind;
   moment->data_bytes = 0;
-  bpf_probe_read_kernel(moment->kvm_run, sizeof moment->kvm_run, run);
+  bpf_probe_read_kernel(moment->kvm_run, sizeof moment->kvm_run, (void*)state->key.run);
 }
 
-static __always_inline bool send(struct kvm_vcpu* vcpu, const struct vcpu_key* key,
-                                 const struct vcpu_count* count, __u64 now, __u16 kind, int ret) {
-  void* run = BPF_CORE_READ(vcpu, run);
-  struct run_head head = {};
-  bpf_probe_read_kernel(&head, sizeof head, run);
-  __u32 bytes = port_bytes(&head, ret);
-  void* data = NULL;
-  if (bytes != 0 && bpf_core_field_exists(vcpu->arch.pio_data))
-    data = BPF_CORE_READ(vcpu, arch.pio_data);
-  if (data == NULL) bytes = 0;
-  struct vcpu_moment* moment;
-  if (bytes < KVMTAPE_SMALL_DATA_BYTES) {
-    moment = bpf_ringbuf_reserve(&moments, sizeof *moment + KVMTAPE_SMALL_DATA_BYTES, 0);
-    if (moment == NULL) return false;
-    fill(moment, key, count, now, kind, ret, run);
-    barrier_var(bytes); /* the compiler is not to know what the verifier has yet to see */
-    bytes &= KVMTAPE_SMALL_DATA_BYTES - 1;
-    if (bpf_probe_read_kernel(moment + 1, bytes, data) == 0) moment->data_bytes = bytes;
-  } else {
+/* Without room in the ring buffer it is left out; `exits` of the next tells. */
+static __always_inline void tell(const struct vcpu_state* state, __u64 now, __u16 kind, int ret) {
+  struct vcpu_moment* moment =
+      bpf_ringbuf_reserve(&moments, sizeof *moment + KVMTAPE_SMALL_DATA_BYTES, 0);
+  if (moment == NULL) return;
+  fill(moment, state, now, kind, ret);
+  __u32 bytes = port_bytes(state, moment);
+  if (bytes >= KVMTAPE_SMALL_DATA_BYTES) {
+    bpf_ringbuf_discard(moment, BPF_RB_NO_WAKEUP);
     moment = bpf_ringbuf_reserve(&moments, sizeof *moment + KVMTAPE_LARGE_DATA_BYTES, 0);
-    if (moment == NULL) return false;
-    fill(moment, key, count, now, kind, ret, run);
+    if (moment == NULL) return;
+    fill(moment, state, now, kind, ret);
+    barrier_var(bytes); /* the compiler is not to know what the verifier has yet to see */
+    if (bytes <= KVMTAPE_LARGE_DATA_BYTES &&
+        bpf_probe_read_kernel(moment + 1, bytes, (void*)state->pio_data) == 0)
+      moment->data_bytes = bytes;
+  } else if (bytes != 0) {
     barrier_var(bytes);
-    if (bytes <= KVMTAPE_LARGE_DATA_BYTES && bpf_probe_read_kernel(moment + 1, bytes, data) == 0)
+    bytes &= KVMTAPE_SMALL_DATA_BYTES - 1;
+    if (bpf_probe_read_kernel(moment + 1, bytes, (void*)state->pio_data) == 0)
       moment->data_bytes = bytes;
   }
   /* The reader comes by itself every few milliseconds; waking it is dearer than all of the above.
    */
   bpf_ringbuf_submit(moment, BPF_RB_NO_WAKEUP);
-  return true;
-}
-
-static __always_inline struct vcpu_count* count_of(struct kvm_vcpu* vcpu, __u32 tgid,
-                                                   struct vcpu_key* key) {
-  key->address = (__u64)vcpu;
-  key->process = tgid;
-  key->id = BPF_CORE_READ(vcpu, vcpu_id);
-  struct vcpu_count* count = bpf_map_lookup_elem(&vcpus, key);
-  if (count != NULL) return count;
-  struct vcpu_count fresh = {.answer_due = 1}; /* its first KVM_RUN: an answer to no exit */
-  bpf_map_update_elem(&vcpus, key, &fresh, BPF_NOEXIST);
-  return bpf_map_lookup_elem(&vcpus, key);
 }
 
 SEC("raw_tp/kvm_userspace_exit")
 int on_exit(struct bpf_raw_tracepoint_args* context) {
   __u64 now = bpf_ktime_get_ns();
-  struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
-  if (!is_watched(task)) return 0;
-  struct kvm_vcpu* vcpu = running_vcpu(task);
-  struct vcpu_key key = {};
-  struct vcpu_count* count = vcpu == NULL ? NULL : count_of(vcpu, task->tgid, &key);
-  if (count == NULL) {
-    __sync_fetch_and_add(&unidentified, 1);
-    return 0;
-  }
+  struct vcpu_state* state = watched_vcpu((struct task_struct*)bpf_get_current_task_btf());
+  if (state == NULL) return 0;
   /* KVM lets one thread at a time run a vCPU (vcpu->mutex): plain additions will do. */
-  ++count->exits;
-  count->answer_due = 1;
-  if (!send(vcpu, &key, count, now, MOMENT_EXIT, (int)context->args[1])) ++count->lost;
+  ++state->exits;
+  state->answer_due = 1;
+  tell(state, now, MOMENT_EXIT, (int)context->args[1]);
   return 0;
 }
 
 static __always_inline int on_enter(__u64 now) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
-  if (!is_watched(task)) return 0;
   struct kvm_vcpu* vcpu = running_vcpu(task);
-  struct vcpu_key key = {};
-  struct vcpu_count* count = vcpu == NULL ? NULL : count_of(vcpu, task->tgid, &key);
+  if (vcpu == NULL) return 0; /* another ioctl */
+  struct vcpu_state* state = state_of(task, (__u64)vcpu);
   /* An INIT of the guest's makes KVM load the FPU again, within the same KVM_RUN. */
-  if (count == NULL || count->answer_due == 0) return 0;
-  count->answer_due = 0;
-  send(vcpu, &key, count, now, MOMENT_ANSWER, 0);
+  if (state == NULL || !state->watched || state->answer_due == 0) return 0;
+  state->answer_due = 0;
+  tell(state, now, MOMENT_ANSWER, 0);
   return 0;
 }
 

@@ -107,7 +107,7 @@ int BpfWatch::take_moment(void* watch, void* moment, size_t bytes) {
 }
 
 BpfWatch::Vcpu* BpfWatch::find(const vcpu_key& key) {
-  const auto [entry, is_new] = vcpus_.try_emplace(Key{key.address, key.process, key.id});
+  const auto [entry, is_new] = vcpus_.try_emplace(Key{key.address, key.run, key.process, key.id});
   Vcpu& vcpu = entry->second;
   if (is_new) {
     vcpu.run.resize(run_bytes_ / kWordBytes);
@@ -147,23 +147,23 @@ bool BpfWatch::step() {
 }
 
 template <typename Visit>
-void BpfWatch::for_each_count(Visit visit) const {
+void BpfWatch::for_each_state(Visit visit) const {
   const int map = bpf_map__fd(program_->maps.vcpus);
-  vcpu_key key{};
-  vcpu_count count{};
-  for (const vcpu_key* before = nullptr; bpf_map_get_next_key(map, before, &key) == 0;
-       before = &key)
-    if (bpf_map_lookup_elem(map, &key, &count) == 0) visit(key, count);
+  uint64_t address = 0;
+  vcpu_state state{};
+  for (const uint64_t* before = nullptr; bpf_map_get_next_key(map, before, &address) == 0;
+       before = &address)
+    if (bpf_map_lookup_elem(map, &address, &state) == 0 && state.watched != 0) visit(state);
 }
 
 void BpfWatch::finish() {
   attach_bpf__detach(program_.get());
   take_new();
-  for_each_count([&](const vcpu_key& key, const vcpu_count& count) {
-    Vcpu* vcpu = find(key);
-    if (vcpu == nullptr || count.exits <= vcpu->exits) return;
-    vcpu->tape->capture.lost_before_ring(monotonic_now_ns(), count.exits - vcpu->exits);
-    vcpu->exits = count.exits;
+  for_each_state([&](const vcpu_state& state) {
+    Vcpu* vcpu = find(state.key);
+    if (vcpu == nullptr || state.exits <= vcpu->exits) return;
+    vcpu->tape->capture.lost_before_ring(monotonic_now_ns(), state.exits - vcpu->exits);
+    vcpu->exits = state.exits;
   });
 }
 
@@ -171,8 +171,20 @@ uint64_t BpfWatch::unidentified() const { return program_->bss->unidentified; }
 
 uint64_t BpfWatch::exits_seen() const {
   uint64_t exits = 0;
-  for_each_count([&](const vcpu_key&, const vcpu_count& count) { exits += count.exits; });
+  for_each_state([&](const vcpu_state& state) { exits += state.exits; });
   return exits;
+}
+
+uint64_t BpfWatch::program_ns() const {
+  uint64_t ns = 0;
+  for (const bpf_program* program :
+       {program_->progs.on_exit, program_->progs.on_fpu, program_->progs.on_sys_enter}) {
+    const int fd = bpf_program__fd(program);
+    bpf_prog_info info{};
+    uint32_t bytes = sizeof info;
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0) ns += info.run_time_ns;
+  }
+  return ns;
 }
 
 }  // namespace kvmtape

@@ -41,6 +41,8 @@ class BpfWatch final : public Watch {
   uint64_t unidentified() const override;
   // Exits that the kernel's side counted: an independent count.
   uint64_t exits_seen() const;
+  // Time that the kernel spent in the programs; 0 unless it was asked to count (BPF_ENABLE_STATS).
+  uint64_t program_ns() const;
 
  private:
   struct Vcpu {
@@ -48,14 +50,14 @@ class BpfWatch final : public Watch {
     kvmtape_vcpu* tape = nullptr;
     uint64_t exits = 0;  // taken or counted as lost
   };
-  using Key = std::tuple<uint64_t, uint32_t, uint32_t>;
+  using Key = std::tuple<uint64_t, uint64_t, uint32_t, uint32_t>;
 
   BpfWatch() = default;
   static int take_moment(void* watch, void* moment, size_t bytes);
   void take(const vcpu_moment& moment);
   Vcpu* find(const vcpu_key& key);
   template <typename Visit>
-  void for_each_count(Visit visit) const;
+  void for_each_state(Visit visit) const;
 
   struct Free {
     void operator()(attach_bpf* program) const;

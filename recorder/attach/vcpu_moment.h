@@ -18,6 +18,7 @@ enum vcpu_moment_kind { MOMENT_EXIT = 1, MOMENT_ANSWER = 2 };
  * before. */
 struct vcpu_key {
   __u64 address;
+  __u64 run;     /* its kvm_run, in the kernel */
   __u32 process; /* tgid */
   __u32 id;      /* KVM's */
 };
@@ -32,11 +33,13 @@ struct vcpu_moment {
   __u8 kvm_run[KVMTAPE_CORE_BYTES];
 };
 
-/* Of each vCPU. */
-struct vcpu_count {
-  __u64 exits; /* seen */
-  __u64 lost;  /* of them, for want of room in the ring buffer */
-  __u64 answer_due;
+/* Of each vCPU, by the address of its struct kvm_vcpu. */
+struct vcpu_state {
+  struct vcpu_key key;
+  __u64 pio_data;   /* where its port-I/O bytes are, in the kernel */
+  __u64 exits;      /* seen; those for which the ring buffer had no room are counted with them */
+  __u32 watched;    /* 0: of another process */
+  __u32 answer_due; /* nothing has been told since the last exit */
 };
 
 /* What the program is told before it is loaded. */
