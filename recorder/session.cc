@@ -31,10 +31,15 @@ constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
 // What decoding needs, as far as it is known before the first vCPU.
-Session describe(const kvmtape_options& options, const Uuid& uuid) {
+Session describe(const kvmtape_options& options, const Uuid& uuid, const WatchedProcess* watched) {
   Session session;
   session.uuid = uuid;
   fill_host_facts(session);
+  if (watched != nullptr) {
+    session.monitor_name = watched->name;
+    session.monitor_pid = watched->pid;
+    session.monitor_command = watched->command;
+  }
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
   session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
@@ -53,7 +58,8 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
 
 }  // namespace
 
-Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options) {
+Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options,
+                                                               const WatchedProcess* watched) {
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),
@@ -72,7 +78,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 
   const SignalShield shield;
   const Uuid uuid = random_uuid();
-  Session description = describe(options, uuid);
+  Session description = describe(options, uuid, watched);
   if (options.path != nullptr && options.path[0] != '\0') {
     session->path_ = options.path;
   } else {
@@ -100,12 +106,13 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->session_writer_.bind(session->session_ring_->header());
   lock_as_writer(*session->session_ring_);
 
-  start_clocks(description);
+  const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
+  start_clocks(description, clock);
   if (session->flight_)
     session->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(description),
-                                                       triggers, options.max_files);
+                                                       triggers, options.max_files, clock);
   else
-    session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description));
+    session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description), clock);
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "recorder/drain/clock_reading.h"
-
 namespace kvmtape {
 namespace {
 
@@ -71,8 +69,11 @@ struct Drain::Stream {
   }
 };
 
-Drain::Drain(TraceFile file, Session session)
-    : file_(std::move(file)), session_(std::move(session)), clock_(session_.start) {
+Drain::Drain(TraceFile file, Session session, ClockReader clock)
+    : file_(std::move(file)),
+      session_(std::move(session)),
+      read_clocks_(clock),
+      clock_(session_.start) {
   next_cut_ns_ = monotonic_now_ns() + kCutIntervalNs;
 }
 Drain::~Drain() = default;
@@ -207,7 +208,7 @@ bool Drain::pump() {
 }
 
 bool Drain::cut(bool final) {
-  const ClockReading now = read_clocks();
+  const ClockReading now = read_clocks_();
   next_cut_ns_ = now.monotonic_ns + kCutIntervalNs;
   session_.ticks_per_second =
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
@@ -250,9 +251,9 @@ void Drain::add_last_gap(Stream& stream) {
   const uint64_t dropped = stream.reader.lost_total();
   const uint64_t produced = stream.reader.next_seq();
   if (encoder.malformed() && produced > encoder.next_seq())
-    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks().ticks);
+    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks_().ticks);
   else if (dropped > encoder.lost_total())
-    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks().ticks);
+    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks_().ticks);
 }
 
 Result<void> Drain::finish() {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
@@ -25,7 +26,8 @@ namespace kvmtape {
 class Drain final : public Keeper {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
-  Drain(TraceFile file, Session session);
+  // `clock` is what the rings' records are stamped with.
+  Drain(TraceFile file, Session session, ClockReader clock = read_clocks);
   ~Drain() override;
 
   void add_stream(RingHeader* ring) override;
@@ -66,6 +68,7 @@ class Drain final : public Keeper {
 
   TraceFile file_;
   Session session_;
+  ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
   uint64_t cut_number_ = 0;
