@@ -113,6 +113,10 @@ void judge_tdx(const RuleView& view) {
   keep_view(
       view, kept,
       {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
+  if (kept == "tdx.unknown.")
+    for (Field& field : view.exit.all_fields())
+      if (field.name == "tdx.unknown.data")
+        view.mark(field, Validity::kUnknown, "no kernel is known that hands over this leaf");
   for (Field& field : view.exit.all_fields()) {
     if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
     if (field.name.ends_with(".ret"))
