@@ -113,6 +113,9 @@ void judge_tdx(const RuleView& view) {
   keep_view(
       view, kept,
       {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
+  if (kept == "tdx.unknown.")
+    view.mark("tdx.unknown.data", Validity::kUnknown,
+              "no kernel is known that hands over this leaf");
   for (const Field& field : view.fields()) {
     if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
     if (field.name.ends_with(".ret"))

@@ -114,7 +114,7 @@ class Layouts : public ::testing::TestWithParam<Architecture> {
         const ExitDecoder decoder(context);
         Pages pages(context, ++seed);
         for (const abi::ExitReason& reason : abi::exit_reasons()) {
-          for (int round = 0; round < 64; ++round) {
+          for (int round = 0; round < 32; ++round) {
             const auto page = pages.page(reason);
             Exit exit;
             decoder.decode({.kvm_run = page, .data = {}, .is_answer = round % 2 == 1}, exit);
@@ -162,7 +162,7 @@ bool is_never_written(Architecture architecture, const std::string& name) {
   if (name.starts_with("internal.")) return !x86;
   if (name == "system_event.flags") return x86;
   if (name == "debug.arch.status" || name == "fail_entry.cpu") return ppc;
-  return name == "debug.arch.epc";
+  return name == "debug.arch.epc" || name == "tdx.unknown.data";
 }
 
 TEST_P(Layouts, NothingIsValidBeforeItsKernelAndEveryRowIsValidSomewhere) {
