@@ -29,8 +29,7 @@ constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
 // What decoding needs, as far as it is known before the first vCPU.
-Session describe(const kvmtape_options& options, const Uuid& uuid,
-                 const WatchedProcess* watched) {
+Session describe(const kvmtape_options& options, const Uuid& uuid, const WatchedProcess* watched) {
   Session session;
   session.uuid = uuid;
   fill_host_facts(session);
@@ -57,7 +56,7 @@ Session describe(const kvmtape_options& options, const Uuid& uuid,
 }  // namespace
 
 Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options,
-                                                                const WatchedProcess* watched) {
+                                                               const WatchedProcess* watched) {
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),

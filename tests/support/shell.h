@@ -1,5 +1,5 @@
-// Runs a line by the shell, for tests of whole programs. Blocks until it has ended and whoever holds
-// its standard output too; what it says on standard error stays on the test's.
+// Runs a line by the shell, for tests of whole programs. Blocks until it has ended and whoever
+// holds its standard output too; what it says on standard error stays on the test's.
 #pragma once
 
 #include <string>
