@@ -111,19 +111,27 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
                    Stat& stat) {
   const ExitDecoder decoder(decode_context_of(reader.session()));
   Exit exit;
-  std::map<uint32_t, Counter*> last;  // by vCPU: what a repeat repeats
+  struct Repeated {
+    uint64_t seq = 0;
+    Counter *all = nullptr, *of_key = nullptr;
+  };
+  std::map<uint32_t, Repeated> last;  // by vCPU: what a repeat repeats
   uint64_t seen = 0;
   Item item;
   reader.rewind(options.selection);
   while (reader.next(item)) {
     if (item.kind == Item::Kind::kGap) stat.lost += item.gap.lost;
-    if (item.kind == Item::Kind::kRepeat && last[item.vcpu_index] != nullptr)
-      last[item.vcpu_index]->count += item.repeat.count;
+    if (item.kind == Item::Kind::kRepeat) {
+      const Repeated& repeated = last[item.vcpu_index];
+      if (repeated.seq == item.repeat.of_seq && repeated.all != nullptr)
+        for (Counter* counter : {repeated.all, repeated.of_key})
+          if (counter != nullptr) counter->count += item.repeat.count;
+    }
     if (item.kind != Item::Kind::kExit || seen++ < options.skip) continue;
     const RecordedExit& recorded = *item.exit;
     ExitCounter& counter = counters.of(recorded.reason, errno_of(recorded.ret));
     add(counter.all, item.guest_ns, item.monitor_ns);
-    last[item.vcpu_index] = &counter.all;
+    Repeated& repeated = last[item.vcpu_index] = {item.seq, &counter.all, nullptr};
     if (!options.keys) continue;
     RawMoment moment;
     moment.kvm_run = recorded.kvm_run;
@@ -131,7 +139,7 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
     moment.ret = recorded.ret;
     decoder.decode(moment, exit);
     if (const auto key = exit_key(exit))
-      add(key_counter(counter, *key), item.guest_ns, item.monitor_ns);
+      add(*(repeated.of_key = &key_counter(counter, *key)), item.guest_ns, item.monitor_ns);
   }
 }
 
@@ -140,8 +148,8 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
 Result<Stat> count_exits(TraceReader& reader, const StatOptions& options) {
   Stat stat;
   Counters counters;
-  const bool by_column =
-      !options.keys && !options.selection.seq && !options.selection.time_ns && options.skip == 0;
+  const bool by_column = !options.keys && !options.selection.seq && !options.selection.time_ns &&
+                         options.skip == 0 && reader.folded() == 0;
   if (by_column) {
     KVMTAPE_TRY(count_columns(reader, options.selection, counters));
     for (const VcpuTotals& vcpu : reader.vcpus())

@@ -1,6 +1,7 @@
 // `kvmtape record`: an unmodified monitor, recorded from its start to its end.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 
@@ -19,6 +20,8 @@ struct RecordCommand {
   RecordOptions record;
   std::string ring_full = "drop";
   std::string registers = "debug-exits";
+  uint64_t flight_bytes = 0;
+  std::vector<std::string> triggers;
   bool check = false;
   uint32_t pid = 0;  // 0: a command is started
   std::string way = "auto";
@@ -52,6 +55,17 @@ AttachOptions attach_options(const RecordCommand& command) {
   if (command.way == "bpf") options.way = Way::Kind::kBpf;
   if (command.way == "ptrace") options.way = Way::Kind::kPtrace;
   return options;
+}
+
+// What --flight means for the rings; the rules have been checked.
+void set_flight(RecordCommand& command) {
+  RecordingOptions& options = command.record.recording;
+  if (command.flight_bytes == 0) return;
+  options.flight = true;
+  options.ring_bytes = command.flight_bytes;
+  options.ring_bytes_total = std::max(options.ring_bytes_total, 4 * command.flight_bytes);
+  if (command.triggers.empty()) options.triggers = *parse_triggers("");
+  for (const std::string& rule : command.triggers) (void)add_trigger(rule, options.triggers).ok();
 }
 
 int check(const RecordCommand& command, Console& console) {
@@ -100,6 +114,21 @@ void add_record(CLI::App& app, Action& chosen) {
   verb->add_option("--ring-dir", recording.ring_directory, "where the rings lie");
   verb->add_option("--full", command->ring_full, "what goes when a ring is full")
       ->check(CLI::IsMember({"drop", "overwrite"}));
+  verb->add_option("--flight", command->flight_bytes,
+                   "keep each vCPU's last exits in a ring of so many bytes; write nothing until a "
+                   "trigger")
+      ->transform(CLI::AsSizeValue(false));
+  verb->add_option("--trigger", command->triggers,
+                   "what makes a flight recorder write: crash, same=N/T, slow=T, silent=T, end (T: "
+                   "10ms); repeatable; crash and end unless given")
+      ->allow_extra_args(false)
+      ->check([](const std::string& rule) {
+        Triggers ignored;
+        const auto added = add_trigger(rule, ignored);
+        return added.ok() ? std::string() : added.error().message;
+      })
+      ->needs("--flight");
+  verb->add_option("--max-files", recording.files_max, "how many files are kept, the newest");
   verb->add_option("--registers", command->registers,
                    "when registers are taken: debug-exits, sync, every, every=N or never")
       ->check([command](const std::string& text) {
@@ -123,6 +152,9 @@ void add_record(CLI::App& app, Action& chosen) {
     command->record.recording.overwrite = command->ring_full == "overwrite";
     if (command->pid == 0 && command->record.command.empty())
       throw CLI::RequiredError("a command behind --, or -p PID");
+    if (command->pid != 0 && command->flight_bytes != 0)
+      throw CLI::ValidationError("--flight is for monitors that are preloaded, not for -p");
+    set_flight(*command);
     chosen = [command](Console& console) {
       command->output.apply(console);
       return run(*command, console);

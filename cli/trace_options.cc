@@ -130,7 +130,7 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
 uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
   if (tail == 0) return 0;
   uint64_t exits_selected = reader.exits();
-  if (!selects_all()) {
+  if (!selects_all() || reader.folded() != 0) {
     exits_selected = 0;
     Item item;
     for (reader.rewind(selection); reader.next(item);)
@@ -150,10 +150,12 @@ int report_health(const TraceReader& reader, Console& console) {
   if (health.torn_at)
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));
-  else if (health.writer_alive)
+  if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far", readable));
-  else if (!health.sealed && !health.footer_damaged)
-    missing(fmt::format("not sealed (the monitor was killed?): {}{}", readable, next_step(reader)));
+  else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
+    missing(fmt::format("unsealed: {} from the file, {} from {}{}",
+                        counted(health.file_exits, "exit"), count_text(health.ring_exits),
+                        counted(health.ring_count, "ring"), next_step(reader)));
   if (health.damaged_chunks != 0)
     missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
                         bytes_text(health.damaged_bytes), readable, next_step(reader)));

@@ -50,6 +50,7 @@ void kvmtape_options_init(kvmtape_options* options) noexcept {
   options->ring_bytes_total = size_t{256} << 20;
   options->registers_every = 1;
   options->drain_interval_us = 1000;
+  options->max_files = 16;
   options->kvm_fd = -1;
   options->vm_fd = -1;
 }

@@ -83,6 +83,14 @@ typedef struct kvmtape_options {
   int vm_fd;                  /* the VM, to ask them of; -1: not known */
   const char* monitor_name;   /* NULL: from /proc/self/comm */
   const char* recorder;       /* which recorder this is, "embed" if NULL; shown by `info` */
+  /* Flight recorder: not 0: each vCPU's last exits stay in a ring of so many bytes (less where
+   * there is no room), nothing is written until a trigger or kvmtape_snapshot. ring_bytes and
+   * ring_full are then not used. */
+  size_t flight_bytes;
+  /* Rules separated by commas: crash, same=N/T, slow=T, silent=T, end (T as in 500us, 10ms, 2s).
+   * NULL: "crash,end". The first snapshot is `path`, the next ones vm.2.kvmtape and so on. */
+  const char* triggers;
+  unsigned max_files; /* how many snapshots are kept, the newest; 0: all. Default 16 */
 } kvmtape_options;
 
 void kvmtape_options_init(kvmtape_options* options) KVMTAPE_NOEXCEPT;
@@ -124,6 +132,7 @@ int kvmtape_control_call(kvmtape_session* session, enum kvmtape_descriptor descr
 int kvmtape_mark(kvmtape_session* session, const char* text) KVMTAPE_NOEXCEPT;
 
 /* Writes everything that has been published so far to the trace and to the disk (fsync), and notes
+ * `reason`. A flight recorder writes what its rings hold into a trace of its own, whose header says
  * `reason`. Blocks until done. Returns 0, or -1 and *error. */
 int kvmtape_snapshot(kvmtape_session* session, const char* reason,
                      kvmtape_error* error) KVMTAPE_NOEXCEPT;

@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "recorder/drain/drain.h"
+#include "recorder/flight/flight_recorder.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
@@ -42,7 +44,8 @@ Session describe(const kvmtape_options& options, const Uuid& uuid, const Watched
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
   session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
                                                  std::max(1u, options.registers_every));
-  session.ring_full = options.ring_full == KVMTAPE_OVERWRITE ? "overwrite" : "drop";
+  session.ring_full =
+      options.ring_full == KVMTAPE_OVERWRITE || options.flight_bytes != 0 ? "overwrite" : "drop";
   UniqueFd kvm;
   int kvm_fd = options.kvm_fd;
   if (kvm_fd < 0) {
@@ -63,7 +66,14 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
                                options.allow_vcpu_ioctls != 0};
   session->ring_bytes_ = options.ring_bytes;
   session->ring_bytes_total_ = options.ring_bytes_total;
-  session->overwrite_ = options.ring_full == KVMTAPE_OVERWRITE;
+  session->flight_ = options.flight_bytes != 0;
+  session->overwrite_ = options.ring_full == KVMTAPE_OVERWRITE || session->flight_;
+  if (session->flight_) {
+    session->ring_bytes_ = options.flight_bytes;
+    session->ring_bytes_total_ = std::max(options.ring_bytes_total, 4 * options.flight_bytes);
+  }
+  KVMTAPE_TRY_ASSIGN(const Triggers triggers,
+                     parse_triggers(options.triggers == nullptr ? "" : options.triggers));
   session->drain_interval_us_ = std::max(50u, options.drain_interval_us);
 
   const SignalShield shield;
@@ -88,8 +98,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->ring_parent_is_ours_ =
       options.ring_directory == nullptr || options.ring_directory[0] == '\0';
   description.ring_directory = *directory;
-  auto ring = create_ring(*directory + "/" + ring_file_name(kSessionStream),
-                          {uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
+  auto ring =
+      create_ring(*directory + "/" + ring_file_name(kSessionStream),
+                  {uuid, kSessionStream, kSessionStream, kSessionRingBytes, session->flight_});
   if (!ring.ok()) return abandon(ring.error());
   session->session_ring_ = std::make_unique<RingFile>(std::move(*ring));
   session->session_writer_.bind(session->session_ring_->header());
@@ -97,10 +108,14 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 
   const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
   start_clocks(description, clock);
-  session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description), clock);
+  if (session->flight_)
+    session->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(description),
+                                                       triggers, options.max_files);
+  else
+    session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description), clock);
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
-  if (auto written = session->drain_->flush(); !written.ok()) return abandon(written.error());
+  if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());
   update_latest(session->path_);
 
   try {  // the thread inherits the shield: the monitor's signals are not for it
@@ -155,6 +170,30 @@ void kvmtape_session::drain_loop() {
   }
 }
 
+// nullptr and a warning where there is no memory. A flight recorder makes do with less.
+std::unique_ptr<RingFile> kvmtape_session::make_ring(const SessionVcpu& vcpu,
+                                                     std::string& warning) {
+  const std::string path = ring_directory_ + "/" + ring_file_name(vcpu.index);
+  for (uint64_t wanted = ring_bytes_;; wanted /= 2) {
+    const uint64_t bytes = ring_geometry(wanted).file_bytes();
+    if (ring_bytes_used_ + bytes > ring_bytes_total_) {
+      warning = "vCPU " + std::to_string(vcpu.id) + ": rings of all vCPUs would exceed " +
+                std::to_string(ring_bytes_total_) +
+                " bytes: its exits are only counted (use smaller rings or raise ring_bytes_total)";
+    } else if (auto made = create_ring(path, {drain_->session().uuid, vcpu.index, vcpu.id, wanted,
+                                              overwrite_, flight_});
+               made.ok()) {
+      ring_bytes_used_ += bytes;
+      warning.clear();
+      return std::make_unique<RingFile>(std::move(*made));
+    } else {
+      warning = made.error().to_string() + ": the exits of vCPU " + std::to_string(vcpu.id) +
+                " are only counted";
+    }
+    if (!flight_ || wanted <= kRingBytesMin) return nullptr;
+  }
+}
+
 Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* run, size_t run_bytes,
                                               std::string& warning) {
   if (run == nullptr || run_bytes < kCoreWords * kWordBytes ||
@@ -167,29 +206,13 @@ Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* ru
   std::lock_guard lock(mutex_);
   const SessionVcpu description{static_cast<uint32_t>(vcpus_.size()), id,
                                 static_cast<uint32_t>(run_bytes)};
-  const uint64_t bytes = ring_geometry(ring_bytes_).file_bytes();
-  std::unique_ptr<RingFile> ring;
-  if (ring_bytes_used_ + bytes > ring_bytes_total_) {
-    warning = "vCPU " + std::to_string(id) + ": rings of all vCPUs would exceed " +
-              std::to_string(ring_bytes_total_) +
-              " bytes: its exits are only counted (use smaller rings or raise ring_bytes_total)";
-  } else {
-    auto made =
-        create_ring(ring_directory_ + "/" + ring_file_name(description.index),
-                    {drain_->session().uuid, description.index, id, ring_bytes_, overwrite_});
-    if (made.ok())
-      ring = std::make_unique<RingFile>(std::move(*made));
-    else
-      warning = made.error().to_string() + ": the exits of vCPU " + std::to_string(id) +
-                " are only counted";
-  }
+  std::unique_ptr<RingFile> ring = make_ring(description, warning);
   auto vcpu = std::make_unique<kvmtape_vcpu>(ring ? ring->header() : nullptr, run, run_bytes,
                                              vcpu_fd, capture_options_);
   vcpu->description = description;
   drain_->session().vcpus.push_back(description);
   drain_->note_session_changed();
   if (ring) {
-    ring_bytes_used_ += bytes;
     drain_->add_stream(ring->header());
     rings_.push_back(std::move(ring));
   }
@@ -235,7 +258,8 @@ Result<void> kvmtape_session::snapshot(std::string_view reason) {
   const SignalShield shield;
   std::lock_guard lock(mutex_);
   Result<void> flushed;
-  if (!guard_drain([&] { flushed = drain_->flush(); })) return drain_failed();
+  if (!guard_drain([&] { flushed = drain_->snapshot(reason.empty() ? "snapshot" : reason); }))
+    return drain_failed();
   return flushed;
 }
 

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
-#include "recorder/drain/drain.h"
+#include "recorder/drain/clock_reading.h"
+#include "recorder/drain/keeper.h"
 #include "recorder/kvmtape.h"
 #include "recorder/ring/ring_writer.h"
 #include "schema/ring_file.h"
@@ -61,6 +62,8 @@ struct kvmtape_session {
  private:
   kvmtape_session() = default;
   void drain_loop();
+  std::unique_ptr<kvmtape::RingFile> make_ring(const kvmtape::SessionVcpu& vcpu,
+                                               std::string& warning);
   template <typename Call>
   bool guard_drain(Call call);
   kvmtape::Error drain_failed() const;
@@ -73,6 +76,7 @@ struct kvmtape_session {
   uint64_t ring_bytes_ = 0;
   uint64_t ring_bytes_total_ = 0;
   bool overwrite_ = false;
+  bool flight_ = false;
   uint32_t drain_interval_us_ = 0;
 
   // Guarded by session_ring_mutex_: any thread writes control calls and marks.
@@ -83,7 +87,7 @@ struct kvmtape_session {
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::unique_ptr<kvmtape::Drain> drain_;
+  std::unique_ptr<kvmtape::Keeper> drain_;
   std::vector<std::unique_ptr<kvmtape::RingFile>> rings_;
   std::vector<std::unique_ptr<kvmtape_vcpu>> vcpus_;
   uint64_t ring_bytes_used_ = 0;

@@ -1,8 +1,9 @@
 #include "replayer/chunk_store.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
+
+#include "schema/file_order.h"
 
 namespace kvmtape {
 namespace {
@@ -12,9 +13,7 @@ namespace {
 constexpr uint64_t kHeadSearchBytes = 64u << 20;
 
 ChunkHeader header_at(std::span<const uint8_t> bytes) {
-  ChunkHeader header;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  return header;
+  return load_file_struct<ChunkHeader>(bytes.data());
 }
 uint64_t chunk_bytes(const ChunkHeader& header) {
   return uint64_t{header.header_bytes} + header.body_bytes;
@@ -234,7 +233,7 @@ void ChunkStore::add_from_ring(std::vector<uint8_t> chunk,
 
 void ChunkStore::build_streams() {
   std::map<uint32_t, ChunkStream> streams;
-  health_.file_exits = health_.ring_exits = health_.lost = 0;
+  health_.file_exits = health_.ring_exits = health_.lost = folded_ = 0;
   for (size_t number = 0; number < chunks_.size(); ++number) {
     ChunkRef& ref = chunks_[number];
     const IndexEntry& entry = ref.entry;
@@ -252,7 +251,9 @@ void ChunkStore::build_streams() {
     ref.skip_below = entry.first_seq < stream.end_seq ? stream.end_seq : 0;
     ref.missing_before = entry.first_seq > stream.end_seq ? entry.first_seq - stream.end_seq : 0;
     const uint64_t overlap = ref.skip_below == 0 ? 0 : stream.end_seq - entry.first_seq;
-    const uint64_t exits = entry.exits - std::min<uint64_t>(entry.exits, overlap);
+    const uint64_t recorded = entry.recorded();
+    const uint64_t exits = recorded - std::min<uint64_t>(recorded, overlap);
+    folded_ += recorded - entry.exits;
     stream.exits += exits;
     stream.lost += entry.lost + ref.missing_before;
     (ref.from_ring ? health_.ring_exits : health_.file_exits) += exits;
@@ -299,7 +300,7 @@ void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t l
   for (ChunkStream& stream : streams_) {
     if (stream.vcpu_index != ref.entry.vcpu_index) continue;
     const uint64_t unreadable = std::min(
-        stream.exits, ref.entry.exits - std::min<uint64_t>(ref.entry.exits, readable_exits));
+        stream.exits, ref.entry.recorded() - std::min(ref.entry.recorded(), readable_exits));
     stream.exits -= unreadable;
     stream.lost += lost_exits;
     uint64_t& readable = ref.from_ring ? health_.ring_exits : health_.file_exits;

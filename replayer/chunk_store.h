@@ -69,6 +69,7 @@ class ChunkStore {
   std::vector<ChunkStream>& streams() { return streams_; }  // by vCPU index, the session's last
   const std::vector<ChunkStream>& streams() const { return streams_; }
   TraceHealth& health() { return health_; }
+  uint64_t folded() const { return folded_; }
   const TraceHealth& health() const { return health_; }
 
   // The chunk's bytes, if its checksum holds (`verify`) and its header is what the index says.
@@ -92,6 +93,7 @@ class ChunkStore {
   std::vector<std::vector<uint8_t>> ring_chunks_;
   TraceHealth health_;
   uint64_t first_damage_ = ~uint64_t{0};  // file offset
+  uint64_t folded_ = 0;                   // exits that only a repeat tells of
   uint64_t resync_budget_ = 0;            // bytes that may yet be checksummed in vain
   ChunkDecoder decoder_;
 };

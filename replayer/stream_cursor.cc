@@ -184,6 +184,7 @@ bool StreamCursor::take_side() {
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t before = seq_;
   seq_ = side.next_seq;
+  if (side.kind == RecordKind::kRepeat) read_in_chunk_ += seq_ - before;
   if (side.kind == RecordKind::kGap || side.kind == RecordKind::kEntry)
     exit_answered_ = side.kind == RecordKind::kEntry;
   if (side.next_seq < ref.skip_below || (side.next_seq == ref.skip_below && before != seq_))

@@ -217,6 +217,7 @@ const std::vector<VcpuTotals>& TraceReader::vcpus() const { return state_->vcpus
 uint64_t TraceReader::exits() const {
   return state_->store.health().file_exits + state_->store.health().ring_exits;
 }
+uint64_t TraceReader::folded() const { return state_->store.folded(); }
 uint64_t TraceReader::lost() const { return state_->store.health().lost; }
 int64_t TraceReader::duration_ns() const {
   return state_->last_tsc == 0 ? 0 : std::max<int64_t>(0, time_ns(state_->last_tsc));

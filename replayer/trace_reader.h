@@ -86,7 +86,8 @@ class TraceReader {
   const Session& session() const;
   const TraceHealth& health() const;
   const std::vector<VcpuTotals>& vcpus() const;  // by index
-  uint64_t exits() const;                        // in file and rings
+  uint64_t exits() const;                        // in file and rings, folded ones included
+  uint64_t folded() const;                       // of those: equal to one before, only counted
   uint64_t lost() const;
   int64_t duration_ns() const;  // from the start of the recording to its last moment
   uint64_t chunk_count() const;

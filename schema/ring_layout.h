@@ -60,7 +60,7 @@ struct BasicRingHeader {
   uint32_t core_words;
   uint32_t overwrite;  // 0 RingFull::kDrop, 1 RingFull::kOverwrite
   uint32_t writer_pid;
-  uint32_t reserved;
+  uint32_t coalesce;  // 1: runs of equal exits are folded into a kRepeat that changes in place
   uint64_t writer_start_time;  // /proc/PID/stat field 22, so that a reused pid is recognised
 
   // Producer.

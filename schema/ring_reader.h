@@ -84,6 +84,18 @@ class BasicRingReader {
     return batch;
   }
 
+  // Words that poll() handed out, as they are now: a coalescing producer brings its last record up
+  // to date. False: they have been overwritten.
+  bool reread(RingPosition at, std::span<uint64_t> words) const {
+    auto* bytes = blocks_ + (static_cast<Index>(at.block) % block_count_) * size_t{block_bytes_};
+    auto* block = reinterpret_cast<BlockHeader*>(bytes);
+    auto* from = reinterpret_cast<uint64_t*>(bytes + sizeof(BlockHeader) + at.bytes);
+    for (size_t i = 0; i < words.size(); ++i)  // acquire: pairs with the release of the count
+      words[i] = std::atomic_ref(from[i]).load(std::memory_order_acquire);
+    // As in copy_block.
+    return block->generation.fetch_add(0, std::memory_order_seq_cst) == at.block + 1;
+  }
+
   RingPosition position() const { return {number_, consumed_}; }
 
   // Everything before `position` is in the trace: the producer may have it back.
@@ -133,10 +145,11 @@ class BasicRingReader {
       batch.words = {};
       return true;
     }
-    batch.begin = {number_, consumed_};
-    batch.block_start = consumed_ == 0;
-    batch.first_seq = std::atomic_ref(block->first_seq).load(std::memory_order_relaxed);
-    batch.lost_before = std::atomic_ref(block->lost_before).load(std::memory_order_relaxed);
+    // relaxed, both: as the words below. Nothing goes into the batch before it is known to be
+    // whole.
+    const uint64_t first_seq = std::atomic_ref(block->first_seq).load(std::memory_order_relaxed);
+    const uint64_t lost_before =
+        std::atomic_ref(block->lost_before).load(std::memory_order_relaxed);
     auto* from = reinterpret_cast<uint64_t*>(bytes + sizeof(BlockHeader));
     const size_t first = consumed_ / kWordBytes;
     const size_t count = committed / kWordBytes - first;
@@ -148,6 +161,10 @@ class BasicRingReader {
         block->generation.fetch_add(0, std::memory_order_seq_cst) != expected)
       return false;
     batch.words = {space, count};
+    batch.begin = {number_, consumed_};
+    batch.block_start = consumed_ == 0;
+    batch.first_seq = first_seq;
+    batch.lost_before = lost_before;
     consumed_ = committed;
     batch.end = {number_, consumed_};
     return true;

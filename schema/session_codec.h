@@ -88,6 +88,9 @@ struct IndexEntry {
   uint64_t cut = 0;
   uint64_t lost = 0;
   std::vector<std::pair<uint32_t, uint32_t>> reasons;  // (exit reason, how often)
+
+  // Exits in it, those included that were folded into repeats.
+  uint64_t recorded() const { return end_seq - first_seq - lost; }
 };
 // One of possibly several: an index chunk holds at most kIndexEntriesMax entries, so that neither
 // writer nor reader needs memory in proportion to the trace.

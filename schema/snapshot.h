@@ -98,6 +98,10 @@ struct GapRecord {
 };
 
 // `count` exits followed that were equal to exit `of_seq` in every recorded byte, as were answers.
+//
+// In a ring it is brought up to date in place while the run lasts (RingHeader::coalesce); `count`
+// then has kRepeatUnanswered set while its last exit waits for an answer. Should that answer
+// differ, it follows as a kAnswer record. The header's tsc is that of the last moment in the run.
 struct RepeatRecord {
   uint64_t of_seq;
   uint64_t count;
@@ -106,6 +110,8 @@ struct RepeatRecord {
   uint64_t monitor_ticks_min;  // least and greatest time from exit to answer
   uint64_t monitor_ticks_max;
 };
+
+inline constexpr uint64_t kRepeatUnanswered = uint64_t{1} << 63;
 
 // What the block's header said, for whoever turns records into chunks: a first_seq beyond the next
 // expected one means that blocks were overwritten in between.

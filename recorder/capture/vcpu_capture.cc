@@ -45,7 +45,9 @@ VcpuCapture::VcpuCapture(RingHeader* ring, void* run, size_t run_bytes, int vcpu
       moment_words_max_(moment_words_max(kCoreWords, false, 0)),
       registers_due_possible_(options.registers == RegisterPolicy::kEvery),
       registers_countdown_(options.registers_every) {
-  if (ring != nullptr) ring_.bind(ring);
+  if (ring == nullptr) return;
+  ring_.bind(ring);
+  coalesce_ = ring_.coalesces();
 }
 
 // io is {u8 direction, u8 size, u16 port, u32 count, u64 data_offset}; x86 alone has it.
@@ -136,8 +138,14 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
     moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
+    const uint64_t before = exit_data_word_;
     exit_data_word_ = moment.data_bytes == 0 ? 0 : load_tail(moment.data, moment.data_bytes);
+    if (exit_data_word_ != before) exit_may_repeat_ = false;
   }
+  if (exit_may_repeat_ && ret >= 0 && repeat_exit(moment, tsc)) [[unlikely]]
+    return;
+  exit_may_repeat_ = false;
+  repeat_ = nullptr;
   exit_data_bytes_ = moment.data_bytes;
   uint8_t flags = moment.has_sync ? kRecordHasSync : 0;
 
@@ -155,10 +163,12 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
     complete(moment);
   if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
     flags |= kRecordKeyframe;
-  const int32_t recorded_ret = ret >= 0 ? 0 : -error_number;
+  // Who fails without saying why has failed all the same.
+  const int32_t recorded_ret = ret >= 0 ? 0 : error_number > 0 ? -error_number : -EIO;
   ring_.count_exit();
   write(out, RecordKind::kExit, flags, recorded_ret, tsc, moment);
   exit_open_ = true;
+  exit_may_repeat_ = coalesce_ && ret >= 0 && !moment.has_sync;
   exit_dropped_ = false;
 
   const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
@@ -201,6 +211,11 @@ void VcpuCapture::record_answer(uint64_t tsc) noexcept {
         load_tail(moment.data, moment.data_bytes) == exit_data_word_)
       flags |= kRecordDataSame;
     if (port_data_bytes() != moment.data_bytes) moment.data_bytes = 0;  // the monitor changed io
+  }
+  if (exit_may_repeat_) [[unlikely]] {
+    exit_may_repeat_ = exit_open_ && is_unchanged(moment) &&
+                       (exit_data_bytes_ == 0 || (flags & kRecordDataSame) != 0);
+    if (repeat_unanswered_ && repeat_answer(moment, tsc)) return;
   }
   ring_.set_clock_for_gaps(tsc);
   uint64_t* out = ring_.reserve(moment_words_max_ + data_words(moment.data_bytes));

@@ -80,6 +80,12 @@ class VcpuCapture final : private RegisterSink {
              const Moment& moment) noexcept;
   uint32_t port_data_bytes() const noexcept;
   void record_answer(uint64_t tsc) noexcept;
+  // A run of equal exits, in a ring that coalesces (repeats.cc).
+  bool repeat_exit(const Moment& moment, uint64_t tsc) noexcept;
+  bool repeat_answer(const Moment& moment, uint64_t tsc) noexcept;
+  bool is_unchanged(const Moment& moment) const noexcept {
+    return moment.core_mask == 0 && !moment.has_sync;
+  }
   void ask_for_sync_registers() noexcept;
   void take_registers(uint64_t time, uint32_t reason, int32_t ret) noexcept;
   void put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
@@ -109,6 +115,11 @@ class VcpuCapture final : private RegisterSink {
   uint64_t saved_valid_regs_ = 0;
   bool valid_regs_changed_ = false;
   uint64_t record_tsc_ = 0;
+  bool coalesce_ = false;           // nothing of the following is used without
+  bool exit_may_repeat_ = false;    // the last exit was answered with what it brought, nothing else
+  uint64_t* repeat_ = nullptr;      // the record of the run under way, the last in its block
+  bool repeat_unanswered_ = false;  // the run's last exit waits for its answer
+  uint64_t repeat_tsc_ = 0;         // when that was
   alignas(64) std::array<uint64_t, kRunWordsMax> shadow_{};
 
   // Any thread.

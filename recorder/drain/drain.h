@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "recorder/drain/clock_reading.h"
+#include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
 #include "schema/session_codec.h"
@@ -22,40 +23,33 @@
 
 namespace kvmtape {
 
-struct DrainTotals {
-  uint64_t exits = 0;  // written or encoded
-  uint64_t lost = 0;
-  uint64_t bytes = 0;         // of the file
-  uint64_t write_errors = 0;  // times an append failed
-};
-
-class Drain {
+class Drain final : public Keeper {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
   // `clock` is what the rings' records are stamped with.
   Drain(TraceFile file, Session session, ClockReader clock = read_clocks);
-  ~Drain();
+  ~Drain() override;
 
-  // The ring outlives the drain. The session ring has vcpu_index kSessionStream.
-  void add_stream(RingHeader* ring);
-  // A vCPU that found no memory for a ring: `exits_lost` is written as a gap by finish().
-  void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost);
-  Session& session() { return session_; }
-  // The header changed (a vCPU came): it is written again before the next chunk.
-  void note_session_changed() { session_due_ = true; }
+  void add_stream(RingHeader* ring) override;
+  void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
+  Session& session() override { return session_; }
+  void note_session_changed() override { session_due_ = true; }
 
   // Moves what is in the rings into chunks; writes those that are full or whose ring needs room,
   // and everything once a second (a cut). Returns whether any ring is more than a quarter full: the
   // caller then comes back sooner.
-  bool pump();
+  Result<void> begin() override { return flush(); }
+  bool pump() override;
   // Writes everything that has been published, with a cut; then to the disk. Exits that wait for
   // their answer stay in the ring.
   Result<void> flush();
   // Everything, the last exit without its answer too; then the footer. No producer may write any
   // more. On error the trace stays unsealed and the rings hold what is not in it.
-  Result<void> finish();
+  Result<void> finish() override;
+  Result<void> snapshot(std::string_view) override { return flush(); }
 
-  DrainTotals totals() const;
+  DrainTotals totals() const override;
+  const std::string& path() const override { return file_.path(); }
   const std::optional<Error>& last_error() const { return last_error_; }
   const TraceFile& file() const { return file_; }
 

@@ -65,22 +65,28 @@ void count_only(Vcpu& vcpu, RecordControl& control) noexcept {
 
 // The ring's memory within the cap over all; null header if there is none.
 RingMemory take_ring(const Vcpu& vcpu, RecordControl& control) noexcept {
-  const RingSpec spec{control.session,
-                      control.next_index.fetch_add(1, std::memory_order_relaxed),  // a count
-                      vcpu.id, control.ring_bytes, control.overwrite != 0};
-  const uint64_t bytes = ring_geometry(control.ring_bytes).file_bytes();
+  RingSpec spec{control.session,
+                control.next_index.fetch_add(1, std::memory_order_relaxed),  // a count
+                vcpu.id,
+                control.ring_bytes,
+                control.overwrite != 0,
+                control.flight != 0};
   char path[PATH_MAX];
   RingMemory memory;
-  // relaxed: a sum that nothing else hangs on
-  if (control.ring_bytes_used.fetch_add(bytes, std::memory_order_relaxed) + bytes <=
-          control.ring_bytes_total &&
-      ring_path(spec.vcpu_index, path, sizeof path))
-    memory = make_ring_memory(path, spec, control.boot_id);
-  if (memory.header == nullptr)
+  if (!ring_path(spec.vcpu_index, path, sizeof path)) return memory;
+  for (;; spec.ring_bytes /= 2) {  // a flight recorder makes do with less
+    const uint64_t bytes = ring_geometry(spec.ring_bytes).file_bytes();
+    // relaxed: a sum that nothing else hangs on
+    if (control.ring_bytes_used.fetch_add(bytes, std::memory_order_relaxed) + bytes <=
+        control.ring_bytes_total)
+      memory = make_ring_memory(path, spec, control.boot_id);
+    if (memory.header != nullptr) {
+      next::close(memory.fd);
+      return memory;
+    }
     control.ring_bytes_used.fetch_sub(bytes, std::memory_order_relaxed);  // relaxed: as above
-  else
-    next::close(memory.fd);
-  return memory;
+    if (control.flight == 0 || spec.ring_bytes <= kRingBytesMin) return memory;
+  }
 }
 
 void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {

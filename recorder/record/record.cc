@@ -75,7 +75,7 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   recording.monitor_started(command->pid());
   while (command->wait(recording.pump())) {
   }
-  RecordReport report{command->status(), recording.path(), {}};
+  RecordReport report{command->status(), {}, {}};
   auto totals = recording.finish();
   if (!totals.ok()) {
     say(totals.error().to_string() + "; the rings stay in " + recording.ring_directory() +
@@ -83,7 +83,11 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
     return report;
   }
   say_what_is_missing(*totals, monitor, say);
-  report.totals = *totals;
+  report.path = recording.path();
+  if (options.recording.flight && totals->bytes == 0)
+    say("nothing triggered, nothing was written");
+  else
+    report.totals = *totals;
   return report;
 }
 

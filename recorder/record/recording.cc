@@ -13,6 +13,8 @@
 #include <new>
 #include <utility>
 
+#include "recorder/drain/drain.h"
+#include "recorder/flight/flight_recorder.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/ring_writer.h"
@@ -37,7 +39,7 @@ Session describe(const RecordingOptions& options, const std::vector<std::string>
   for (const std::string& word : command) session.monitor_command.append(word).push_back('\0');
   session.recorder = recorder_text("preload");
   session.register_policy = register_policy_text(options.registers, options.registers_every);
-  session.ring_full = options.overwrite ? "overwrite" : "drop";
+  session.ring_full = options.overwrite || options.flight ? "overwrite" : "drop";
   const UniqueFd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   fill_capabilities(session, kvm.get(), -1);
   const int bytes = kvm.valid() ? ::ioctl(kvm.get(), KVM_GET_VCPU_MMAP_SIZE, 0) : 0;
@@ -72,8 +74,8 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
   recording->ring_directory_ = session.ring_directory = *directory;
   recording->ring_parent_is_ours_ = options.ring_directory.empty();
   const std::string name = ring_file_name(kSessionStream);
-  auto ring = create_ring(*directory + "/" + name,
-                          {session.uuid, kSessionStream, kSessionStream, kSessionRingBytes, false});
+  auto ring = create_ring(*directory + "/" + name, {session.uuid, kSessionStream, kSessionStream,
+                                                    kSessionRingBytes, options.flight});
   if (!ring.ok()) return failed(ring.error());
   RingWriter().bind(ring->header());
   lock_as_writer(*ring);
@@ -83,10 +85,14 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
     return failed(made.error());
 
   start_clocks(session);
-  recording->drain_ = std::make_unique<Drain>(std::move(file), std::move(session));
+  if (options.flight)
+    recording->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(session),
+                                                         options.triggers, options.files_max);
+  else
+    recording->drain_ = std::make_unique<Drain>(std::move(file), std::move(session));
   recording->drain_->add_stream(header);
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
-  if (auto written = recording->drain_->flush(); !written.ok()) return failed(written.error());
+  if (auto written = recording->drain_->begin(); !written.ok()) return failed(written.error());
   return recording;
 }
 
@@ -111,7 +117,8 @@ Result<void> Recording::make_control(const RecordingOptions& options, const Uuid
   control_->boot_id = this_boot_id();
   control_->ring_bytes = options.ring_bytes;
   control_->ring_bytes_total = options.ring_bytes_total;
-  control_->overwrite = options.overwrite ? 1 : 0;
+  control_->overwrite = options.overwrite || options.flight ? 1 : 0;
+  control_->flight = options.flight ? 1 : 0;
   control_->registers = static_cast<uint32_t>(options.registers);
   control_->registers_every = std::max(1u, options.registers_every);
   pthread_mutexattr_t attributes;
@@ -193,6 +200,7 @@ Result<RecordingTotals> Recording::finish() {
                                drained.bytes,
                                control_->calls_lost.load(std::memory_order_relaxed),
                                control_->processes.load(std::memory_order_relaxed)};
+  update_latest(path());
   remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   return totals;
 }

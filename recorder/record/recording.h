@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
-#include "recorder/drain/drain.h"
+#include "recorder/drain/keeper.h"
+#include "recorder/flight/trigger.h"
 #include "recorder/ring/record_control.h"
 #include "schema/ring_file.h"
 
@@ -22,6 +23,9 @@ struct RecordingOptions {
   uint64_t ring_bytes = 1 << 20;
   uint64_t ring_bytes_total = uint64_t{256} << 20;
   bool overwrite = false;
+  bool flight = false;  // ring_bytes of each vCPU's last exits, written when a trigger says so
+  Triggers triggers;
+  uint32_t files_max = 16;  // snapshots that are kept
   RegisterPolicy registers = RegisterPolicy::kDebugExits;
   uint32_t registers_every = 1;
 };
@@ -42,7 +46,8 @@ class Recording {
   ~Recording();
   Recording(const Recording&) = delete;
 
-  const std::string& path() const { return path_; }
+  // The file that is being written, or was last.
+  const std::string& path() const { return drain_->path(); }
   const std::string& ring_directory() const { return ring_directory_; }
   void monitor_started(int pid);
 
@@ -69,7 +74,7 @@ class Recording {
   uint64_t exits_seen_ = 0;
   uint32_t pause_us_ = 0;
   std::map<std::string, RingFile> rings_;  // by file name
-  std::unique_ptr<Drain> drain_;           // behind the rings that it reads
+  std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
 };
 
 }  // namespace kvmtape

@@ -14,7 +14,7 @@
 namespace kvmtape {
 
 inline constexpr uint64_t kRecordControlMagic = 0x6c6f72746e6f6374;  // "tcontrol", little-endian
-inline constexpr uint32_t kRecordControlVersion = 1;                 // both sides agree exactly
+inline constexpr uint32_t kRecordControlVersion = 2;                 // both sides agree exactly
 inline constexpr const char* kRecordControlFile = "control";
 // Names the session's ring directory to the preload library.
 inline constexpr const char* kRecordDirectoryVariable = "KVMTAPE_RECORD_DIRECTORY";
@@ -32,7 +32,7 @@ struct RecordControl {
   uint32_t overwrite;
   uint32_t registers;  // RegisterPolicy
   uint32_t registers_every;
-  uint32_t reserved;
+  uint32_t flight;  // rings that nobody consumes: they coalesce, and may be smaller than wanted
 
   // The writers of session.ring take turns: process-shared and robust.
   pthread_mutex_t session_ring_mutex;

@@ -16,7 +16,10 @@ struct RingSpec {
   uint32_t vcpu_id = 0;
   uint64_t ring_bytes = 1 << 20;  // rounded to whole blocks
   bool overwrite = false;
+  bool coalesce = false;  // nobody consumes it: a flight recorder's
 };
+
+inline constexpr uint64_t kRingBytesMin = 64 * 1024;
 
 // How a ring of about `ring_bytes` is cut: at least kBlockCountMin blocks of at least
 // kBlockBytesMin.

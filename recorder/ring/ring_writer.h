@@ -72,6 +72,7 @@ class BasicRingWriter {
     return next_block() ? cursor_ : nullptr;
   }
   bool fresh_block() const { return fresh_; }
+  bool coalesces() const { return coalesce_; }
 
   // Publishes `words` words, written at what reserve() returned.
   void commit(uint32_t words) noexcept {
@@ -110,6 +111,7 @@ class BasicRingWriter {
     block_bytes_ = ring->block_bytes;
     block_count_ = ring->block_count;
     overwrite_ = ring->overwrite != 0;
+    coalesce_ = ring->coalesce != 0;
   }
 
   __attribute__((noinline)) uint64_t* reserve_after_gap(uint32_t words) noexcept {
@@ -175,6 +177,7 @@ class BasicRingWriter {
   bool fresh_ = true;
   // Touched when a block is opened.
   bool overwrite_ = false;
+  bool coalesce_ = false;
   Index number_ = 0;
   Index read_block_ = 0;
   uint32_t block_bytes_ = 0;

@@ -1,6 +1,6 @@
 // Kills a recording process at random moments and reads what it left: every exit that it had
 // published is there, none is invented, and every hole is a gap. No KVM needed: the embedding API
-// gets a kvm_run of our own. 30 kills; 300 with KVMTAPE_FULL=1.
+// gets a kvm_run of our own. As many kills as tests/support/kills.h says.
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -11,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -21,6 +20,7 @@
 #include "recorder/kvmtape.h"
 #include "replayer/rewrite/trace_rewriter.h"
 #include "schema/base/byte_cursor.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 
 namespace kvmtape::testing {
@@ -184,7 +184,7 @@ class KillStressTest : public ::testing::Test {
 };
 
 TEST_F(KillStressTest, no_published_exit_is_lost_and_none_is_invented) {
-  const int kills = std::getenv("KVMTAPE_FULL") != nullptr ? 300 : 30;
+  const int kills = kills_wanted();
   for (int i = 0; i < kills; ++i) {
     SCOPED_TRACE("kill " + std::to_string(i));
     const ScratchDirectory scratch;

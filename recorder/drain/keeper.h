@@ -1,0 +1,52 @@
+// Keeper: whoever makes a recording out of rings. Two do: the Drain writes all of it as it comes,
+// the FlightRecorder keeps the last of it in the rings until something happens. Their owner, a
+// thread of the monitor or the `record` process, calls pump() and sleeps in between; one thread at
+// a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/base/result.h"
+#include "schema/ring_layout.h"
+#include "schema/session_codec.h"
+
+namespace kvmtape {
+
+struct DrainTotals {
+  uint64_t exits = 0;  // written or encoded; of a flight recorder: in its last snapshot
+  uint64_t lost = 0;
+  uint64_t bytes = 0;         // of the files
+  uint64_t write_errors = 0;  // times an append failed
+};
+
+class Keeper {
+ public:
+  virtual ~Keeper() = default;
+
+  // The ring outlives the keeper. The session ring has vcpu_index kSessionStream.
+  virtual void add_stream(RingHeader* ring) = 0;
+  // A vCPU that found no memory for a ring: `exits_lost` is written as a gap by finish().
+  virtual void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) = 0;
+  virtual Session& session() = 0;
+  // The header changed (a vCPU came): it is written again before the next chunk.
+  virtual void note_session_changed() = 0;
+
+  // The header is on the disk: from here on file and rings together can be read.
+  virtual Result<void> begin() = 0;
+  // Does what is due. True: come back sooner.
+  virtual bool pump() = 0;
+  // What has been published so far is in a file, and on the disk; `reason` says why.
+  virtual Result<void> snapshot(std::string_view reason) = 0;
+  // No producer may write any more: everything that is to be kept, sealed. On error the rings hold
+  // what is not in a file.
+  virtual Result<void> finish() = 0;
+
+  virtual DrainTotals totals() const = 0;
+  // The file that is being written, or was last.
+  virtual const std::string& path() const = 0;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,65 @@
+// FlightRecorder: the last exits stay in overwriting rings, nothing of them is written until a
+// trigger. From the start a file lies there with nothing but the session's header, which names the
+// rings: should all processes be killed, it and the rings are the recording. A snapshot replaces it
+// by a complete, sealed trace whose header says why; the next file then waits for the next trigger:
+// vm.kvmtape, vm.2.kvmtape, vm.3.kvmtape.
+//
+// One thread at a time, its owner's; see keeper.h.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "recorder/drain/keeper.h"
+#include "recorder/flight/trigger.h"
+#include "recorder/flight/vcpu_watch.h"
+#include "schema/trace_file.h"
+
+namespace kvmtape {
+
+class FlightRecorder final : public Keeper {
+ public:
+  // `file` is the first, still empty. At most `files_max` snapshots are kept; the oldest goes.
+  FlightRecorder(TraceFile file, Session session, const Triggers& triggers, uint32_t files_max);
+
+  void add_stream(RingHeader* ring) override;
+  void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
+  Session& session() override { return session_; }
+  void note_session_changed() override { session_due_ = true; }
+
+  Result<void> begin() override { return write_header(); }
+  bool pump() override;
+  Result<void> snapshot(std::string_view reason) override;
+  Result<void> finish() override;
+
+  DrainTotals totals() const override;
+  const std::string& path() const override { return written_path_; }
+
+ private:
+  Result<void> write_header();
+  Result<void> begin_next_file();
+  void look();
+  uint64_t produced() const;
+  std::string path_of(uint64_t number) const;
+
+  std::string first_path_;
+  Session session_;
+  Triggers triggers_;
+  uint32_t files_max_;
+  std::optional<TraceFile> waiting_;  // holds the header alone
+  uint64_t number_ = 1;               // of it
+  bool session_due_ = true;
+  std::vector<RingHeader*> rings_;
+  std::vector<std::unique_ptr<VcpuWatch>> watches_;
+  std::vector<std::pair<SessionVcpu, uint64_t>> lost_vcpus_;
+
+  std::string due_;  // what triggered and is not written yet
+  uint64_t not_before_ns_ = 0;
+  uint64_t produced_in_last_ = 0;
+  std::string written_path_;
+  DrainTotals totals_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,108 @@
+#include "recorder/flight/ring_snapshot.h"
+
+#include <array>
+
+#include "schema/base/byte_cursor.h"
+#include "schema/chunk_codec.h"
+#include "schema/ring_reader.h"
+
+namespace kvmtape {
+namespace {
+
+class SnapshotWriter {
+ public:
+  SnapshotWriter(TraceFile& file, const Session& session, const ClockReading& now)
+      : file_(file), session_(session), now_(now) {}
+
+  Result<void> write_session() {
+    std::vector<uint8_t> chunk;
+    encode_session(session_, chunk);
+    return file_.append(chunk);
+  }
+
+  Result<void> write_ring(RingHeader* ring) {
+    ChunkEncoder encoder(
+        {ring->vcpu_index, ring->vcpu_id, session_.architecture, session_.byte_order});
+    // acquire: pairs with the release in RingWriter::start_block
+    const uint64_t last_block = ring->open_block.load(std::memory_order_acquire);
+    lost_written_ = 0;
+    RingReader reader(ring);
+    bool first = true;
+    for (;;) {
+      const RingBatch batch = reader.poll();
+      if (batch.words.empty()) break;
+      if (first) {
+        encoder.resume(batch.first_seq, batch.lost_before);
+        lost_written_ = batch.lost_before;
+        first = false;
+      } else if (batch.block_start) {
+        const auto start = block_start_record(batch);
+        encoder.add(start, true);
+      }
+      for (std::span<const uint64_t> words = batch.words;;) {
+        words = words.subspan(encoder.add(words, true));
+        if (encoder.full()) KVMTAPE_TRY(flush(encoder, batch.begin));
+        if (words.empty() || encoder.malformed()) break;
+      }
+      if (batch.begin.block >= last_block || encoder.malformed()) break;
+    }
+    return flush(encoder, reader.position());
+  }
+
+  Result<void> write_lost(const SessionVcpu& vcpu, uint64_t lost) {
+    ChunkEncoder encoder({vcpu.index, vcpu.id, session_.architecture, session_.byte_order});
+    encoder.add_gap(lost, GapReason::kNoRing, now_.ticks);
+    lost_written_ = 0;
+    return flush(encoder, {});
+  }
+
+  Result<void> write_cut() {
+    std::vector<uint8_t> chunk;
+    encode_cut({0, now_}, session_.uuid, chunk);
+    return file_.append(chunk);
+  }
+
+ private:
+  using Record = std::array<uint64_t, kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes>;
+  static Record block_start_record(const RingBatch& batch) {
+    Record record{};
+    store_le<uint64_t>(
+        &record[0], record.size() | uint64_t{static_cast<uint8_t>(RecordKind::kBlockStart)} << 16);
+    record[1] = batch.words.size() > 1 ? batch.words[1] : 0;
+    store_le(&record[2], batch.first_seq);
+    store_le(&record[3], batch.lost_before);
+    return record;
+  }
+
+  Result<void> flush(ChunkEncoder& encoder, RingPosition position) {
+    std::vector<uint8_t> chunk;
+    std::vector<std::pair<uint32_t, uint32_t>> reasons;
+    const uint64_t lost = encoder.lost_total() - lost_written_;
+    lost_written_ = encoder.lost_total();
+    if (!encoder.finish({session_.uuid, 0, session_.start, session_.ticks_per_second,
+                         position.block, position.bytes},
+                        chunk, &reasons))
+      return {};
+    return file_.append(chunk, lost, std::move(reasons));
+  }
+
+  TraceFile& file_;
+  const Session& session_;
+  const ClockReading now_;
+  uint64_t lost_written_ = 0;
+};
+
+}  // namespace
+
+Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
+                                 std::span<RingHeader* const> rings, LostVcpus lost,
+                                 const ClockReading& now) {
+  SnapshotWriter writer(file, session, now);
+  KVMTAPE_TRY(writer.write_session());
+  for (RingHeader* ring : rings) KVMTAPE_TRY(writer.write_ring(ring));
+  for (const auto& [vcpu, exits] : lost) KVMTAPE_TRY(writer.write_lost(vcpu, exits));
+  KVMTAPE_TRY(writer.write_cut());
+  return file.seal();
+}
+
+}  // namespace kvmtape

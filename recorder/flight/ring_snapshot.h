@@ -1,0 +1,24 @@
+// Writes what stands in rings into a trace file without taking it out of them: the producers run on
+// and may overwrite the oldest while it is read, which then is not there. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "schema/ring_layout.h"
+#include "schema/session_codec.h"
+#include "schema/trace_file.h"
+
+namespace kvmtape {
+
+// Exits that could not be recorded at all, by vCPU.
+using LostVcpus = std::span<const std::pair<SessionVcpu, uint64_t>>;
+
+// The file is sealed afterwards: header, every ring from its oldest block up to what was published
+// when it was this ring's turn, and a cut at `now`.
+Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
+                                 std::span<RingHeader* const> rings, LostVcpus lost,
+                                 const ClockReading& now);
+
+}  // namespace kvmtape

@@ -1,0 +1,64 @@
+// Watches one vCPU's ring for what the triggers name, without consuming anything: the decisions of
+// a flight recorder are made here, on the drain's side, and never on the vCPU's thread. One thread
+// at a time. What the producer overwrote before it was looked at goes unseen.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "recorder/flight/trigger.h"
+#include "schema/ring_reader.h"
+
+namespace kvmtape {
+
+class VcpuWatch {
+ public:
+  // The ring outlives it.
+  VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second);
+
+  // Looks at what is new. What triggered, for people: "crash: exit 0:412, reason 17"; a condition
+  // that lasts is told once. `now` is the record clock's.
+  std::optional<std::string> look(uint64_t now);
+
+  uint64_t exits() const { return next_seq_; }  // produced, as far as it was seen
+  const RingReader& reader() const { return reader_; }
+
+ private:
+  void take(std::span<const uint64_t> words, RingPosition at);
+  void take_exit(std::span<const uint64_t> record);
+  void take_repeat(std::span<const uint64_t> record);
+  void note_moment(uint64_t tsc);
+  void count_same(uint64_t count, uint64_t until);
+  bool is_crash(int32_t ret) const;
+  uint32_t reason() const;
+  void tell(std::string text);
+  uint64_t ticks(uint64_t ns) const;
+
+  RingReader reader_;
+  Triggers triggers_;
+  uint64_t ticks_per_second_;
+  uint32_t vcpu_index_;
+  std::array<uint64_t, kCoreWords> image_{};
+  uint64_t next_seq_ = 0;
+
+  uint64_t last_tsc_ = 0;   // of the last moment
+  bool exit_open_ = false;  // the last moment is an exit
+  bool slow_told_ = false, silent_told_ = false, same_told_ = false;
+
+  // A run of exits at one place: when each `same_step_`-th of them was, the last few.
+  static constexpr size_t kSameTimes = 32;
+  std::array<uint64_t, 2> place_{};
+  uint32_t place_reason_ = 0;
+  uint64_t same_step_ = 1, same_steps_ = 1;
+  uint64_t same_exits_ = 0;
+  uint64_t same_tsc_ = 0;
+  std::array<uint64_t, kSameTimes + 1> same_times_{};
+
+  std::optional<RingPosition> repeat_at_;  // of the last record, if it is a repeat
+  uint64_t repeat_count_ = 0;
+  std::optional<std::string> told_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,153 @@
+// `kvmtape record` and its monitor, of which one or the other or both are killed at random moments:
+// every exit that the monitor got back from KVM_RUN is in trace and rings together, none is
+// invented, and every hole is a gap that the producer counted. Needs KVM.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include "replayer/rewrite/trace_rewriter.h"
+#include "schema/base/byte_cursor.h"
+#include "schema/base/unique_fd.h"
+#include "tests/e2e/counting_monitor.h"
+#include "tests/support/kills.h"
+#include "tests/support/run_tool.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+enum class Victim { kMonitor, kRecorder, kBoth };
+
+class KillRecordTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!UniqueFd(::open("/dev/kvm", O_RDWR | O_CLOEXEC)).valid())
+      GTEST_SKIP() << "/dev/kvm cannot be opened";
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // of the monitor that outlives its recorder
+  }
+
+  void record_and_kill(Victim victim) {
+    const std::string shared = scratch_->file("progress");
+    UniqueFd file(::open(shared.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_EQ(::ftruncate(file.get(), sizeof(MonitorProgress)), 0);
+    void* page =
+        ::mmap(nullptr, sizeof(MonitorProgress), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    ASSERT_NE(page, MAP_FAILED);
+    progress_ = static_cast<MonitorProgress*>(page);
+    const pid_t recorder = ::fork();
+    if (recorder == 0) {
+      ::execl(KVMTAPE_BINARY_DIR "/kvmtape", "kvmtape", "record", "-q", "--ring", "256K",
+              "--ring-dir", scratch_->file("rings").c_str(), "-o", trace().c_str(), "--",
+              KVMTAPE_COUNTING_MONITOR, shared.c_str(), nullptr);
+      ::_exit(127);
+    }
+    for (int ms = 0; ms < 20'000 && !all_have_published(); ++ms) ::usleep(1000);
+    ASSERT_TRUE(all_have_published()) << "the monitor did not start";
+    ::usleep(static_cast<useconds_t>(random_() % 60'000));
+    const pid_t monitor = progress_->pid;
+    if (victim != Victim::kMonitor) ::kill(recorder, SIGKILL);
+    // Alone, the monitor runs on, into a ring that nobody empties.
+    if (victim == Victim::kRecorder) ::usleep(static_cast<useconds_t>(random_() % 20'000));
+    ::kill(monitor, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(recorder, &status, 0), recorder);
+    if (victim == Victim::kMonitor) {
+      ASSERT_TRUE(WIFEXITED(status)) << status;
+      ASSERT_EQ(WEXITSTATUS(status), 128 + SIGKILL);
+    } else {
+      ASSERT_EQ(::waitpid(monitor, &status, 0), monitor);
+    }
+  }
+
+  bool all_have_published() const {
+    return std::ranges::all_of(progress_->published, [](const auto& exits) { return exits != 0; });
+  }
+
+  void expect_everything(const std::string& path, bool sealed) {
+    auto opened = TraceReader::open(path);
+    ASSERT_TRUE(opened) << opened.error().to_string();
+    TraceReader& reader = **opened;
+    EXPECT_EQ(reader.health().sealed, sealed);
+    uint64_t next[kCountingVcpus] = {};
+    uint64_t published[kCountingVcpus] = {};
+    ASSERT_EQ(reader.vcpus().size(), kCountingVcpus);
+    for (Item item; reader.next(item);) {
+      if (item.vcpu_index >= kCountingVcpus) continue;
+      uint64_t& seq = next[item.vcpu_index];
+      if (item.kind == Item::Kind::kGap) {
+        ASSERT_EQ(item.gap.why, GapReason::kRingFull) << "the producer counted it";
+        ASSERT_EQ(item.gap.first_seq, seq);
+        seq += item.gap.lost;
+      }
+      if (item.kind != Item::Kind::kExit) continue;
+      ASSERT_EQ(item.seq, seq) << "of vCPU " << item.vcpu_index;
+      ASSERT_EQ(item.exit->data.size(), 4u);
+      ASSERT_EQ(load_le<uint32_t>(item.exit->data.data()), static_cast<uint32_t>(seq))
+          << "no such exit came out of KVM";
+      ++seq;
+      ++exits_;
+    }
+    for (const VcpuTotals& vcpu : reader.vcpus()) {
+      published[vcpu.index] = progress_->published[vcpu.id];
+      ASSERT_GE(next[vcpu.index], published[vcpu.index]) << "a published exit is lost";
+      ASSERT_LE(next[vcpu.index], published[vcpu.index] + 1) << "an exit was invented";
+    }
+    ring_exits_ += reader.health().ring_exits;
+    ASSERT_EQ(reader.health().damaged_chunks, 0u);
+  }
+
+  std::string trace() const { return scratch_->file("t.kvmtape"); }
+
+  std::unique_ptr<ScratchDirectory> scratch_;
+  MonitorProgress* progress_ = nullptr;
+  std::mt19937 random_{std::random_device{}()};
+  uint64_t exits_ = 0, ring_exits_ = 0;
+};
+
+TEST_F(KillRecordTest, NoPublishedExitIsLostAndNoneIsInvented) {
+  const int kills = kills_wanted();
+  for (int i = 0; i < kills; ++i) {
+    const auto victim = static_cast<Victim>(i % 3);
+    SCOPED_TRACE("kill " + std::to_string(i));
+    scratch_ = std::make_unique<ScratchDirectory>();
+    record_and_kill(victim);
+    if (HasFatalFailure()) return;
+    expect_everything(trace(), victim == Victim::kMonitor);
+    if (HasFatalFailure()) return;
+    const std::string saved = scratch_->file("saved.kvmtape");
+    auto reader = TraceReader::open(trace());
+    ASSERT_TRUE(reader);
+    ASSERT_TRUE(rewrite_trace(**reader, {saved, false, "recovered", nullptr}));
+    expect_everything(saved, true);
+    if (HasFatalFailure()) return;
+    ::munmap(progress_, sizeof(MonitorProgress));
+  }
+  EXPECT_GT(exits_, 1000u);
+  EXPECT_GT(ring_exits_, 0u) << "no kill left anything in the rings: the test shows nothing";
+}
+
+TEST_F(KillRecordTest, EveryReadVerbTakesTraceAndRingsTogetherAndSaysSo) {
+  scratch_ = std::make_unique<ScratchDirectory>();
+  record_and_kill(Victim::kBoth);
+  if (HasFatalFailure()) return;
+  const Tool tool;
+  for (const std::string verb : {"info", "dump", "stat", "verify"}) {
+    const ToolRun run = tool.run(verb + " " + trace());
+    EXPECT_EQ(run.status, 3) << verb;
+    EXPECT_THAT(run.err, HasSubstr("unsealed: ")) << verb;
+    EXPECT_THAT(run.err, ::testing::ContainsRegex("exits? from the file, [0-9,]+ from 2 rings"))
+        << verb;
+  }
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
