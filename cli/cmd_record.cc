@@ -50,6 +50,13 @@ bool set_registers(const std::string& text, RecordingOptions& options) {
   return true;
 }
 
+AttachOptions attach_options(const RecordCommand& command) {
+  AttachOptions options{command.record.recording, command.pid, std::nullopt};
+  if (command.way == "bpf") options.way = Way::Kind::kBpf;
+  if (command.way == "ptrace") options.way = Way::Kind::kPtrace;
+  return options;
+}
+
 // What --flight means for the rings; the rules have been checked.
 void set_flight(RecordCommand& command) {
   RecordingOptions& options = command.record.recording;
@@ -59,13 +66,6 @@ void set_flight(RecordCommand& command) {
   options.ring_bytes_total = std::max(options.ring_bytes_total, 4 * command.flight_bytes);
   if (command.triggers.empty()) options.triggers = *parse_triggers("");
   for (const std::string& rule : command.triggers) (void)add_trigger(rule, options.triggers).ok();
-}
-
-AttachOptions attach_options(const RecordCommand& command) {
-  AttachOptions options{command.record.recording, command.pid, std::nullopt};
-  if (command.way == "bpf") options.way = Way::Kind::kBpf;
-  if (command.way == "ptrace") options.way = Way::Kind::kPtrace;
-  return options;
 }
 
 int check(const RecordCommand& command, Console& console) {
@@ -152,6 +152,8 @@ void add_record(CLI::App& app, Action& chosen) {
     command->record.recording.overwrite = command->ring_full == "overwrite";
     if (command->pid == 0 && command->record.command.empty())
       throw CLI::RequiredError("a command behind --, or -p PID");
+    if (command->pid != 0 && command->flight_bytes != 0)
+      throw CLI::ValidationError("--flight is for monitors that are preloaded, not for -p");
     set_flight(*command);
     chosen = [command](Console& console) {
       command->output.apply(console);

@@ -43,16 +43,18 @@ Value guarded(kvmtape_error* error, Value otherwise, Body body) noexcept {
 
 extern "C" {
 
-void kvmtape_options_init(kvmtape_options* options) noexcept {
-  *options = {};
-  options->struct_bytes = sizeof *options;
-  options->ring_bytes = 1 << 20;
-  options->ring_bytes_total = size_t{256} << 20;
-  options->registers_every = 1;
-  options->drain_interval_us = 1000;
-  options->max_files = 16;
-  options->kvm_fd = -1;
-  options->vm_fd = -1;
+void kvmtape_options_init_sized(kvmtape_options* options, size_t struct_bytes) noexcept {
+  kvmtape_options defaults{};
+  defaults.struct_bytes = struct_bytes;
+  defaults.ring_bytes = 1 << 20;
+  defaults.ring_bytes_total = size_t{256} << 20;
+  defaults.registers_every = 1;
+  defaults.drain_interval_us = 1000;
+  defaults.max_files = 16;
+  defaults.kvm_fd = -1;
+  defaults.vm_fd = -1;
+  std::memset(options, 0, struct_bytes);  // what only a newer header knows
+  std::memcpy(options, &defaults, std::min(struct_bytes, sizeof defaults));
 }
 
 kvmtape_session* kvmtape_open(const kvmtape_options* options, kvmtape_error* error) noexcept {

@@ -93,7 +93,12 @@ typedef struct kvmtape_options {
   unsigned max_files; /* how many snapshots are kept, the newest; 0: all. Default 16 */
 } kvmtape_options;
 
-void kvmtape_options_init(kvmtape_options* options) KVMTAPE_NOEXCEPT;
+/* Sets the first `struct_bytes` bytes to their defaults: what the caller was compiled with, which
+ * may be older than the library. */
+void kvmtape_options_init_sized(kvmtape_options* options, size_t struct_bytes) KVMTAPE_NOEXCEPT;
+static inline void kvmtape_options_init(kvmtape_options* options) KVMTAPE_NOEXCEPT {
+  kvmtape_options_init_sized(options, sizeof *options);
+}
 
 /* Creates trace and ring directory, starts the drain thread. NULL and *error on failure. */
 kvmtape_session* kvmtape_open(const kvmtape_options* options,

@@ -1,11 +1,11 @@
 /* The eBPF half of attach: runs in the kernel, on the vCPU's thread, at two tracepoints of KVM_RUN.
  *
  *   kvm_userspace_exit  virt/kvm/kvm_main.c, kvm_vcpu_ioctl(): behind kvm_arch_vcpu_ioctl_run(),
- *                       kvm_run is complete. Since Linux 2.6.39.
- *   kvm_fpu (load)      arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_run(): kvm_load_guest_fpu() comes
- *                       before sync_regs(), kvm_run->cr8 and complete_userspace_io are looked at,
- *                       so what the monitor answered is still in place; only kvm_run->flags has
- *                       been cleared. Read in 5.10 to 6.18. Where it does not exist, sys_enter.
+ *                       kvm_run is complete.
+ *   kvm_fpu (load)      arch/x86/kvm/x86.c of 6.18, kvm_arch_vcpu_ioctl_run(): kvm_load_guest_fpu()
+ *                       comes first but for kvm_run->flags = 0; what the monitor answered is still
+ *                       in place. The tests compare the answers with those by preload. Where it
+ *                       does not exist, sys_enter.
  *
  * Neither says which vCPU. The system call's registers name the descriptor, the process's table the
  * file, its private_data is struct kvm_vcpu: kvm_run is then read where the kernel has it, and not

@@ -174,6 +174,12 @@ Result<Way> choose_start_way(const std::string& program) {
 RecordReport run_watched([[maybe_unused]] const RecordOptions& options, const Say& say) {
 #ifdef KVMTAPE_BPF
   const std::string& monitor = options.command.front();
+  if (options.recording.flight)
+    return run_unrecorded(
+        options,
+        Error{ErrorCode::kUnsupported, "a flight recorder needs a monitor that can be preloaded",
+              monitor, std::nullopt},
+        say);
   std::unique_ptr<BpfWatch> watch;
   std::unique_ptr<kvmtape_session> session;
   WatchedProcess process;

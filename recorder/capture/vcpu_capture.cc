@@ -163,7 +163,8 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
     complete(moment);
   if (moment.core_mask == core_mask_all(kCoreWords)) [[unlikely]]
     flags |= kRecordKeyframe;
-  const int32_t recorded_ret = ret >= 0 ? 0 : -error_number;
+  // Who fails without saying why has failed all the same.
+  const int32_t recorded_ret = ret >= 0 ? 0 : error_number > 0 ? -error_number : -EIO;
   ring_.count_exit();
   write(out, RecordKind::kExit, flags, recorded_ret, tsc, moment);
   exit_open_ = true;

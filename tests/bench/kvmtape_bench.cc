@@ -18,6 +18,7 @@
 #include "tests/bench/recordings.h"
 #include "tests/bench/side_by_side.h"
 #include "tests/bench/stopwatch.h"
+#include "tests/bench/unmodified.h"
 
 namespace kvmtape::bench {
 namespace {
@@ -41,6 +42,7 @@ class Report {
     size();
     drain(workload);
     reading(workload, own_path);
+    unmodified();
   }
 
  private:
@@ -222,6 +224,24 @@ class Report {
         static_cast<double>(*memory_ten) / static_cast<double>(*memory), 1.1);
     figures_.note(fmt::format("reader: {} KiB for {} exits, {} KiB for {}", *memory / 1024,
                               once.exits, *memory_ten / 1024, ten.exits));
+  }
+
+  void unmodified() {
+    pin_to_all();
+    const UnmodifiedCosts costs = measure_unmodified(directory_);
+    add("preload: time of a PIO-bound vCPU, recorded to plain", "", costs.preload.ratio, 1.02,
+        Better::kLower, costs.preload.reason_skipped);
+    add("eBPF: time in the kernel's programs", "ns an exit", costs.bpf_program_ns, 1000,
+        Better::kLower, costs.bpf.reason_skipped);
+    for (const auto& [name, cost] :
+         {std::pair{"preload", costs.preload}, std::pair{"eBPF", costs.bpf},
+          std::pair{"perf record", costs.perf}})
+      figures_.note(
+          cost.reason_skipped.empty()
+              ? fmt::format("PIO-bound guest by {}: {:.3f} times the plain run's time, "
+                            "{:+.0f} ns an exit",
+                            name, cost.ratio, cost.ns_an_exit)
+              : fmt::format("PIO-bound guest by {}: skipped: {}", name, cost.reason_skipped));
   }
 
   static void pin_to_all() {

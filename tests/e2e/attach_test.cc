@@ -216,6 +216,31 @@ TEST_F(AttachTest, AStaticMonitorWithoutTheRightsRunsUnrecordedAndIsToldWhatToDo
   EXPECT_EQ(shell(record + " --check -- " + kStatic + " 2>&1").status, 1);
 }
 
+TEST_F(AttachTest, QemuIsAttachedToWhileItRuns) {
+  need_bpf();
+  if (IsSkipped()) return;
+  if (shell("command -v qemu-system-x86_64").status != 0)
+    GTEST_SKIP() << "qemu-system-x86_64 is not installed";
+  const std::string pid = tool.file("pid");
+  // Its guest waits (-S) until it is watched.
+  const ShellRun run = shell(
+      "cd " + tool.file("") +
+      " && qemu-system-x86_64 -accel kvm -smp 2 -sandbox on -display none -nodefaults -S "
+      "-no-reboot -monitor unix:monitor,server,nowait -daemonize -pidfile " +
+      pid + " && " KVMTAPE_BINARY_DIR "/kvmtape record --force -o " + trace +
+      " -p $(cat pid) 2>record.err & cd " + tool.file("") +
+      "; until grep -qs ^attached record.err; do sleep 0.05; done; "
+      "python3 -c 'import socket,time; s=socket.socket(socket.AF_UNIX); s.connect(\"monitor\"); "
+      "s.sendall(b\"cont\\n\"); time.sleep(2); s.sendall(b\"quit\\n\"); time.sleep(1)'; wait $!; "
+      "echo $?");
+  EXPECT_THAT(run.out, HasSubstr("0\n"));
+  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_EQ(totals()["lost"], 0);
+  // Of QEMU's host bridge: the answer to a read, which KVM has not looked at yet.
+  EXPECT_THAT(tool.run("dump --exit KVM_EXIT_IO " + trace).out,
+              HasSubstr("IN  port 0xcfc 2 bytes = 0x8086"));
+}
+
 TEST_F(AttachTest, WhomADebuggerHasIsRefusedAndLeavesNoTrace) {
   StoppedMonitor monitor;
   ASSERT_EQ(::ptrace(PTRACE_SEIZE, static_cast<pid_t>(monitor.pid()), nullptr, nullptr), 0);

@@ -91,6 +91,17 @@ TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
   EXPECT_EQ(read["exits"], 401);
 }
 
+TEST_F(RecordTest, StraceCountsAsManyKvmRunsAsWereRecorded) {
+  if (shell("command -v strace").status != 0) GTEST_SKIP() << "strace is not installed";
+  const std::string log = tool.file("strace");
+  const ToolRun run =
+      record("strace -f -X raw -e trace=ioctl -o " + log + " " + kMonitor + " two-vcpus 200");
+  EXPECT_EQ(run.status, 7);
+  // Two processors may end up writing a call's begin and end on two lines; only one has a number.
+  const std::string counted = shell("grep -c 'ioctl(.*, 0xae80' " + log).out;
+  EXPECT_EQ(totals()["exits"].dump() + "\n", counted);
+}
+
 TEST_F(RecordTest, TheLastLineOnStandardErrorCounts) {
   EXPECT_THAT(record(kMonitor + " plain 10").err,
               HasSubstr("[ kvmtape: " + trace + ": 11 exits, 1 vCPUs, 0 lost, "));

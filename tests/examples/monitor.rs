@@ -48,7 +48,7 @@ mod tape {
 
     #[link(name = "kvmtape")]
     extern "C" {
-        pub fn kvmtape_options_init(options: *mut Options);
+        pub fn kvmtape_options_init_sized(options: *mut Options, struct_bytes: usize);
         pub fn kvmtape_open(options: *const Options, error: *mut Error) -> *mut Session;
         pub fn kvmtape_attach_vcpu(
             session: *mut Session, id: c_uint, vcpu_fd: c_int, run: *mut c_void, run_bytes: usize,
@@ -67,9 +67,8 @@ impl Recording {
     fn open(path: &std::ffi::CStr, kvm: &File, vm: &File) -> Result<Recording, String> {
         // SAFETY: all-zero bytes are a value of these plain C structs; init fills what it defines.
         let (mut options, mut error): (tape::Options, tape::Error) = unsafe { mem::zeroed() };
-        unsafe { tape::kvmtape_options_init(&mut options) };
-        // The declaration above and the library's header are of one mind.
-        assert_eq!(options.struct_bytes, mem::size_of::<tape::Options>());
+        // A newer library knows more options than the declaration above: those keep their defaults.
+        unsafe { tape::kvmtape_options_init_sized(&mut options, mem::size_of::<tape::Options>()) };
         options.path = path.as_ptr();
         options.kvm_fd = kvm.as_raw_fd();
         options.vm_fd = vm.as_raw_fd();

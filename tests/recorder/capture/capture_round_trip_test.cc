@@ -45,12 +45,12 @@ class RandomMonitor {
     choose_exit();
     if (chance(10)) {
       ret = -1;
-      const int errors[] = {EINTR, EAGAIN, EFAULT, EHWPOISON, EINVAL};
-      error = errors[below(random_, 5)];
+      const int errors[] = {EINTR, EAGAIN, EFAULT, EHWPOISON, EINVAL, 0};
+      error = errors[below(random_, 6)];
     }
     choose_sync();
     fill_port_data();
-    laid.ret = ret < 0 ? -error : 0;
+    laid.ret = ret == 0 ? 0 : error == 0 ? -EIO : -error;
     laid.exit = moment(ret);
     errno = 4711;
     capture_.exit(ret, error);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
@@ -66,6 +67,17 @@ TEST(SessionOpen, RefusesOptionsThatWereNotInitialised) {
   EXPECT_EQ(error.code, EINVAL);
   EXPECT_THAT(error.text, HasSubstr("kvmtape_options_init"));
   EXPECT_EQ(kvmtape_open(&options, nullptr), nullptr);
+}
+
+TEST(SessionOpen, DefaultsGoNoFurtherThanTheCallersStruct) {
+  kvmtape_options options;
+  std::memset(&options, 0x5a, sizeof options);
+  constexpr size_t kOlder = offsetof(kvmtape_options, flight_bytes);
+  kvmtape_options_init_sized(&options, kOlder);
+  EXPECT_EQ(options.struct_bytes, kOlder);
+  EXPECT_EQ(options.vm_fd, -1);
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&options);
+  EXPECT_THAT(std::vector(bytes + kOlder, bytes + sizeof options), ::testing::Each(0x5a));
 }
 
 TEST(SessionOpen, AnOlderMonitorsShorterOptionsKeepTheirDefaults) {

@@ -1,0 +1,111 @@
+#include "tests/bench/unmodified.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "schema/base/unique_fd.h"
+#include "tests/bench/stopwatch.h"
+#ifdef KVMTAPE_BPF
+#include <bpf/bpf.h>
+
+#include "recorder/attach/bpf_watch.h"
+#endif
+
+namespace kvmtape::bench {
+namespace {
+
+constexpr int kRounds = 11;
+constexpr int kExits = 30'000;
+const std::string kMonitor = KVMTAPE_SMALL_MONITOR;
+const std::string kStatic = KVMTAPE_STATIC_MONITOR;
+
+// What the monitor says that its run loop computed, an exit; 0 if it did not run.
+double ns_an_exit(const std::string& recorder, const std::string& monitor) {
+  FILE* pipe =
+      ::popen(fmt::format("{} {} timed {} 2>/dev/null", recorder, monitor, kExits).c_str(), "r");
+  double ns = 0;
+  std::array<char, 256> line;
+  while (std::fgets(line.data(), line.size(), pipe) != nullptr)
+    if (std::string(line.data()).starts_with("ns ")) ns = std::strtod(line.data() + 3, nullptr);
+  ::pclose(pipe);
+  return ns / kExits;
+}
+
+RecordedCost compare(const std::string& recorder, const std::string& monitor) {
+  std::vector<double> ratios, differences;
+  for (int round = 0; round < kRounds; ++round) {
+    const double plain = ns_an_exit("", monitor);
+    const double recorded = ns_an_exit(recorder, monitor);
+    if (plain == 0 || recorded == 0) return {0, 0, "the monitor did not run by: " + recorder};
+    ratios.push_back(recorded / plain);
+    differences.push_back(recorded - plain);
+  }
+  return {median(ratios), median(differences), {}};
+}
+
+#ifdef KVMTAPE_BPF
+double bpf_program_ns(const std::string& directory) {
+  const UniqueFd counting(bpf_enable_stats(BPF_STATS_RUN_TIME));
+  const pid_t monitor = ::fork();
+  if (monitor == 0) {
+    ::setenv("SMALL_MONITOR_STOP", "1", 1);
+    const UniqueFd null(::open("/dev/null", O_WRONLY));
+    ::dup2(null.get(), STDOUT_FILENO);
+    ::execl(kStatic.c_str(), kStatic.c_str(), "timed", std::to_string(kExits).c_str(), nullptr);
+    ::_exit(127);
+  }
+  ::waitpid(monitor, nullptr, WUNTRACED);
+  const std::string path = directory + "/bpf.kvmtape";
+  kvmtape_options options;
+  kvmtape_options_init(&options);
+  options.path = path.c_str();
+  options.force = 1;
+  const WatchedProcess process{
+      static_cast<uint32_t>(monitor), "monitor", {}, read_monotonic_clocks};
+  auto watch = BpfWatch::load(process.pid);
+  auto session = kvmtape_session::open(options, &process);
+  const bool watched = watch.ok() && session.ok() && (*watch)->record_into(**session).ok();
+  ::kill(monitor, SIGCONT);
+  while (watched && (*watch)->step()) {
+  }
+  ::waitpid(monitor, nullptr, 0);
+  if (!watched) return 0;
+  const double ns = static_cast<double>((*watch)->program_ns());
+  (*watch)->finish();
+  return ns / static_cast<double>((*watch)->exits_seen());
+}
+#endif
+
+}  // namespace
+
+UnmodifiedCosts measure_unmodified(const std::string& directory) {
+  UnmodifiedCosts costs;
+  if (!UniqueFd(::open("/dev/kvm", O_RDWR | O_CLOEXEC)).valid()) {
+    costs.preload.reason_skipped = costs.bpf.reason_skipped = costs.perf.reason_skipped =
+        "/dev/kvm cannot be opened";
+    return costs;
+  }
+  const std::string record = fmt::format(
+      "{} record -q --must-record --force -o {}/unmodified.kvmtape --", KVMTAPE_TOOL, directory);
+  costs.preload = compare(record, kMonitor);
+  costs.bpf = compare(record, kStatic);
+  costs.perf =
+      compare(fmt::format("perf record -q -e kvm:kvm_userspace_exit -o {}/perf.data --", directory),
+              kStatic);
+#ifdef KVMTAPE_BPF
+  costs.bpf_program_ns = bpf_program_ns(directory);
+#endif
+  if (costs.bpf_program_ns == 0 && costs.bpf.reason_skipped.empty())
+    costs.bpf.reason_skipped = "eBPF may not be used here";
+  return costs;
+}
+
+}  // namespace kvmtape::bench
