@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/record_filter.h"
 #include "cli/trace_options.h"
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
@@ -21,6 +22,8 @@ struct RecordCommand {
   std::string registers = "debug-exits";
   uint64_t flight_bytes = 0;
   std::vector<std::string> triggers;
+  std::string age;
+  std::vector<std::string> exits, vcpus, addresses;
   bool check = false;
 };
 
@@ -47,6 +50,27 @@ bool set_registers(const std::string& text, RecordingOptions& options) {
   return true;
 }
 
+void add_filters(CLI::App& verb, RecordCommand& command) {
+  verb.add_option("--exit", command.exits,
+                  "record only these exits, NAME,...: KVM_EXIT_IO, io or 2")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb.add_option("--vcpu", command.vcpus, "only these vCPUs, by KVM's id, N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb.add_option("--address", command.addresses,
+                  "only MMIO at these addresses, and port I/O at these ports: A-B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+}
+
+Result<void> set_filter(RecordCommand& command) {
+  CaptureFilter& filter = command.record.recording.filter;
+  KVMTAPE_TRY(keep_exits(command.exits, filter));
+  KVMTAPE_TRY(keep_vcpus(command.vcpus, filter));
+  return keep_addresses(command.addresses, filter);
+}
+
 // What --flight means for the rings; the rules have been checked.
 void set_flight(RecordCommand& command) {
   RecordingOptions& options = command.record.recording;
@@ -65,7 +89,11 @@ int check(const RecordCommand& command, Console& console) {
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 
-int run(const RecordCommand& command, Console& console) {
+int run(RecordCommand& command, Console& console) {
+  if (auto filter = set_filter(command); !filter.ok()) {
+    console.fail(filter.error());
+    return kRecordFailed;
+  }
   if (command.check) return check(command, console);
   const RecordReport report =
       run_recorded(command.record, [&](const std::string& line) { console.warn(line); });
@@ -107,7 +135,20 @@ void add_record(CLI::App& app, Action& chosen) {
         return added.ok() ? std::string() : added.error().message;
       })
       ->needs("--flight");
-  verb->add_option("--max-files", recording.files_max, "how many files are kept, the newest");
+  add_filters(*verb, *command);
+  verb->add_option("--max-size", recording.bounds.bytes_max,
+                   "put the file aside when it has so many bytes, and begin the next")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(kFileBytesMin, uint64_t{1} << 62))
+      ->excludes("--flight");
+  verb->add_option("--max-age", command->age, "the same when it is so old: 10s, 5m, 1h")
+      ->check([](const std::string& text) {
+        const auto age = parse_duration(text);
+        return age.ok() ? std::string() : age.error().message;
+      })
+      ->excludes("--flight");
+  verb->add_option("--max-files", recording.bounds.files_max,
+                   "how many files are kept, the newest; 0: all; 16 unless given");
   verb->add_option("--registers", command->registers,
                    "when registers are taken: debug-exits, sync, every, every=N or never")
       ->check([command](const std::string& text) {
@@ -124,6 +165,8 @@ void add_record(CLI::App& app, Action& chosen) {
   verb->callback([command, &chosen] {
     command->record.recording.overwrite = command->ring_full == "overwrite";
     set_flight(*command);
+    if (!command->age.empty())
+      command->record.recording.bounds.age_ns_max = *parse_duration(command->age);
     chosen = [command](Console& console) {
       command->output.apply(console);
       return run(*command, console);

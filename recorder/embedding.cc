@@ -51,6 +51,7 @@ void kvmtape_options_init(kvmtape_options* options) noexcept {
   options->registers_every = 1;
   options->drain_interval_us = 1000;
   options->max_files = 16;
+  options->exit_reasons = ~uint64_t{0};
   options->kvm_fd = -1;
   options->vm_fd = -1;
 }

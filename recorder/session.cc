@@ -12,14 +12,13 @@
 #include <system_error>
 #include <utility>
 
-#include "recorder/drain/drain.h"
-#include "recorder/flight/flight_recorder.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/signal_shield.h"
 #include "recorder/session_header.h"
+#include "recorder/session_options.h"
 #include "recorder/trace_directory.h"
 
 using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
@@ -57,7 +56,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),
-                               options.allow_vcpu_ioctls != 0};
+                               options.allow_vcpu_ioctls != 0,
+                               {}};
+  KVMTAPE_TRY_ASSIGN(session->capture_options_.filter, filter_of(options));
   session->ring_bytes_ = options.ring_bytes;
   session->ring_bytes_total_ = options.ring_bytes_total;
   session->flight_ = options.flight_bytes != 0;
@@ -66,13 +67,12 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
     session->ring_bytes_ = options.flight_bytes;
     session->ring_bytes_total_ = std::max(options.ring_bytes_total, 4 * options.flight_bytes);
   }
-  KVMTAPE_TRY_ASSIGN(const Triggers triggers,
-                     parse_triggers(options.triggers == nullptr ? "" : options.triggers));
   session->drain_interval_us_ = std::max(50u, options.drain_interval_us);
 
   const SignalShield shield;
   const Uuid uuid = random_uuid();
   Session description = describe(options, uuid);
+  description.left_out = left_out_by(session->capture_options_.filter);
   if (options.path != nullptr && options.path[0] != '\0') {
     session->path_ = options.path;
   } else {
@@ -80,9 +80,10 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   }
   KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(session->path_, options.force != 0, uuid));
   // From here on a failure leaves no half-made trace behind.
+  const bool replaces = file.replaces();
   auto abandon = [&](Error error) {
     remove_ring_directory(session->ring_directory_, session->ring_parent_is_ours_);
-    ::unlink(session->path_.c_str());
+    if (!replaces) ::unlink(session->path_.c_str());
     return error;
   };
   auto directory =
@@ -101,11 +102,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   lock_as_writer(*session->session_ring_);
 
   start_clocks(description);
-  if (session->flight_)
-    session->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(description),
-                                                       triggers, options.max_files);
-  else
-    session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description));
+  auto keeper = make_keeper(options, std::move(file), std::move(description));
+  if (!keeper.ok()) return abandon(keeper.error());
+  session->drain_ = std::move(*keeper);
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());

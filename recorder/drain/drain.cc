@@ -71,8 +71,12 @@ struct Drain::Stream {
   }
 };
 
-Drain::Drain(TraceFile file, Session session)
-    : file_(std::move(file)), session_(std::move(session)), clock_(session_.start) {
+Drain::Drain(TraceFile file, Session session, const FileBounds& bounds)
+    : file_(std::move(file)),
+      session_(std::move(session)),
+      bounds_(bounds),
+      series_(file_.path(), bounds),
+      clock_(session_.start) {
   next_cut_ns_ = monotonic_now_ns() + kCutIntervalNs;
 }
 Drain::~Drain() = default;
@@ -135,6 +139,7 @@ void Drain::fill(Stream& stream, bool final) {
 
 bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
                    const std::vector<std::pair<uint32_t, uint32_t>>& reasons) {
+  if (bounds_.any() && series_.is_full(file_, chunk.size()) && !begin_next_file()) return false;
   if (session_due_ || file_.chunks() - chunks_at_session_ >= kSessionRepeatChunks)
     if (!write_session()) return false;
   auto written = file_.append(chunk, lost, reasons);
@@ -196,7 +201,9 @@ bool Drain::pump() {
       fill(*stream, false);
       const bool ring_needs_room =
           stream->reader.blocks_in_use() * 2 >= stream->reader.block_count();
-      if (!stream->encoder.full() && !(ring_needs_room && !stream->encoder.empty())) break;
+      const bool full =
+          stream->encoder.full() || stream->encoder.exits() >= series_.chunk_exits_max();
+      if (!full && !(ring_needs_room && !stream->encoder.empty())) break;
       if (!may_write || !write_stream(*stream)) break;
     }
     if (may_write && !retry(*stream)) continue;
@@ -211,6 +218,7 @@ bool Drain::cut(bool final) {
   next_cut_ns_ = now.monotonic_ns + kCutIntervalNs;
   session_.ticks_per_second =
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
+  if (file_.is_deleted() && !replace_deleted_file()) return false;
   bool written = true;
   for (auto& stream : streams_) {
     if (!retry(*stream)) {
@@ -234,6 +242,7 @@ bool Drain::cut(bool final) {
   clock_ = now;
   ++cut_number_;
   chunks_at_cut_ = file_.chunks();
+  if (!final && series_.is_old(now.monotonic_ns) && file_.exits() != 0) return begin_next_file();
   return true;
 }
 
@@ -277,7 +286,7 @@ DrainTotals Drain::totals() const {
     // The producer counts a drop before its gap record comes by.
     totals.lost += std::max(stream->encoder.lost_total(), stream->reader.lost_total());
   }
-  totals.bytes = file_.bytes();
+  totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;
   return totals;
 }

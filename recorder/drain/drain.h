@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
@@ -25,7 +26,7 @@ namespace kvmtape {
 class Drain final : public Keeper {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
-  Drain(TraceFile file, Session session);
+  Drain(TraceFile file, Session session, const FileBounds& bounds = {});
   ~Drain() override;
 
   void add_stream(RingHeader* ring) override;
@@ -60,12 +61,17 @@ class Drain final : public Keeper {
   bool append(const std::vector<uint8_t>& chunk, uint64_t lost,
               const std::vector<std::pair<uint32_t, uint32_t>>& reasons);
   bool cut(bool final);
+  bool begin_next_file();
+  bool replace_deleted_file();
   bool write_lost_vcpus();
   void add_last_gap(Stream& stream);
   void note_failure(const Error& error);
 
   TraceFile file_;
   Session session_;
+  FileBounds bounds_;
+  FileSeries series_;
+  uint64_t bytes_before_ = 0;  // of the files before this one
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
   uint64_t cut_number_ = 0;

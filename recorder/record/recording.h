@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/flight/trigger.h"
 #include "recorder/ring/record_control.h"
@@ -25,7 +26,8 @@ struct RecordingOptions {
   bool overwrite = false;
   bool flight = false;  // ring_bytes of each vCPU's last exits, written when a trigger says so
   Triggers triggers;
-  uint32_t files_max = 16;  // snapshots that are kept
+  FileBounds bounds{0, 0, 16};  // of files_max, a flight recorder's snapshots
+  CaptureFilter filter;
   RegisterPolicy registers = RegisterPolicy::kDebugExits;
   uint32_t registers_every = 1;
 };
@@ -67,6 +69,7 @@ class Recording {
 
   std::string path_;
   std::string ring_directory_;
+  bool replaces_ = false;             // an older recording, until the header is on the disk
   bool ring_parent_is_ours_ = false;  // the default place, which goes with its last session
   RecordControl* control_ = nullptr;
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include "schema/base/unique_fd.h"
@@ -151,6 +152,38 @@ TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
   const ToolRun is_static = tool.run("record --check -- " KVMTAPE_STATIC_MONITOR);
   EXPECT_EQ(is_static.status, 1);
   EXPECT_THAT(is_static.out, HasSubstr("none: small_monitor_static is static"));
+}
+
+TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {
+  record(kMonitor + " plain 100", "--exit hlt");
+  EXPECT_EQ(totals()["exits"], 1);
+  EXPECT_EQ(totals()["lost"], 0);
+  const auto lines = dump("--json").json_lines();
+  EXPECT_EQ(lines[0]["session"]["left_out"][0], "exits of all reasons but 5");
+  EXPECT_EQ(lines.back()["name"], "KVM_EXIT_HLT");
+  EXPECT_EQ(lines.back()["guest_ns"], nullptr) << "other exits came between";
+  record(kMonitor + " plain 100", "--address 0x10");
+  EXPECT_EQ(totals()["exits"], 100);
+  record(kMonitor + " plain 100", "--address 0x11-0xfff");
+  EXPECT_EQ(totals()["exits"], 0);
+  record(kMonitor + " two-vcpus 100", "--vcpu 1");
+  EXPECT_EQ(totals()["exits"], 101);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  EXPECT_EQ(tool.run("record --exit nonsense -- true").status, 125);
+}
+
+TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
+  record(kMonitor + " crash 50", "--flight 1M --trigger crash");
+  EXPECT_EQ(totals()["exits"], 51);
+  EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("crash: exit 0:50, reason 17"));
+  record(kMonitor + " plain 50", "--flight 1M --trigger end");
+  EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("end of the recording"));
+}
+
+TEST_F(RecordTest, FilesInBoundsStandAlone) {
+  record(kMonitor + " plain 60000", "--max-size 256K --max-files 3");
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  EXPECT_LE(std::filesystem::file_size(trace), 256u * 1024);
 }
 
 class QemuTest : public RecordTest {
