@@ -105,6 +105,9 @@ typedef struct kvmtape_options {
   uint64_t exit_reasons;          /* one bit for each KVM_EXIT_..., the last for 63 and all above */
   const kvmtape_range* addresses; /* NULL: any exit; else MMIO and port I/O in one of these */
   size_t address_count;           /* at most 16 */
+  /* Not 0: `kvmtape ctl` may steer the session through a socket beside the trace. The drain's
+   * thread then accepts connections, which a seccomp filter of the process must allow. */
+  int control;
 } kvmtape_options;
 
 void kvmtape_options_init(kvmtape_options* options) KVMTAPE_NOEXCEPT;

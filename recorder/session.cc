@@ -109,6 +109,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());
   update_latest(session->path_);
+  if (options.control != 0) session->open_control();
 
   try {  // the thread inherits the shield: the monitor's signals are not for it
     session->drain_thread_ = std::thread([raw = session.get()] { raw->drain_loop(); });
@@ -149,12 +150,34 @@ Error kvmtape_session::drain_failed() const {
           path_, std::nullopt};
 }
 
+// Without a place for the socket the recording goes on unsteered; the trace says so.
+void kvmtape_session::open_control() {
+  steering_ =
+      std::make_unique<Steering>(*drain_, [this](std::string_view text) { return mark(text); });
+  auto server = ControlServer::open(
+      path_,
+      [this](const Request& request) {
+        std::vector<RingHeader*> rings;
+        for (const auto& ring : rings_) rings.push_back(ring->header());
+        return steering_->answer(request, rings);
+      },
+      [this](const std::string& text) { mark(text); });
+  if (server.ok())
+    control_ = std::move(*server);
+  else
+    mark("ctl: " + server.error().to_string());
+}
+
 void kvmtape_session::drain_loop() {
   pthread_setname_np(pthread_self(), "kvmtape-drain");
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool hurry = false;
-    if (!guard_drain([&] { hurry = drain_->pump(); })) return;
+    if (!guard_drain([&] {
+          hurry = drain_->pump();
+          if (control_) control_->poll();
+        }))
+      return;
     // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
     const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
                                                        : drain_interval_us_);
@@ -233,16 +256,8 @@ bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_
 
 bool kvmtape_session::mark(std::string_view text) {
   text = text.substr(0, kControlPayloadMax);
-  const auto bytes = static_cast<uint32_t>(text.size());
-  const uint32_t words = kRecordHeaderWords + data_words(bytes);
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_or_drop(session_writer_, words);
-  if (out == nullptr) return false;
-  store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
-  store_ring_number(out++, read_clock());
-  store_ring_bytes(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  session_writer_.commit(words);
-  return true;
+  return write_mark(session_writer_, text);
 }
 
 Result<void> kvmtape_session::snapshot(std::string_view reason) {
@@ -274,6 +289,7 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   const SignalShield shield;
   std::lock_guard lock(mutex_);
   closed_ = true;
+  control_.reset();
   for (auto& vcpu : vcpus_) {
     vcpu->capture.finish();
     drain_->add_lost_vcpu(vcpu->description, vcpu->capture.lost_without_ring());

@@ -47,6 +47,8 @@ class Drain final : public Keeper {
   Result<void> finish() override;
   Result<void> snapshot(std::string_view) override { return flush(); }
 
+  Result<void> set_paused(bool paused) override;
+  bool paused() const override { return paused_; }
   DrainTotals totals() const override;
   const std::string& path() const override { return file_.path(); }
   const std::optional<Error>& last_error() const { return last_error_; }
@@ -71,6 +73,7 @@ class Drain final : public Keeper {
   Session session_;
   FileBounds bounds_;
   FileSeries series_;
+  bool paused_ = false;
   uint64_t bytes_before_ = 0;  // of the files before this one
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;

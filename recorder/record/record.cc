@@ -63,6 +63,8 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
     return failed(error, say, status_of(error));
   }
   Recording& recording = *prepared->recording;
+  if (auto control = recording.open_control(say); !control.ok())
+    say(control.error().to_string() + "; kvmtape ctl cannot steer this recording");
   auto command =
       Command::start(options.command, {{"LD_PRELOAD", with_preload(prepared->library)},
                                        {kRecordDirectoryVariable, recording.ring_directory()}});

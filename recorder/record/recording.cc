@@ -167,6 +167,7 @@ void Recording::open_new_rings() {
 
 uint32_t Recording::pump() {
   open_new_rings();
+  if (server_) server_->poll();
   const bool hurry = drain_->pump();
   const uint64_t exits = drain_->totals().exits;
   if (hurry)
@@ -194,6 +195,7 @@ void Recording::add_unrecorded_vcpus() {
 }
 
 Result<RecordingTotals> Recording::finish() {
+  server_.reset();
   open_new_rings();
   add_unrecorded_vcpus();
   KVMTAPE_TRY(drain_->finish());

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/control/control_server.h"
+#include "recorder/control/steering.h"
 #include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/flight/trigger.h"
@@ -52,6 +54,8 @@ class Recording {
   const std::string& path() const { return drain_->path(); }
   const std::string& ring_directory() const { return ring_directory_; }
   void monitor_started(int pid);
+  // From now on `kvmtape ctl` is heard; `log` tells of what was refused.
+  Result<void> open_control(ControlServer::Log log);
 
   // Takes what is new. Returns how long to sleep before the next, in microseconds.
   uint32_t pump();
@@ -66,6 +70,7 @@ class Recording {
   Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
   void open_new_rings();
   void add_unrecorded_vcpus();
+  bool mark(std::string_view text);
 
   std::string path_;
   std::string ring_directory_;
@@ -78,6 +83,8 @@ class Recording {
   uint32_t pause_us_ = 0;
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
+  std::unique_ptr<Steering> steering_;
+  std::unique_ptr<ControlServer> server_;
 };
 
 }  // namespace kvmtape

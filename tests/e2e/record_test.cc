@@ -180,6 +180,17 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
   EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("end of the recording"));
 }
 
+TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
+  const std::string line = "record -q --force -o " + trace +
+                           " -- sh -c '" KVMTAPE_BINARY_DIR "/kvmtape ctl $$ mark from-within && " +
+                           kMonitor + " plain 10; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ status'";
+  const ToolRun run = tool.run(line);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("state     recording"), HasSubstr("0 write errors")))
+      << run.err;
+  EXPECT_THAT(dump("").out, HasSubstr("from-within"));
+  EXPECT_NE(::access((trace + ".ctl").c_str(), F_OK), 0);
+}
+
 TEST_F(RecordTest, FilesInBoundsStandAlone) {
   record(kMonitor + " plain 60000", "--max-size 256K --max-files 3");
   EXPECT_EQ(tool.run("verify " + trace).status, 0);

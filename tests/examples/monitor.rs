@@ -36,6 +36,7 @@ mod tape {
         pub exit_reasons: u64,
         pub addresses: *const Range,
         pub address_count: usize,
+        pub control: c_int,
     }
     #[repr(C)]
     pub struct Range {
