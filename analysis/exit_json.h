@@ -19,8 +19,8 @@ void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
 void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded);
 // "raw".
 void write_raw(JsonWriter& json, const RawMoment& moment);
-// One member of "registers": the set by the name of its kernel struct.
-void write_register_set(JsonWriter& json, const SideRecord& record);
+// One member of "registers": the set by the name of its kernel struct, with its fields and bytes.
+void write_register_set(JsonWriter& json, const DecodeContext& context, const SideRecord& record);
 
 // Whole objects.
 void write_gap(JsonWriter& json, const Item& item);

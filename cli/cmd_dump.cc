@@ -33,7 +33,7 @@ class JsonLines {
         json_.begin_object();
         registers_open_ = true;
       }
-      write_register_set(json_, *item.side);
+      write_register_set(json_, decoder_.context(), *item.side);
       return true;
     }
     if (!finish()) return false;

@@ -19,16 +19,10 @@ namespace {
 constexpr size_t kGapsShown = 20;
 constexpr size_t kVcpusShown = 64;
 
-// Names of /proc/cpuinfo end with tabs.
-std::string trimmed(const std::string& name) {
-  return name.substr(0, name.find_last_not_of("\t ") + 1);
-}
-
 // Without -v: which processor it is, and whether KVM itself ran in a guest or may run some.
 bool is_telling(const std::string& name) {
-  const std::string bare = trimmed(name);
-  return bare == "model name" || bare == "vendor_id" || bare == "CPU implementer" ||
-         bare == "CPU part" || bare.ends_with(".nested") || bare == "kvm.ignore_msrs";
+  return name == "model name" || name == "vendor_id" || name == "CPU implementer" ||
+         name == "CPU part" || name.ends_with(".nested") || name == "kvm.ignore_msrs";
 }
 
 class InfoText {
@@ -67,7 +61,7 @@ class InfoText {
                                           ? ""
                                           : fmt::format(" (pid {})", session_.monitor_pid)));
     for (const auto& [name, value] : session_.cpu_facts)
-      if (all || is_telling(name)) line("cpu", trimmed(name) + ": " + value);
+      if (all || is_telling(name)) line("cpu", name + ": " + value);
     line("clock",
          fmt::format("{}, {} ticks/s", session_.clock_name, count_text(session_.ticks_per_second)));
     line("registers", session_.register_policy);

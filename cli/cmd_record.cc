@@ -9,6 +9,7 @@
 #include "cli/human.h"
 #include "cli/record_filter.h"
 #include "cli/trace_options.h"
+#include "recorder/attach/attach.h"
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
 
@@ -25,6 +26,8 @@ struct RecordCommand {
   std::string age;
   std::vector<std::string> exits, vcpus, addresses;
   bool check = false;
+  uint32_t pid = 0;  // 0: a command is started
+  std::string way = "auto";
 };
 
 // False if it is not a policy; CLI11 says so.
@@ -82,8 +85,16 @@ void set_flight(RecordCommand& command) {
   for (const std::string& rule : command.triggers) (void)add_trigger(rule, options.triggers).ok();
 }
 
+AttachOptions attach_options(const RecordCommand& command) {
+  AttachOptions options{command.record.recording, command.pid, std::nullopt};
+  if (command.way == "bpf") options.way = Way::Kind::kBpf;
+  if (command.way == "ptrace") options.way = Way::Kind::kPtrace;
+  return options;
+}
+
 int check(const RecordCommand& command, Console& console) {
-  const auto way = choose_way(command.record.command.front());
+  const auto way = command.pid != 0 ? choose_attach_way(attach_options(command))
+                                    : choose_start_way(command.record.command.front());
   if (!way.ok()) return console.fail(way.error());
   console.print(way->to_string() + "\n");
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
@@ -95,8 +106,18 @@ int run(RecordCommand& command, Console& console) {
     return kRecordFailed;
   }
   if (command.check) return check(command, console);
-  const RecordReport report =
-      run_recorded(command.record, [&](const std::string& line) { console.warn(line); });
+  const Say say = [&](const std::string& line) { console.warn(line); };
+  const Say note = [&](const std::string& line) { console.note(line); };
+  const auto record = [&] {
+    if (command.pid != 0) return run_attached(attach_options(command), say, note);
+    const auto way = choose_start_way(command.record.command.front());
+    if (way.ok() && way->kind == Way::Kind::kBpf) {
+      note("recording by " + way->to_string());
+      return run_watched(command.record, say);
+    }
+    return run_recorded(command.record, say);
+  };
+  const RecordReport report = record();
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes));
@@ -109,7 +130,7 @@ void add_record(CLI::App& app, Action& chosen) {
   CLI::App* verb = app.add_subcommand(
       "record",
       "starts an unmodified monitor and records it; ends with the monitor's status, 125 if it was "
-      "not started, 126 or 127 if it could not be");
+      "not started, 126 or 127 if it could not be. With -p, records one that runs");
   auto command = std::make_shared<RecordCommand>();
   RecordingOptions& recording = command->record.recording;
   command->output.add_to(*verb);
@@ -160,10 +181,18 @@ void add_record(CLI::App& app, Action& chosen) {
                  "do not start the monitor where it cannot be recorded");
   verb->add_flag("--check", command->check,
                  "says how it would be recorded and why; starts nothing");
+  CLI::Option* pid = verb->add_option("-p,--pid", command->pid,
+                                      "attach to this process, until it ends or SIGINT comes")
+                         ->check(CLI::PositiveNumber);
+  verb->add_option("--way", command->way, "with -p: bpf, ptrace, or auto, the better that works")
+      ->check(CLI::IsMember({"auto", "bpf", "ptrace"}))
+      ->needs(pid);
   verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
-      ->required();
+      ->excludes(pid);
   verb->callback([command, &chosen] {
     command->record.recording.overwrite = command->ring_full == "overwrite";
+    if (command->pid == 0 && command->record.command.empty())
+      throw CLI::RequiredError("a command behind --, or -p PID");
     set_flight(*command);
     if (!command->age.empty())
       command->record.recording.bounds.age_ns_max = *parse_duration(command->age);

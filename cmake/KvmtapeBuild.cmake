@@ -11,6 +11,17 @@ endif()
 # The tool stands at build/kvmtape (docs and scripts rely on it).
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 
+# The recorder runs on these; the reader runs anywhere.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(KVMTAPE_RECORDER_ARCH aarch64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+  set(KVMTAPE_RECORDER_ARCH x86_64)
+endif()
+if(KVMTAPE_RECORDER_ARCH)
+  option(KVMTAPE_RECORDER "Build what records; without it the tool only reads" ON)
+else()
+  set(KVMTAPE_RECORDER OFF)
+endif()
 option(KVMTAPE_TESTS "Build the tests" ON)
 option(KVMTAPE_BENCH "Build the benchmarks" OFF)
 option(KVMTAPE_FUZZ "Build the fuzzers (clang)" OFF)

@@ -27,7 +27,7 @@ std::string read_file(const std::string& path) {
 }
 
 std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  text.erase(text.find_last_not_of(" \t\n") + 1);
   const size_t begin = text.find_first_not_of(" \t");
   return begin == std::string::npos ? "" : text.substr(begin);
 }

@@ -30,10 +30,15 @@ constexpr uint32_t kSetGuestDebugNumber =
     0xae9b;  // _IOW(KVMIO, 0x9b, ...), size and direction apart
 
 // What decoding needs, as far as it is known before the first vCPU.
-Session describe(const kvmtape_options& options, const Uuid& uuid) {
+Session describe(const kvmtape_options& options, const Uuid& uuid, const WatchedProcess* watched) {
   Session session;
   session.uuid = uuid;
   fill_host_facts(session);
+  if (watched != nullptr) {
+    session.monitor_name = watched->name;
+    session.monitor_pid = watched->pid;
+    session.monitor_command = watched->command;
+  }
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
   session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
@@ -52,7 +57,8 @@ Session describe(const kvmtape_options& options, const Uuid& uuid) {
 
 }  // namespace
 
-Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options) {
+Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_options& options,
+                                                               const WatchedProcess* watched) {
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),
@@ -71,7 +77,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 
   const SignalShield shield;
   const Uuid uuid = random_uuid();
-  Session description = describe(options, uuid);
+  Session description = describe(options, uuid, watched);
   description.left_out = left_out_by(session->capture_options_.filter);
   if (options.path != nullptr && options.path[0] != '\0') {
     session->path_ = options.path;
@@ -101,8 +107,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->session_writer_.bind(session->session_ring_->header());
   lock_as_writer(*session->session_ring_);
 
-  start_clocks(description);
-  auto keeper = make_keeper(options, std::move(file), std::move(description));
+  const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
+  start_clocks(description, clock);
+  auto keeper = make_keeper(options, std::move(file), std::move(description), clock);
   if (!keeper.ok()) return abandon(keeper.error());
   session->drain_ = std::move(*keeper);
   session->drain_->add_stream(session->session_ring_->header());
@@ -148,24 +155,6 @@ Error kvmtape_session::drain_failed() const {
           "recording ended early, memory was exhausted: the trace and the rings in " +
               ring_directory_ + " hold what came before",
           path_, std::nullopt};
-}
-
-// Without a place for the socket the recording goes on unsteered; the trace says so.
-void kvmtape_session::open_control() {
-  steering_ =
-      std::make_unique<Steering>(*drain_, [this](std::string_view text) { return mark(text); });
-  auto server = ControlServer::open(
-      path_,
-      [this](const Request& request) {
-        std::vector<RingHeader*> rings;
-        for (const auto& ring : rings_) rings.push_back(ring->header());
-        return steering_->answer(request, rings);
-      },
-      [this](const std::string& text) { mark(text); });
-  if (server.ok())
-    control_ = std::move(*server);
-  else
-    mark("ctl: " + server.error().to_string());
 }
 
 void kvmtape_session::drain_loop() {

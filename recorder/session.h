@@ -13,10 +13,23 @@
 #include "recorder/capture/vcpu_capture.h"
 #include "recorder/control/control_server.h"
 #include "recorder/control/steering.h"
+#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/kvmtape.h"
 #include "recorder/ring/ring_writer.h"
 #include "schema/ring_file.h"
+
+namespace kvmtape {
+
+// Whose exits are recorded, where that is not this process.
+struct WatchedProcess {
+  uint32_t pid = 0;
+  std::string name;
+  std::string command;              // /proc/PID/cmdline
+  ClockReader clock = read_clocks;  // what its exits are stamped with
+};
+
+}  // namespace kvmtape
 
 // The handle of kvmtape.h.
 struct kvmtape_vcpu {
@@ -29,7 +42,9 @@ struct kvmtape_vcpu {
 
 struct kvmtape_session {
  public:
-  static kvmtape::Result<std::unique_ptr<kvmtape_session>> open(const kvmtape_options& options);
+  // `watched` null: this process.
+  static kvmtape::Result<std::unique_ptr<kvmtape_session>> open(
+      const kvmtape_options& options, const kvmtape::WatchedProcess* watched = nullptr);
   ~kvmtape_session();
 
   // A warning (no memory for the ring) is returned through `warning`; the vCPU is good all the
@@ -44,6 +59,7 @@ struct kvmtape_session {
   kvmtape_totals totals();
   kvmtape::Result<void> close(kvmtape_totals& totals);
   const std::string& path() const { return path_; }
+  const std::string& ring_directory() const { return ring_directory_; }
 
  private:
   kvmtape_session() = default;

@@ -5,13 +5,17 @@
 #include <filesystem>
 #include <sstream>
 
-#include "recorder/drain/clock_reading.h"
 #include "recorder/ring/clock.h"
 
 namespace kvmtape {
 
-void start_clocks(Session& session) {
-  session.start = read_clocks();
+void start_clocks(Session& session, ClockReader clock) {
+  session.start = clock();
+  if (clock == read_monotonic_clocks) {
+    session.clock_name = kMonotonicClockName;
+    session.ticks_per_second = 1'000'000'000;
+    return;
+  }
   session.ticks_per_second = clock_frequency();
   if (session.ticks_per_second == 0) {
     ::usleep(2000);

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/drain/clock_reading.h"
 #include "schema/session_codec.h"
 
 namespace kvmtape {
 
 // The clocks at the start and a first estimate of the record clock's frequency, which the cuts'
 // clock pairs refine. Takes two milliseconds where the CPU does not tell.
-void start_clocks(Session& session);
+void start_clocks(Session& session, ClockReader clock = read_clocks);
 
 // "kvmtape 0.1.0 preload"
 std::string recorder_text(std::string_view which);

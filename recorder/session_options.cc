@@ -19,18 +19,18 @@ Result<CaptureFilter> filter_of(const kvmtape_options& options) {
 }
 
 Result<std::unique_ptr<Keeper>> make_keeper(const kvmtape_options& options, TraceFile file,
-                                            Session session) {
+                                            Session session, ClockReader clock) {
   std::unique_ptr<Keeper> keeper;
   if (options.flight_bytes == 0) {
     const FileBounds bounds{options.max_file_bytes,
                             uint64_t{options.max_file_seconds} * 1'000'000'000, options.max_files};
-    keeper = std::make_unique<Drain>(std::move(file), std::move(session), bounds);
+    keeper = std::make_unique<Drain>(std::move(file), std::move(session), bounds, clock);
     return keeper;
   }
   KVMTAPE_TRY_ASSIGN(const Triggers triggers,
                      parse_triggers(options.triggers == nullptr ? "" : options.triggers));
   keeper = std::make_unique<FlightRecorder>(std::move(file), std::move(session), triggers,
-                                            options.max_files);
+                                            options.max_files, clock);
   return keeper;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/kvmtape.h"
 #include "recorder/ring/capture_filter.h"
@@ -16,6 +17,6 @@ Result<CaptureFilter> filter_of(const kvmtape_options& options);
 
 // A flight recorder or a drain, on `file`. kUsage: a trigger that is none.
 Result<std::unique_ptr<Keeper>> make_keeper(const kvmtape_options& options, TraceFile file,
-                                            Session session);
+                                            Session session, ClockReader clock);
 
 }  // namespace kvmtape

@@ -1,8 +1,9 @@
 #include "replayer/chunk_store.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
+
+#include "schema/file_order.h"
 
 namespace kvmtape {
 namespace {
@@ -12,9 +13,7 @@ namespace {
 constexpr uint64_t kHeadSearchBytes = 64u << 20;
 
 ChunkHeader header_at(std::span<const uint8_t> bytes) {
-  ChunkHeader header;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  return header;
+  return load_file_struct<ChunkHeader>(bytes.data());
 }
 uint64_t chunk_bytes(const ChunkHeader& header) {
   return uint64_t{header.header_bytes} + header.body_bytes;

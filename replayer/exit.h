@@ -1,7 +1,7 @@
 // Exit: what one moment of one KVM exit means. The decoder fills it from raw bytes; every field
 // says whether it may be believed. Plain data with room for every field of any exit inside, so that
-// decoding allocates nothing; an Exit is reused from call to call. Text is static (ABI tables) and
-// lives for ever.
+// decoding allocates nothing; an Exit is reused from call to call, and read only in between. Text
+// is static (ABI tables) and lives for ever.
 #pragma once
 
 #include <array>
@@ -43,6 +43,8 @@ struct Field {
 // OSI: 32 registers.
 inline constexpr size_t kExitFieldsMax = 64;
 inline constexpr size_t kFlagNamesMax = 4;
+inline constexpr uint64_t kAllFields = ~uint64_t{0};
+static_assert(kExitFieldsMax <= 64, "a bit for each");
 
 struct Exit {
   uint32_t reason = 0;
@@ -64,8 +66,12 @@ struct Exit {
   bool esr_has_high = false;
   uint64_t esr = 0;
 
+  // Which of its plans the decoder that filled this in last took, and which of that plan's fields
+  // are no longer as planned: the rest need not be written again. The decoder's alone.
+  uint64_t plan_id = 0;
+  uint64_t changed_fields = 0;
+
   std::span<const Field> all_fields() const { return {fields.data(), field_count}; }
-  std::span<Field> all_fields() { return {fields.data(), field_count}; }
   const Field* find(std::string_view field_name, int element = -1) const {
     for (const Field& field : all_fields())
       if (field.name == field_name && field.element == element) return &field;

@@ -1,10 +1,13 @@
 #include "replayer/exit_decoder.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <utility>
 
 #include "replayer/exit_rules.h"
 #include "replayer/load_integer.h"
+#include "schema/base/check.h"
 
 namespace kvmtape {
 namespace {
@@ -13,15 +16,6 @@ constexpr size_t kReasonOffset = 8;
 constexpr size_t kFlagsOffset = 14;
 
 constexpr std::string_view kNotRecorded = "these bytes were not recorded";
-
-std::span<const abi::ValueName> value_names_of(std::string_view field) {
-  const auto all = abi::value_names();
-  size_t first = 0;
-  while (first < all.size() && all[first].field != field) ++first;
-  size_t end = first;
-  while (end < all.size() && all[end].field == field) ++end;
-  return all.subspan(first, end - first);
-}
 
 // Two rows of emulation_failure are internal's first two again.
 bool is_shown(const abi::AbiField& row) {
@@ -38,6 +32,12 @@ bool has_moved(const abi::AbiField& row, abi::ArchitectureMask ours) {
   return false;
 }
 
+// Numbers for a decoder's plans that no other has.
+uint64_t take_plan_ids(size_t count) {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(count, std::memory_order_relaxed);  // relaxed: nothing goes with it
+}
+
 abi::Release after(abi::Release release) { return static_cast<abi::Release>(release + 1); }
 
 }  // namespace
@@ -46,30 +46,32 @@ ExitDecoder::ExitDecoder(DecodeContext context)
     : kernel_(std::move(context)), rules_(rules_of(kernel_.context.architecture)) {
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
   for (const abi::AbiField& row : abi::header_fields())
-    if ((row.architectures & ours) != 0) plan_field(row, 0, 0);
-  header_.count = fields_.size();
-  for (const abi::ExitReason& reason : abi::exit_reasons()) plan_reason(reason);
+    if ((row.architectures & ours) != 0) plan_field(row, 0, 0, header_);
+  for (const abi::ExitReason& reason : abi::exit_reasons()) plans_.push_back(plan_reason(reason));
+  for (const Plan& plan : plans_) KVMTAPE_CHECK(plan.fields.size() <= kExitFieldsMax);
+  first_plan_id_ = take_plan_ids(1 + plans_.size());
   for (const abi::FlagName& flag : abi::flag_names())
     if ((flag.architectures & ours) != 0 && kernel_.since(flag.since) != Known::kNo)
       flag_names_.push_back(flag);
 }
 
-void ExitDecoder::plan_reason(const abi::ExitReason& reason) {
+ExitDecoder::Plan ExitDecoder::plan_reason(const abi::ExitReason& reason) const {
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
-  Plan plan;
-  plan.first = fields_.size();
+  Plan plan = header_;
+  plan.reason_name = reason.name;
   plan.later_than_kernel = kernel_.since(reason.since) == Known::kNo;
   for (const abi::MemberField& row : abi::member_fields()) {
     const bool second_view = reason.member == "internal" && row.member == "emulation_failure";
     if (row.member != reason.member && !second_view) continue;
     if ((row.field.architectures & ours) == 0 || !is_shown(row.field)) continue;
-    plan_field(row.field, kernel_.union_offset, reason.since);
+    plan_field(row.field, kernel_.union_offset, reason.since, plan);
   }
-  plan.count = fields_.size() - plan.first;
-  plans_.push_back(plan);
+  return plan;
 }
 
-void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Release reason_since) {
+void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Release reason_since,
+                             Plan& plan) const {
+  const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
   const bool system_event = row.name.starts_with("system_event.");
   Known has = kernel_.since(row.since);
   if (row.until != 0) {
@@ -79,14 +81,12 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
     has = kernel_.system_event_ndata;
   }
 
-  PlannedField planned;
-  Field& field = planned.field;
+  Field field;
   field.name = row.name;
   field.offset = static_cast<uint16_t>(base + row.offset);
   field.validity = Validity::kValid;
-  planned.value_names = value_names_of(row.name);
   if (has == Known::kNo && row.since > reason_since) {
-    if (has_moved(row, abi::mask_of(kernel_.context.architecture))) return;
+    if (has_moved(row, ours)) return;
     field.validity = Validity::kAbsent;
     field.why = "this kernel is older than the field";
   } else if (has == Known::kMaybe && row.since > reason_since && !system_event) {
@@ -97,39 +97,94 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
   if (row.form == abi::FieldForm::kBytes || whole) {
     field.bytes = static_cast<uint16_t>(row.element_bytes * row.elements);
     field.kind = FieldKind::kBytes;
-    fields_.push_back(planned);
+    if (field.validity != Validity::kValid) plan.doubtful |= uint64_t{1} << plan.fields.size();
+    plan.fields.push_back(field);
+    plan.end = std::max(plan.end, size_t{field.offset} + field.bytes);
     return;
   }
+  NamedField named;
+  for (const abi::ValueName& name : abi::value_names()) {
+    if (name.field != row.name) continue;
+    field.kind = FieldKind::kEnumerated;
+    if ((name.architectures & ours) != 0) named.names.push_back(name);
+  }
   field.bytes = row.element_bytes;
-  field.kind = planned.value_names.empty() ? FieldKind::kInteger : FieldKind::kEnumerated;
   for (uint16_t element = 0; element < row.elements; ++element) {
     if (row.elements > 1) field.element = static_cast<int16_t>(element);
-    fields_.push_back(planned);
+    named.field = static_cast<uint8_t>(plan.fields.size());
+    if (field.validity != Validity::kValid) plan.doubtful |= uint64_t{1} << named.field;
+    plan.fields.push_back(field);
+    plan.loads[std::bit_width(field.bytes) - 1u].push_back({field.offset, named.field});
+    if (!named.names.empty()) plan.named.push_back(named);
+    plan.end = std::max(plan.end, size_t{field.offset} + field.bytes);
     field.offset = static_cast<uint16_t>(field.offset + row.element_bytes);
   }
 }
 
-// Copies the planned fields behind those that `exit` has, with their values.
-void ExitDecoder::append(const Plan& plan, const RawMoment& moment, Exit& exit) const {
-  const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
-  for (size_t i = 0; i < plan.count && exit.field_count < kExitFieldsMax; ++i) {
-    const PlannedField& planned = fields_[plan.first + i];
-    Field& field = exit.fields[exit.field_count++];
-    field = planned.field;
-    if (size_t{field.offset} + field.bytes > moment.kvm_run.size()) {
-      field.bytes = 0;
-      if (field.validity != Validity::kAbsent) {
-        field.validity = Validity::kUnknown;
-        field.why = kNotRecorded;
-      }
-      continue;
+const ExitDecoder::Plan& ExitDecoder::plan_of(const Exit& exit) const {
+  const bool known = exit.reason < plans_.size() && !exit.name.empty();
+  return known && exit.reason_validity != Validity::kStale ? plans_[exit.reason] : header_;
+}
+
+// Every field of the plan, with its value, before any rule.
+void ExitDecoder::begin(const Plan& plan, const RawMoment& moment, Exit& exit) const {
+  Field* const fields = exit.fields.data();
+  const uint64_t id = first_plan_id_ + (&plan == &header_ ? 0 : 1 + (&plan - plans_.data()));
+  if (exit.plan_id != id) {
+    std::ranges::copy(plan.fields, fields);
+  } else {
+    for (uint64_t changed = exit.changed_fields; changed != 0; changed &= changed - 1) {
+      const auto number = static_cast<size_t>(std::countr_zero(changed));
+      if (number >= plan.fields.size()) break;  // was appended
+      fields[number] = plan.fields[number];
     }
-    if (field.kind == FieldKind::kBytes) continue;
-    field.value =
-        load_integer(moment.kvm_run.data() + field.offset, field.bytes, kernel_.context.byte_order);
-    for (const abi::ValueName& name : planned.value_names)
-      if (name.value == field.value && (name.architectures & ours) != 0)
-        field.value_name = name.name;
+  }
+  exit.plan_id = id;
+  exit.changed_fields = 0;
+  exit.field_count = static_cast<uint8_t>(plan.fields.size());
+
+  if (moment.kvm_run.size() < plan.end) [[unlikely]]
+    load_short(plan, moment, exit);
+  else if (kernel_.context.byte_order == ByteOrder::kLittle)
+    load_values<ByteOrder::kLittle>(plan, moment.kvm_run.data(), fields);
+  else
+    load_values<ByteOrder::kBig>(plan, moment.kvm_run.data(), fields);
+  for (const NamedField& named : plan.named) {
+    Field& field = fields[named.field];
+    field.value_name = {};
+    for (const abi::ValueName& name : named.names)
+      if (name.value == field.value) field.value_name = name.name;
+  }
+}
+
+template <ByteOrder order>
+void ExitDecoder::load_values(const Plan& plan, const uint8_t* kvm_run, Field* fields) const {
+  for (const Load& at : plan.loads[0]) fields[at.field].value = kvm_run[at.offset];
+  for (const Load& at : plan.loads[1])
+    fields[at.field].value = load<uint16_t>(kvm_run + at.offset, order);
+  for (const Load& at : plan.loads[2])
+    fields[at.field].value = load<uint32_t>(kvm_run + at.offset, order);
+  for (const Load& at : plan.loads[3])
+    fields[at.field].value = load<uint64_t>(kvm_run + at.offset, order);
+}
+
+// The values of a page that ends too early.
+void ExitDecoder::load_short(const Plan& plan, const RawMoment& moment, Exit& exit) const {
+  const auto is_there = [&](const Field& field) {
+    return size_t{field.offset} + field.bytes <= moment.kvm_run.size();
+  };
+  for (const auto& loads : plan.loads)
+    for (const Load& at : loads)
+      if (Field& field = exit.fields[at.field]; is_there(field))
+        field.value = load_integer(moment.kvm_run.data() + field.offset, field.bytes,
+                                   kernel_.context.byte_order);
+  exit.changed_fields = kAllFields;
+  for (Field& field : std::span(exit.fields).first(exit.field_count)) {
+    if (is_there(field)) continue;
+    field.bytes = 0;
+    if (field.validity == Validity::kAbsent) continue;
+    field.validity = Validity::kUnknown;
+    field.why = kNotRecorded;
   }
 }
 
@@ -155,7 +210,7 @@ void ExitDecoder::decode_flags(const RuleView& view) const {
 // bytes with those, and of what was not valid.
 void ExitDecoder::judge_redaction(Exit& exit) const {
   const RedactionProfile profile = kernel_.context.redaction;
-  const auto fields = exit.all_fields();
+  const std::span fields(exit.fields.data(), exit.field_count);
   const auto shares_bytes = [](const Field& a, const Field& b) {
     return a.in_data == b.in_data && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
   };
@@ -164,6 +219,7 @@ void ExitDecoder::judge_redaction(Exit& exit) const {
       return !keeps_field(profile, other.name) && shares_bytes(field, other);
     });
   };
+  exit.changed_fields = kAllFields;
   for (Field& field : fields) {
     if (field.validity == Validity::kAbsent) continue;
     if (field.validity == Validity::kValid && keeps_field(profile, field.name) &&
@@ -177,11 +233,10 @@ void ExitDecoder::judge_redaction(Exit& exit) const {
 
 void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   const RuleView view{kernel_, moment, exit};
-  exit.field_count = 0;
   exit.has_esr = exit.esr_has_high = false;
   exit.esr = 0;
   exit.reason = view.load_at<uint32_t>(kReasonOffset);
-  exit.name = exit_reason_name(exit.reason);
+  exit.name = exit.reason < plans_.size() ? plans_[exit.reason].reason_name : std::string_view{};
   if (moment.kvm_run.size() < kReasonOffset + sizeof exit.reason) {
     exit.name = {};
     exit.reason_validity = Validity::kUnknown;
@@ -190,15 +245,15 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
     judge_exit_reason(view);
   }
   decode_flags(view);
-  append(header_, moment, exit);
+  const Plan& plan = plan_of(exit);
+  begin(plan, moment, exit);
+  const auto header_count = static_cast<uint8_t>(header_.fields.size());
+  exit.field_count = header_count;
   rules_.judge_header(view);
 
-  const bool has_plan = exit.reason < plans_.size() && !exit.name.empty();
-  if (has_plan && exit.reason_validity != Validity::kStale) {
-    const Plan& plan = plans_[exit.reason];
-    append(plan, moment, exit);
+  if (&plan != &header_) {
+    exit.field_count = static_cast<uint8_t>(plan.fields.size());
     rules_.judge_exit(view);
-    const size_t header_count = header_.count;
     if (exit.reason_validity == Validity::kUnknown)
       view.mark_all(Validity::kUnknown, exit.reason_why, header_count);
     else if (plan.later_than_kernel)
@@ -208,7 +263,11 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
                     header_count);
   }
   if (kernel_.context.redaction != RedactionProfile::kNone) judge_redaction(exit);
-  for (Field& field : exit.all_fields()) {
+  // What rules took back they have cleared; what was never there, moved or was redacted has not
+  // been.
+  uint64_t doubtful = exit.changed_fields == kAllFields ? kAllFields : plan.doubtful;
+  for (; doubtful != 0; doubtful &= doubtful - 1) {
+    Field& field = exit.fields[static_cast<size_t>(std::countr_zero(doubtful))];
     if (field.validity == Validity::kValid) continue;
     field.value = 0;
     field.value_name = {};

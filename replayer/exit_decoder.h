@@ -6,6 +6,7 @@
 // of which names the kernel source it was read in.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -32,27 +33,42 @@ class ExitDecoder {
   void decode(const RawMoment& moment, Exit& exit) const;
 
  private:
-  // Which rows of the ABI tables hold for this architecture and kernel, worked out once.
-  struct PlannedField {
-    Field field;  // as it is when nothing speaks against it, but for value and value_name
-    std::span<const abi::ValueName> value_names;
+  // Which rows of the ABI tables hold for this architecture and kernel, worked out once: the fields
+  // of the header and of one exit reason, as they are when nothing speaks against them, but for
+  // value and value_name, and where those come from.
+  struct Load {
+    uint16_t offset = 0;
+    uint8_t field = 0;  // of the plan
+  };
+  struct NamedField {
+    uint8_t field = 0;
+    std::vector<abi::ValueName> names;
   };
   struct Plan {
-    size_t first = 0;  // in fields_
-    size_t count = 0;
+    std::string_view reason_name;
+    std::vector<Field> fields;
+    std::array<std::vector<Load>, 4> loads;  // of 1, 2, 4 and 8 bytes
+    std::vector<NamedField> named;
+    size_t end = 0;         // so many bytes of kvm_run hold all of them
+    uint64_t doubtful = 0;  // a bit for each field that is not valid from the start
     bool later_than_kernel = false;
   };
-  void plan_field(const abi::AbiField& row, uint16_t base, abi::Release reason_since);
-  void plan_reason(const abi::ExitReason& reason);
-  void append(const Plan& plan, const RawMoment& moment, Exit& exit) const;
+  void plan_field(const abi::AbiField& row, uint16_t base, abi::Release reason_since,
+                  Plan& plan) const;
+  Plan plan_reason(const abi::ExitReason& reason) const;
+  const Plan& plan_of(const Exit& exit) const;
+  void begin(const Plan& plan, const RawMoment& moment, Exit& exit) const;
+  template <ByteOrder order>
+  void load_values(const Plan& plan, const uint8_t* kvm_run, Field* fields) const;
+  void load_short(const Plan& plan, const RawMoment& moment, Exit& exit) const;
   void decode_flags(const RuleView& view) const;
   void judge_redaction(Exit& exit) const;
 
   KernelFacts kernel_;
   ArchRules rules_;
-  std::vector<PlannedField> fields_;  // the header's, then those of all reasons, one after another
   Plan header_;
   std::vector<Plan> plans_;  // by reason number
+  uint64_t first_plan_id_;   // of header_; no other decoder has it or one of those that follow
   std::vector<abi::FlagName> flag_names_;
 };
 

@@ -20,7 +20,7 @@ void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
               "internal.ndata is 0: this path does not describe the failure");
   const bool flagged = ndata >= 3 && (view.u64(8) & kFlagInstructionBytes) != 0;
   const bool fits = view.u8(16) <= kInsnBytesMax;
-  for (Field& field : view.exit.all_fields()) {
+  for (const Field& field : view.fields()) {
     const bool size = field.name == "emulation_failure.insn_size";
     if (!size && field.name != "emulation_failure.insn_bytes") continue;
     if (!flagged)
@@ -29,7 +29,7 @@ void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
     else if (!fits)
       view.mark(field, Validity::kUnknown, "emulation_failure.insn_size is more than 15");
     else if (!size && field.bytes != 0)
-      field.bytes = view.u8(16);  // the rest is filled with 0x90
+      view.edit(field).bytes = view.u8(16);  // the rest is filled with 0x90
   }
 }
 
@@ -51,7 +51,7 @@ void judge_internal_error(const RuleView& view) {
     view.mark("emulation_failure.insn_size", Validity::kUnknown, kWhy);
     view.mark("emulation_failure.insn_bytes", Validity::kUnknown, kWhy);
   } else {
-    for (Field& field : view.exit.all_fields())
+    for (const Field& field : view.fields())
       if (field.name == "internal.data" && field.element >= static_cast<int>(ndata))
         view.mark(field, Validity::kStale, "beyond internal.ndata");
     judge_emulation_failure(view, ndata);

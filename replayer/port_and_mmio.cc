@@ -19,9 +19,9 @@ void judge_io(const RuleView& view) {
   const uint32_t page_bytes = view.kernel.context.page_bytes;
   const uint64_t wanted = size * count;  // 8 and 32 bits: cannot overflow
 
-  if (view.exit.field_count == kExitFieldsMax) return;
-  Field& data = view.exit.fields[view.exit.field_count++];
-  data = Field{};
+  Field* const appended = view.append();
+  if (appended == nullptr) return;
+  Field& data = *appended;
   data.name = "io.data";
   data.in_data = true;
   data.kind = FieldKind::kBytes;
@@ -40,7 +40,7 @@ void judge_io(const RuleView& view) {
 }
 
 void judge_mmio(const RuleView& view, std::string_view data, std::string_view len, bool is_write) {
-  for (Field& field : view.exit.all_fields()) {
+  for (const Field& field : view.fields()) {
     if (field.name != data || field.bytes == 0) continue;
     const uint32_t bytes = view.u32(16);
     if (bytes > kDataBytesOfMmio) {
@@ -48,7 +48,7 @@ void judge_mmio(const RuleView& view, std::string_view data, std::string_view le
       view.mark(len, Validity::kUnknown, "the access is said to be of more than eight bytes");
       continue;
     }
-    field.bytes = static_cast<uint16_t>(bytes);
+    if (field.bytes != bytes) view.edit(field).bytes = static_cast<uint16_t>(bytes);
     if (!is_write && !view.moment.is_answer) view.mark(field, Validity::kStale, kFilledByMonitor);
   }
 }

@@ -1,4 +1,4 @@
-// What a validity rule sees of one moment, and the only three things that it may do to a field.
+// What a validity rule sees of one moment, and the only things that it may do to a field.
 // The decoder has filled `exit` with every row of the tables as if the kernel had written all of
 // it; rules then take back what it did not. A field that is absent or was not recorded stays so.
 #pragma once
@@ -28,27 +28,52 @@ struct RuleView {
     return load<T>(moment.kvm_run.data() + offset, kernel.context.byte_order);
   }
 
+  std::span<const Field> fields() const { return exit.all_fields(); }
+
+  // The same field, to be changed, which the decoder has to know of.
+  Field& edit(const Field& field) const {
+    const auto number = static_cast<size_t>(&field - exit.fields.data());
+    exit.changed_fields |= uint64_t{1} << number;
+    return exit.fields[number];
+  }
+  // One more field behind the others, all of it at its defaults; nullptr: no room.
+  Field* append() const {
+    if (exit.field_count == kExitFieldsMax) return nullptr;
+    Field& field = edit(exit.fields[exit.field_count++]);
+    field = Field{};
+    return &field;
+  }
   // Takes a field's validity back.
-  void mark(Field& field, Validity validity, std::string_view why) const {
-    if (field.bytes == 0 && !field.in_data) return;
-    if (field.validity == Validity::kAbsent) return;
-    field.validity = validity;
-    field.why = why;
+  void mark(const Field& field, Validity validity, std::string_view why) const {
+    const bool not_recorded = field.bytes == 0 && field.validity == Validity::kUnknown;
+    if ((not_recorded && !field.in_data) || field.validity == Validity::kAbsent) return;
+    judge(field, validity, why);
+  }
+  // Says what a field's validity is, whatever it was.
+  void judge(const Field& field, Validity validity, std::string_view why) const {
+    Field& changed = edit(field);
+    changed.validity = validity;
+    changed.why = why;
+    if (validity == Validity::kValid) return;
+    changed.value = 0;
+    changed.value_name = {};
   }
   // The same for every field, or every element of the list, of this name.
   void mark(std::string_view name, Validity validity, std::string_view why) const {
-    for (Field& field : exit.all_fields())
+    for (const Field& field : fields())
       if (field.name == name) mark(field, validity, why);
   }
   void mark_all(Validity validity, std::string_view why, size_t from = 0) const {
-    for (Field& field : exit.all_fields().subspan(from)) mark(field, validity, why);
+    for (const Field& field : fields().subspan(from)) mark(field, validity, why);
   }
   // Drops every field whose name begins so: another view of the same bytes holds.
   void drop(std::string_view prefix) const {
     uint8_t kept = 0;
-    for (const Field& field : exit.all_fields())
+    for (const Field& field : fields())
       if (!field.name.starts_with(prefix)) exit.fields[kept++] = field;
     exit.field_count = kept;
+    exit.plan_id = 0;  // they are no longer where they were planned
+    exit.changed_fields = kAllFields;
   }
   // Data that the monitor is to fill in: stale when the exit arrives, valid in the answer.
   void mark_read(std::string_view name, std::string_view why) const {

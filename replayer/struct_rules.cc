@@ -93,7 +93,15 @@ void judge_sync_regs(std::span<Field> fields, Architecture architecture, uint64_
   const std::span<const SyncBit> bits = architecture == Architecture::kS390x
                                             ? std::span<const SyncBit>(kSyncBitsS390)
                                             : std::span<const SyncBit>(kSyncBitsX86);
+  uint64_t known = 0;
+  for (const SyncBit& bit : bits) known |= bit.bits;
   for (Field& field : fields) {
+    // kvm_arch_vcpu_ioctl_run of either refuses with EINVAL what is not in KVM_SYNC_*_VALID_FIELDS.
+    if ((valid_regs & ~known) != 0 && field.validity == Validity::kValid) {
+      field.validity = Validity::kUnknown;
+      field.why =
+          "kvm_valid_regs has bits that KVM_RUN refuses: nothing was stored, or they are new";
+    }
     for (const SyncBit& bit : bits)
       if (covers(bit, field.name) && (valid_regs & bit.bits) == 0)
         mark_stale(field, "not asked for in kvm_valid_regs");

@@ -14,7 +14,7 @@ constexpr uint32_t kNdataMax = 16;
 constexpr uint64_t kPsciReset2 = 1;
 
 void judge_data(const RuleView& view, uint32_t valid_elements) {
-  for (Field& field : view.exit.all_fields())
+  for (const Field& field : view.fields())
     if (field.name == "system_event.data" && field.element >= static_cast<int>(valid_elements))
       view.mark(field, Validity::kStale, "beyond system_event.ndata");
 }
@@ -32,11 +32,12 @@ void name_first_word(const RuleView& view, uint32_t type) {
   if (type == kReset) name = "KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2";
   if (type == 1) name = "KVM_SYSTEM_EVENT_SHUTDOWN_FLAG_PSCI_OFF2";
   if (name.empty()) return;
-  for (Field& field : view.exit.all_fields()) {
+  for (const Field& field : view.fields()) {
+    if (field.validity != Validity::kValid) continue;
     if (field.name == "system_event.flags" ||
         (field.name == "system_event.data" && field.element == 0)) {
-      field.kind = FieldKind::kEnumerated;
-      field.value_name = name;
+      view.edit(field).kind = FieldKind::kEnumerated;
+      view.edit(field).value_name = name;
     }
   }
 }

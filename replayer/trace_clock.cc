@@ -1,7 +1,6 @@
 #include "replayer/trace_clock.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace kvmtape {
@@ -13,7 +12,7 @@ constexpr int64_t kSlopeSpanMinNs = 100'000'000;
 int64_t scaled(uint64_t ticks, double ns_per_tick) {
   const double ns = static_cast<double>(ticks) * ns_per_tick;
   constexpr double kLimit = 9.2e18;
-  return ns >= kLimit ? std::numeric_limits<int64_t>::max() / 2 : std::llround(ns);
+  return ns >= kLimit ? std::numeric_limits<int64_t>::max() / 2 : static_cast<int64_t>(ns + 0.5);
 }
 
 int64_t added(int64_t left, int64_t right) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "schema/base/crc32c.h"
+#include "schema/file_order.h"
 
 namespace kvmtape {
 namespace {
@@ -625,9 +626,8 @@ void append_chunk(ChunkHeader header, std::span<const uint8_t> body, std::vector
   header.header_bytes = sizeof header;
   header.body_bytes = static_cast<uint32_t>(body.size());
   header.crc32c = 0;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
-  header.crc32c = crc32c(body, crc32c({bytes, sizeof header}));
-  append_bytes(out, &header, sizeof header);
+  header.crc32c = crc32c(body, crc32c(file_bytes_of(header)));
+  append_bytes(out, file_bytes_of(header).data(), sizeof header);
   append_bytes(out, body.data(), body.size());
 }
 
@@ -637,10 +637,9 @@ Result<ChunkHeader> check_chunk(std::span<const uint8_t> bytes, uint64_t file_of
   auto error = [&](ErrorCode code, std::string message) {
     return Error{code, std::move(message), {}, file_offset};
   };
-  ChunkHeader header;
-  if (bytes.size() < sizeof header)
+  if (bytes.size() < sizeof(ChunkHeader))
     return error(ErrorCode::kTruncated, "the file ends inside a chunk header");
-  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto header = load_file_struct<ChunkHeader>(bytes.data());
   if (header.magic != kChunkMagic) return error(ErrorCode::kCorrupt, "no chunk begins here");
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
       header.body_bytes % 8 != 0 || header.body_bytes > kChunkBodyBytesMax)
@@ -652,7 +651,7 @@ Result<ChunkHeader> check_chunk(std::span<const uint8_t> bytes, uint64_t file_of
                                             std::to_string(bytes.size()) + " left");
   ChunkHeader zeroed = header;
   zeroed.crc32c = 0;
-  uint32_t crc = crc32c({reinterpret_cast<const uint8_t*>(&zeroed), sizeof zeroed});
+  uint32_t crc = crc32c(file_bytes_of(zeroed));
   crc = crc32c(bytes.subspan(sizeof zeroed, size - sizeof zeroed), crc);
   if (crc != header.crc32c)
     return error(ErrorCode::kCorrupt, "the chunk's checksum does not match");
@@ -685,7 +684,11 @@ struct ChunkDecoder::State {
   std::vector<uint8_t> data;
 
   // The walk.
+  // `image` follows every change; `exit_image` is what the exit at hand points to. Bringing it up
+  // to date word by word is quicker than a copy, which would have to wait for the words just
+  // stored.
   std::array<uint64_t, kRunWordsMax> image{}, exit_image{};
+  uint64_t behind = 0;  // words of exit_image that are not image's
   std::array<uint64_t*, kCoreWordsS390> next_exit_word{}, next_answer_word{};
   size_t exit_index = 0, answer_index = 0, escape_index = 0, data_at = 0, sync_at = 0, side_at = 0;
   uint64_t tsc = 0;
@@ -895,6 +898,7 @@ bool ChunkDecoder::State::take_exit() {
     image[word] = *next_exit_word[word]++;
   }
   image[kReasonWord] = join_reason_word({reasons[i], ready[i], flags[i]}, stream.byte_order);
+  behind |= (mask_word & kCoreMask) | uint64_t{1} << kReasonWord;
   exit.seq = seq++;
   exit.ret = static_cast<int32_t>(0u - errnos[i]);
   exit.reason = reasons[i];
@@ -907,11 +911,16 @@ bool ChunkDecoder::State::take_exit() {
   const bool exit_sync = (mask_flags & kRecordHasSync) != 0;
   if (!take_sync(exit_sync) || !take_data(mask_word >> kDataBytesShift, exit.data)) return false;
   const size_t words = core_words + (exit_sync ? kSyncWords : 0);
-  std::memcpy(exit_image.data(), image.data(), words * kWordBytes);
+  for (; behind != 0; behind &= behind - 1) {
+    const auto word = static_cast<size_t>(std::countr_zero(behind));
+    exit_image[word] = image[word];
+  }
+  if (exit_sync) std::copy_n(&image[core_words], kSyncWords, &exit_image[core_words]);
   exit.kvm_run = {reinterpret_cast<const uint8_t*>(exit_image.data()), words * kWordBytes};
 
   exit.has_answer = answer_masks[i] != 0;
-  exit.answer_kvm_run = exit.answer_data = {};
+  exit.answer_kvm_run = {};
+  exit.answer_data = {};
   exit.answer_tsc = 0;
   ++exit_index;
   if (!exit.has_answer) return true;
@@ -921,6 +930,7 @@ bool ChunkDecoder::State::take_exit() {
     const auto word = static_cast<size_t>(std::countr_zero(mask));
     image[word] = *next_answer_word[word]++;
   }
+  behind |= answer_word & kCoreMask;
   if (!take_ticks(monitor, answer_index++, ticks)) return false;
   tsc += ticks;
   exit.answer_tsc = tsc;
@@ -964,6 +974,7 @@ bool ChunkDecoder::State::take_side() {
   } else if (side_record.kind == RecordKind::kEntry) {
     if (record.size() != 1 + size_t{core_words}) return false;
     std::copy(record.begin() + 1, record.end(), image.begin());
+    behind = core_mask_all(core_words);
     tsc = side_record.tsc;
   }
   if (advance > ~uint64_t{0} - seq) return false;
@@ -979,7 +990,7 @@ ChunkDecoder& ChunkDecoder::operator=(ChunkDecoder&&) noexcept = default;
 
 Result<void> ChunkDecoder::open(std::span<const uint8_t> chunk) {
   if (chunk.size() < sizeof(ChunkHeader)) return state_->corrupt("no chunk header");
-  std::memcpy(&state_->header, chunk.data(), sizeof(ChunkHeader));
+  state_->header = load_file_struct<ChunkHeader>(chunk.data());
   const ChunkHeader& header = state_->header;
   if (header.exits > kChunkExitsMax) return state_->corrupt("more exits than a chunk may hold");
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
@@ -1038,6 +1049,8 @@ Result<void> ChunkDecoder::begin() {
   KVMTAPE_TRY(state.load(ColumnId::kData));
   state.data = state.raw;
   state.image.fill(0);
+  state.exit_image.fill(0);
+  state.behind = 0;
   state.exit_index = state.answer_index = state.escape_index = 0;
   state.data_at = state.sync_at = state.side_at = 0;
   state.tsc = state.base_tsc;

@@ -145,10 +145,11 @@ class BasicRingReader {
       batch.words = {};
       return true;
     }
-    batch.begin = {number_, consumed_};
-    batch.block_start = consumed_ == 0;
-    batch.first_seq = std::atomic_ref(block->first_seq).load(std::memory_order_relaxed);
-    batch.lost_before = std::atomic_ref(block->lost_before).load(std::memory_order_relaxed);
+    // relaxed, both: as the words below. Nothing goes into the batch before it is known to be
+    // whole.
+    const uint64_t first_seq = std::atomic_ref(block->first_seq).load(std::memory_order_relaxed);
+    const uint64_t lost_before =
+        std::atomic_ref(block->lost_before).load(std::memory_order_relaxed);
     auto* from = reinterpret_cast<uint64_t*>(bytes + sizeof(BlockHeader));
     const size_t first = consumed_ / kWordBytes;
     const size_t count = committed / kWordBytes - first;
@@ -160,6 +161,10 @@ class BasicRingReader {
         block->generation.fetch_add(0, std::memory_order_seq_cst) != expected)
       return false;
     batch.words = {space, count};
+    batch.begin = {number_, consumed_};
+    batch.block_start = consumed_ == 0;
+    batch.first_seq = first_seq;
+    batch.lost_before = lost_before;
     consumed_ = committed;
     batch.end = {number_, consumed_};
     return true;

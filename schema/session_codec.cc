@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "schema/base/crc32c.h"
+#include "schema/file_order.h"
 
 namespace kvmtape {
 namespace {
@@ -44,10 +45,9 @@ template <typename Root, typename Read>
 auto with_message(std::span<const uint8_t> chunk, Read read)
     -> decltype(read(std::declval<typename Root::Reader>(),
                      std::declval<const ChunkHeader&>())) try {
-  ChunkHeader header;
-  if (chunk.size() < sizeof header)
+  if (chunk.size() < sizeof(ChunkHeader))
     return Error{ErrorCode::kTruncated, "the chunk is shorter than its header", {}, std::nullopt};
-  std::memcpy(&header, chunk.data(), sizeof header);
+  const auto header = load_file_struct<ChunkHeader>(chunk.data());
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
       uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
     return Error{ErrorCode::kTruncated, "the chunk is longer than its bytes", {}, std::nullopt};
@@ -71,7 +71,7 @@ auto with_message(std::span<const uint8_t> chunk, Read read)
 template <typename Struct>
 uint32_t crc_without_crc(Struct value) {
   value.crc32c = 0;
-  return crc32c({reinterpret_cast<const uint8_t*>(&value), sizeof value});
+  return crc32c(file_bytes_of(value));
 }
 
 }  // namespace
@@ -246,16 +246,15 @@ FileHeader make_file_header(const Uuid& session) {
 }
 
 Result<FileHeader> check_file_header(std::span<const uint8_t> file) {
-  FileHeader header;
   if (file.empty())
     return Error{
         ErrorCode::kNotATrace, "the file is empty: nothing was recorded", {}, std::nullopt};
   if (file.size() < sizeof kFileMagic ||
       std::memcmp(file.data(), kFileMagic, sizeof kFileMagic) != 0)
     return Error{ErrorCode::kNotATrace, "not a kvmtape trace", {}, uint64_t{0}};
-  if (file.size() < sizeof header)
+  if (file.size() < sizeof(FileHeader))
     return Error{ErrorCode::kTruncated, "the file ends inside its header", {}, file.size()};
-  std::memcpy(&header, file.data(), sizeof header);
+  const auto header = load_file_struct<FileHeader>(file.data());
   if (header.crc32c != crc_without_crc(header))
     return Error{ErrorCode::kCorrupt, "the file header is damaged", {}, uint64_t{0}};
   if (header.major > kFormatMajor)
@@ -280,10 +279,10 @@ FileTrailer make_file_trailer(uint64_t index_offset) {
 }
 
 Result<FileTrailer> check_file_trailer(std::span<const uint8_t> file) {
-  FileTrailer trailer;
   const Error none{ErrorCode::kTruncated, "the trace has no footer", {}, file.size()};
-  if (file.size() < sizeof trailer) return none;
-  std::memcpy(&trailer, file.data() + file.size() - sizeof trailer, sizeof trailer);
+  if (file.size() < sizeof(FileTrailer)) return none;
+  const auto trailer =
+      load_file_struct<FileTrailer>(file.data() + file.size() - sizeof(FileTrailer));
   if (trailer.magic != kTrailerMagic) return none;
   if (trailer.crc32c != crc_without_crc(trailer) ||
       trailer.index_offset > file.size() - sizeof trailer || trailer.index_offset % 8 != 0)

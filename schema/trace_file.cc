@@ -8,15 +8,9 @@
 #include <cstring>
 #include <utility>
 
+#include "schema/file_order.h"
+
 namespace kvmtape {
-namespace {
-
-std::span<const uint8_t> bytes_of(const auto& value) {
-  return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
-}
-
-}  // namespace
-
 Result<TraceFile> TraceFile::create(const std::string& path, bool force, const Uuid& session) {
   TraceFile file;
   file.path_ = path;
@@ -40,7 +34,7 @@ Result<TraceFile> TraceFile::create(const std::string& path, bool force, const U
     return Error{ErrorCode::kIo, std::string("cannot create the trace: ") + std::strerror(errno),
                  path, std::nullopt};
   if (exists) file.fresh_.path = name;
-  if (auto written = file.write(bytes_of(make_file_header(session))); !written.ok()) {
+  if (auto written = file.write(file_bytes_of(make_file_header(session))); !written.ok()) {
     if (!exists) ::unlink(path.c_str());
     return written.error();
   }
@@ -90,8 +84,7 @@ Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
 Result<void> TraceFile::append(std::span<const uint8_t> chunk, uint64_t lost,
                                std::vector<std::pair<uint32_t, uint32_t>> reasons) {
   if (index_.entries.size() >= kIndexEntriesMax) KVMTAPE_TRY(write_index());
-  ChunkHeader header;
-  std::memcpy(&header, chunk.data(), sizeof header);
+  const auto header = load_file_struct<ChunkHeader>(chunk.data());
   IndexEntry entry{bytes_,
                    static_cast<ChunkType>(header.type),
                    header.vcpu_index,
@@ -123,7 +116,7 @@ Result<void> TraceFile::write_index() {
 
 Result<void> TraceFile::seal() {
   KVMTAPE_TRY(write_index());
-  KVMTAPE_TRY(write(bytes_of(make_file_trailer(index_.previous_offset))));
+  KVMTAPE_TRY(write(file_bytes_of(make_file_trailer(index_.previous_offset))));
   return sync();
 }
 

@@ -1,5 +1,5 @@
 // The fixed parts of a trace file; FORMAT.md is the normative text. Everything here is
-// little-endian and 8-aligned in the file; structs are copied as bytes.
+// little-endian and 8-aligned in the file; file_order.h copies the structs.
 //
 //   trace = FileHeader | chunk ... [ index chunk | FileTrailer ]
 //   chunk = ChunkHeader | body (one Cap'n Proto message of trace.capnp, 8-aligned)

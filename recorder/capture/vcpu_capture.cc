@@ -119,7 +119,11 @@ inline void VcpuCapture::write(uint64_t* out, RecordKind kind, uint8_t flags, in
 }
 
 void VcpuCapture::exit(int ret, int error_number) noexcept {
-  const uint64_t tsc = read_clock();
+  exit_at(read_clock(), ret, error_number);
+}
+void VcpuCapture::enter() noexcept { enter_at(read_clock()); }
+
+void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   if (!ring_.bound()) [[unlikely]] {
     lost_without_ring_.fetch_add(1, std::memory_order_relaxed);  // relaxed: statistics
     return;
@@ -174,11 +178,10 @@ void VcpuCapture::exit(int ret, int error_number) noexcept {
   const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
   if (crash || reason == kExitDebug || registers_due_possible_ || ret < 0 ||
       guest_debug_changed_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: a hint
-    take_registers(reason, recorded_ret);
+    take_registers(tsc, reason, recorded_ret);
 }
 
-void VcpuCapture::enter() noexcept {
-  const uint64_t tsc = read_clock();
+void VcpuCapture::enter_at(uint64_t tsc) noexcept {
   if (!ring_.bound()) [[unlikely]]
     return;
   if (!exit_dropped_) [[likely]]
@@ -186,6 +189,18 @@ void VcpuCapture::enter() noexcept {
   exit_dropped_ = false;
   if (options_.registers == RegisterPolicy::kSync && has_sync_area_) [[unlikely]]
     ask_for_sync_registers();
+}
+
+void VcpuCapture::lost_before_ring(uint64_t time, uint64_t count) noexcept {
+  if (!ring_.bound()) {
+    lost_without_ring_.fetch_add(count, std::memory_order_relaxed);  // relaxed: statistics
+    return;
+  }
+  ring_.set_clock_for_gaps(time);
+  for (uint64_t i = 0; i < count; ++i) ring_.drop();
+  exit_open_ = false;
+  exit_dropped_ = count != 0;  // whose answer may still come
+  keyframe_due_ = sync_key_due_ = true;
 }
 
 void VcpuCapture::record_answer(uint64_t tsc) noexcept {
@@ -231,7 +246,7 @@ void VcpuCapture::ask_for_sync_registers() noexcept {
   valid_regs_changed_ = true;
 }
 
-void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {
+void VcpuCapture::take_registers(uint64_t tsc, uint32_t reason, int32_t ret) noexcept {
   if (options_.registers == RegisterPolicy::kNever) return;
   const bool crash = ret == 0 ? reason < 64 && (kCrashReasons >> reason & 1) != 0
                               : ret != -EINTR && ret != -EAGAIN;
@@ -243,7 +258,7 @@ void VcpuCapture::take_registers(uint32_t reason, int32_t ret) noexcept {
     debug = true;
   }
   if (!crash && !debug) return;
-  record_tsc_ = read_clock();
+  record_tsc_ = tsc;
   const int saved_errno = errno;
   // relaxed: what forbids them comes to this thread later than this flag
   if (!options_.allow_ioctls || ioctls_forbidden_.load(std::memory_order_relaxed))

@@ -38,6 +38,13 @@ class VcpuCapture final : private RegisterSink {
   void exit(int ret, int error_number) noexcept;
   void enter() noexcept;
 
+  // The same for who watches a vCPU from outside and is told later: `run` is then a copy of kvm_run
+  // as it was, and the time is when that was, by the session's clock.
+  void exit_at(uint64_t time, int ret, int error_number) noexcept;
+  void enter_at(uint64_t time) noexcept;
+  // `count` exits were lost before they came here.
+  void lost_before_ring(uint64_t time, uint64_t count) noexcept;
+
   // Any thread: KVM_SET_GUEST_DEBUG was called, the next exit takes the debug registers.
   void guest_debug_changed() noexcept {
     guest_debug_changed_.store(true,
@@ -86,7 +93,7 @@ class VcpuCapture final : private RegisterSink {
     return moment.core_mask == 0 && !moment.has_sync;
   }
   void ask_for_sync_registers() noexcept;
-  void take_registers(uint32_t reason, int32_t ret) noexcept;
+  void take_registers(uint64_t time, uint32_t reason, int32_t ret) noexcept;
   void put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
            uint32_t byte_count) noexcept override;
 

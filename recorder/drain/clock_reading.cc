@@ -32,6 +32,11 @@ ClockReading read_clocks() {
   return best;
 }
 
+ClockReading read_monotonic_clocks() {
+  const uint64_t now = monotonic_now_ns();
+  return {now, now, now_ns(CLOCK_REALTIME)};
+}
+
 std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to) {
   const uint64_t ns = to.monotonic_ns - from.monotonic_ns;
   if (to.ticks <= from.ticks || ns < 500'000) return std::nullopt;

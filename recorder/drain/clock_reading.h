@@ -15,6 +15,13 @@ uint64_t monotonic_now_ns();
 // few tries the one with the least time between two readings of it.
 ClockReading read_clocks();
 
+// The same where records are stamped with CLOCK_MONOTONIC itself: ticks are nanoseconds.
+ClockReading read_monotonic_clocks();
+inline constexpr const char* kMonotonicClockName = "monotonic-ns";
+
+// The clock of a recording: one of the two above.
+using ClockReader = ClockReading (*)();
+
 // nullopt: too close together to tell.
 std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to);
 

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/drain_stream.h"
 
 namespace kvmtape {
@@ -17,11 +16,12 @@ constexpr uint32_t kRoundsMax = 4;                 // of one ring before the oth
 
 }  // namespace
 
-Drain::Drain(TraceFile file, Session session, const FileBounds& bounds)
+Drain::Drain(TraceFile file, Session session, const FileBounds& bounds, ClockReader clock)
     : file_(std::move(file)),
       session_(std::move(session)),
       bounds_(bounds),
       series_(file_.path(), bounds),
+      read_clocks_(clock),
       clock_(session_.start) {
   next_cut_ns_ = monotonic_now_ns() + kCutIntervalNs;
 }
@@ -165,7 +165,7 @@ bool Drain::pump() {
 }
 
 bool Drain::cut(bool final) {
-  const ClockReading now = read_clocks();
+  const ClockReading now = read_clocks_();
   next_cut_ns_ = now.monotonic_ns + kCutIntervalNs;
   session_.ticks_per_second =
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
@@ -210,9 +210,9 @@ void Drain::add_last_gap(Stream& stream) {
   const uint64_t dropped = stream.reader.lost_total() + stream.stopped;
   const uint64_t produced = stream.reader.next_seq();
   if (encoder.malformed() && produced > encoder.next_seq())
-    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks().ticks);
+    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks_().ticks);
   else if (dropped > encoder.lost_total())
-    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks().ticks);
+    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks_().ticks);
 }
 
 Result<void> Drain::finish() {

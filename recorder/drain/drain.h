@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
@@ -26,7 +27,9 @@ namespace kvmtape {
 class Drain final : public Keeper {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
-  Drain(TraceFile file, Session session, const FileBounds& bounds = {});
+  // `clock` is what the rings' records are stamped with.
+  Drain(TraceFile file, Session session, const FileBounds& bounds = {},
+        ClockReader clock = read_clocks);
   ~Drain() override;
 
   void add_stream(RingHeader* ring) override;
@@ -75,6 +78,7 @@ class Drain final : public Keeper {
   FileSeries series_;
   bool paused_ = false;
   uint64_t bytes_before_ = 0;  // of the files before this one
+  ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
   uint64_t cut_number_ = 0;

@@ -1,6 +1,5 @@
 // Pausing a drain: rings are read on, so that the monitor never finds them full, and what is read
 // is thrown away and counted.
-#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/drain_stream.h"
 
 namespace kvmtape {
@@ -29,7 +28,7 @@ Result<void> Drain::set_paused(bool paused) {
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
     encoder.resume(stream->pause_seq, stream->pause_lost);
     stream->lost_written = stream->pause_lost;
-    encoder.add_gap(skipped, GapReason::kStopped, read_clocks().ticks);
+    encoder.add_gap(skipped, GapReason::kStopped, read_clocks_().ticks);
   }
   paused_ = false;
   return {};

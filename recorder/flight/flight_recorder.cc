@@ -20,10 +20,11 @@ constexpr size_t kReasonBytesMax = 200;
 }  // namespace
 
 FlightRecorder::FlightRecorder(TraceFile file, Session session, const Triggers& triggers,
-                               uint32_t files_max)
+                               uint32_t files_max, ClockReader clock)
     : first_path_(file.path()),
       session_(std::move(session)),
       triggers_(triggers),
+      clock_(clock),
       files_max_(files_max),
       waiting_(std::move(file)),
       written_path_(first_path_) {}
@@ -76,7 +77,7 @@ uint64_t FlightRecorder::produced() const {
 }
 
 void FlightRecorder::look() {
-  const uint64_t now = read_clocks().ticks;
+  const uint64_t now = clock_().ticks;
   for (auto& watch : watches_)
     if (auto told = watch->look(now); told && !paused_ && due_.size() < kReasonBytesMax)
       due_ += (due_.empty() ? "" : "; ") + *told;
@@ -99,7 +100,7 @@ bool FlightRecorder::pump() {
 Result<void> FlightRecorder::snapshot(std::string_view reason) {
   not_before_ns_ = monotonic_now_ns() + kSnapshotIntervalNs;
   look();
-  const ClockReading now = read_clocks();
+  const ClockReading now = clock_();
   session_.now = now;
   session_.ticks_per_second =
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/flight/trigger.h"
 #include "recorder/flight/vcpu_watch.h"
@@ -22,7 +23,9 @@ namespace kvmtape {
 class FlightRecorder final : public Keeper {
  public:
   // `file` is the first, still empty. At most `files_max` snapshots are kept; the oldest goes.
-  FlightRecorder(TraceFile file, Session session, const Triggers& triggers, uint32_t files_max);
+  // `clock` is what the rings' records are stamped with.
+  FlightRecorder(TraceFile file, Session session, const Triggers& triggers, uint32_t files_max,
+                 ClockReader clock = read_clocks);
 
   void add_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
@@ -53,6 +56,7 @@ class FlightRecorder final : public Keeper {
   std::string first_path_;
   Session session_;
   Triggers triggers_;
+  ClockReader clock_;
   uint32_t files_max_;
   std::optional<TraceFile> waiting_;  // holds the header alone
   uint64_t number_ = 1;               // of it

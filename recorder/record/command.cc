@@ -44,13 +44,16 @@ Error cannot_start(const std::string& name, int error) {
 
 }  // namespace
 
-Result<Command> Command::start(const std::vector<std::string>& words,
-                               const Environment& additions) {
+Result<Command> Command::start(const std::vector<std::string>& words, const Environment& additions,
+                               const BeforeExec& before_exec) {
   Command command;
-  int ends[2];
+  int ends[2], gate[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return Error{ErrorCode::kRefused, std::string("no pipe: ") + std::strerror(errno), {}, {}};
   UniqueFd from(ends[0]), to(ends[1]);
+  if (::pipe2(gate, O_CLOEXEC) != 0)
+    return Error{ErrorCode::kRefused, std::string("no pipe: ") + std::strerror(errno), {}, {}};
+  UniqueFd gate_out(gate[0]), gate_in(gate[1]);
   const sigset_t taken = taken_signals();
   pthread_sigmask(SIG_BLOCK, &taken, &command.before_);
   command.masked_ = true;
@@ -60,12 +63,23 @@ Result<Command> Command::start(const std::vector<std::string>& words,
   if (command.pid_ == 0) {
     for (const auto& [name, value] : additions) ::setenv(name.c_str(), value.c_str(), 1);
     pthread_sigmask(SIG_SETMASK, &command.before_, nullptr);
+    char opened = 0;
+    gate_in.reset();
+    if (::read(gate_out.get(), &opened, 1) != 1) ::_exit(1);
     const int failure = execute(words);
     // Unheard only where the parent is gone.
     ::_exit(::write(to.get(), &failure, sizeof failure) < 0 ? 1 : 0);
   }
   int error = errno;
   to.reset();
+  Result<void> allowed;
+  if (command.pid_ > 0 && before_exec) allowed = before_exec(command.pid_);
+  if (command.pid_ > 0 && allowed.ok()) (void)!::write(gate_in.get(), "!", 1);
+  gate_in.reset();
+  if (!allowed.ok()) {
+    ::waitpid(command.pid_, nullptr, 0);
+    return allowed.error();
+  }
   if (command.pid_ > 0) {
     if (::read(from.get(), &error, sizeof error) != sizeof error) return command;
     ::waitpid(command.pid_, nullptr, 0);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +20,12 @@ namespace kvmtape {
 class Command {
  public:
   using Environment = std::vector<std::pair<std::string, std::string>>;
+  // Called between fork and exec with the process that will be the command, which waits for it; an
+  // error ends it, and is returned.
+  using BeforeExec = std::function<Result<void>(pid_t)>;
   // The error's code is kUsage where there is no such program, kRefused where it cannot be run.
-  static Result<Command> start(const std::vector<std::string>& words, const Environment& additions);
+  static Result<Command> start(const std::vector<std::string>& words, const Environment& additions,
+                               const BeforeExec& before_exec = {});
   // The same program in place of this process; returns only the error.
   static Error become(const std::vector<std::string>& words);
   Command(Command&& other) noexcept;

@@ -14,10 +14,6 @@ std::string with_preload(const std::string& library) {
   return others == nullptr || *others == '\0' ? library : library + ":" + others;
 }
 
-int status_of(const Error& cannot_start) {
-  return cannot_start.code == ErrorCode::kUsage ? kNotFound : kCannotRun;
-}
-
 RecordReport failed(const Error& error, const Say& say, int status) {
   say(error.to_string());
   return {status, {}, {}};
@@ -51,17 +47,23 @@ void say_what_is_missing(const RecordingTotals& totals, const std::string& monit
 
 }  // namespace
 
+int status_of(const Error& cannot_start) {
+  return cannot_start.code == ErrorCode::kUsage ? kNotFound : kCannotRun;
+}
+
+RecordReport run_unrecorded(const RecordOptions& options, const Error& why, const Say& say) {
+  if (options.must_record) return failed(why, say, kRecordFailed);
+  say(why.to_string() + "; " + options.command.front() + " runs without being recorded");
+  const Error error = Command::become(options.command);
+  return failed(error, say, status_of(error));
+}
+
 RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   const std::string& monitor = options.command.front();
   auto way = choose_way(monitor);
   if (!way.ok()) return failed(way.error(), say, status_of(way.error()));
   auto prepared = prepare(options, *way);
-  if (!prepared.ok()) {
-    if (options.must_record) return failed(prepared.error(), say, kRecordFailed);
-    say(prepared.error().to_string() + "; " + monitor + " runs without being recorded");
-    const Error error = Command::become(options.command);
-    return failed(error, say, status_of(error));
-  }
+  if (!prepared.ok()) return run_unrecorded(options, prepared.error(), say);
   Recording& recording = *prepared->recording;
   if (auto control = recording.open_control(say); !control.ok())
     say(control.error().to_string() + "; kvmtape ctl cannot steer this recording");

@@ -30,6 +30,12 @@ struct RecordReport {
 // One line, for people, without an end of line.
 using Say = std::function<void(const std::string&)>;
 
+// The monitor in place of this process, after saying that it is not recorded and why; with
+// must_record it is not started. Returns only where it was not.
+RecordReport run_unrecorded(const RecordOptions& options, const Error& why, const Say& say);
+// The exit status for a command that could not be started.
+int status_of(const Error& cannot_start);
+
 RecordReport run_recorded(const RecordOptions& options, const Say& say);
 
 }  // namespace kvmtape

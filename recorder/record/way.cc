@@ -100,7 +100,7 @@ Way no_way(const std::string& program, const std::string& why, const std::string
 }
 
 Way judge(const std::string& program, int depth) {
-  const std::string embed = "build the monitor with recorder/kvmtape.h";
+  const std::string embed = "run as root with -p, or link recorder/kvmtape.h";
   const std::vector<uint8_t> head = read_head(program);
   if (head.empty())
     return no_way(program, "it cannot be read, so it is not known how it is linked",
@@ -145,7 +145,16 @@ Way judge(const std::string& program, int depth) {
 }  // namespace
 
 std::string Way::to_string() const {
-  if (kind == Kind::kPreload) return "preload: " + why;
+  switch (kind) {
+    case Kind::kPreload:
+      return "preload: " + why;
+    case Kind::kBpf:
+      return "bpf: " + why;
+    case Kind::kPtrace:
+      return "ptrace: " + why;
+    case Kind::kNone:
+      break;
+  }
   return "none: " + why + "; " + next_step;
 }
 

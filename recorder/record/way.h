@@ -9,7 +9,7 @@
 namespace kvmtape {
 
 struct Way {
-  enum class Kind { kPreload, kNone };
+  enum class Kind { kPreload, kBpf, kPtrace, kNone };
   Kind kind = Kind::kNone;
   std::string program;    // the file that would be run
   std::string why;        // "it is dynamically linked against glibc"

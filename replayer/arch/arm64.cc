@@ -39,25 +39,23 @@ void judge_flags(const RuleView& view) {
 void judge_hsr_high(const RuleView& view) {
   const bool flagged = (view.exit.flags & kHsrHighValid) != 0;
   const Known has = view.kernel.since(5, 19);
-  for (Field& field : view.exit.all_fields()) {
+  for (const Field& field : view.fields()) {
     if (field.name != "debug.arch.hsr_high" || field.bytes == 0) continue;
-    field.validity = Validity::kValid;
-    field.why = {};
-    if (has == Known::kNo && flagged) {
-      field.validity = Validity::kUnknown;
-      field.why =
-          "KVM_DEBUG_ARCH_HSR_HIGH_VALID is set, but this kernel is said to be older than 5.19, "
-          "which brought it: a backport, or garbage";
-    } else if (has == Known::kNo) {
-      field.validity = Validity::kAbsent;
-      field.why = "kernels before 5.19 have padding here, which they do not write";
-    } else if (!flagged) {
-      field.validity = Validity::kStale;
-      field.why = "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags";
-    } else if (has == Known::kMaybe && view.exit.flags != kHsrHighValid) {
-      field.validity = Validity::kUnknown;
-      field.why = "the kernel is not known, and kvm_run.flags has bits that arm64 does not set";
-    }
+    if (has == Known::kNo && flagged)
+      view.judge(field, Validity::kUnknown,
+                 "KVM_DEBUG_ARCH_HSR_HIGH_VALID is set, but this kernel is said to be older than "
+                 "5.19, which brought it: a backport, or garbage");
+    else if (has == Known::kNo)
+      view.judge(field, Validity::kAbsent,
+                 "kernels before 5.19 have padding here, which they do not write");
+    else if (!flagged)
+      view.judge(field, Validity::kStale,
+                 "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags");
+    else if (has == Known::kMaybe && view.exit.flags != kHsrHighValid)
+      view.judge(field, Validity::kUnknown,
+                 "the kernel is not known, and kvm_run.flags has bits that arm64 does not set");
+    else
+      view.judge(field, Validity::kValid, {});
   }
 }
 

@@ -62,7 +62,7 @@ void judge_debug(const RuleView& view) {
 
 void judge_hypercall(const RuleView& view) {
   // KVM_HC_MAP_GPA_RANGE is the only one that exits: x86.c and svm/sev.c write args[0..2].
-  for (Field& field : view.exit.all_fields())
+  for (const Field& field : view.fields())
     if (field.name == "hypercall.args" && field.element > 2)
       view.mark(field, Validity::kStale, "KVM_HC_MAP_GPA_RANGE has three arguments");
   view.mark_read("hypercall.ret", kFilledByMonitor);
@@ -113,7 +113,10 @@ void judge_tdx(const RuleView& view) {
   keep_view(
       view, kept,
       {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
-  for (Field& field : view.exit.all_fields()) {
+  if (kept == "tdx.unknown.")
+    view.mark("tdx.unknown.data", Validity::kUnknown,
+              "no kernel is known that hands over this leaf");
+  for (const Field& field : view.fields()) {
     if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
     if (field.name.ends_with(".ret"))
       view.mark(field, Validity::kUnknown, "the monitor's to fill in; see the answer");

@@ -16,6 +16,7 @@
 
 #include "schema/base/crc32c.h"
 #include "schema/column_codec.h"
+#include "schema/file_order.h"
 #include "schema/ring_layout.h"
 #include "tests/support/scratch.h"
 #include "tests/support/trace_builder.h"
@@ -40,8 +41,7 @@ void save(const std::string& name, std::vector<uint8_t> bytes) {
 }
 
 ChunkHeader header_at(const TraceBuilder& trace, uint64_t offset) {
-  ChunkHeader header;
-  std::memcpy(&header, TraceBuilder(trace).bytes().data() + offset, sizeof header);
+  auto header = load_file_struct<ChunkHeader>(TraceBuilder(trace).bytes().data() + offset);
   return header;
 }
 

@@ -188,6 +188,12 @@ void print(const SmallVm& vm) {
   }
 }
 
+// Until somebody who wants to watch from the first exit on sends SIGCONT.
+void wait_to_be_watched() {
+  fflush(stdout);
+  raise(SIGSTOP);
+}
+
 void run_all(SmallVm& vm) {
   if (vm.vcpus.size() == 1) return run(vm.vcpus[0]);
   std::vector<std::thread> threads;
@@ -217,6 +223,7 @@ int main(int argc, char** argv) {
   vms.push_back(make_vm(kvm, way_is("two-vcpus") ? 2 : 1, exits));
   if (way_is("two-vms")) vms.push_back(make_vm(kvm, 1, exits));
   if (way_is("fork")) let_a_child_try(vms[0]);
+  if (getenv("SMALL_MONITOR_STOP") != nullptr) wait_to_be_watched();
   if (way_is("filter")) {
     printf("filtered\n");
     fflush(stdout);

@@ -1,8 +1,6 @@
 #include "tests/fuzz/seed_traces.h"
 
-#include <cstring>
-
-#include "schema/trace_format.h"
+#include "schema/file_order.h"
 #include "tests/fuzz/trace_repair.h"
 #include "tests/support/trace_builder.h"
 
@@ -43,8 +41,7 @@ std::vector<Bytes> seed_chunks(uint16_t type) {
   std::vector<Bytes> chunks;
   for (const Bytes& trace : seed_traces())
     for (const ChunkExtent& chunk : find_chunks(trace)) {
-      ChunkHeader header;
-      std::memcpy(&header, trace.data() + chunk.begin, sizeof header);
+      auto header = load_file_struct<ChunkHeader>(trace.data() + chunk.begin);
       if (type != 0 && header.type != type) continue;
       const auto begin = trace.begin() + static_cast<ptrdiff_t>(chunk.begin);
       chunks.emplace_back(begin, begin + static_cast<ptrdiff_t>(chunk.bytes));

@@ -28,12 +28,12 @@ void TraceText::look_at(const Item& item) {
   switch (item.kind) {
     case Item::Kind::kExit:
       decode_both(decoder_, *item.exit, decoded_);
-      begin_exit(json_, item, decoder_, decoded_, true);
+      begin_exit(json_, item, decoder_, decoded_, true, true);
       json_.end_object();
       break;
     case Item::Kind::kRegisters:
       json_.begin_object();
-      write_register_set(json_, *item.side);
+      write_register_set(json_, decoder_.context(), *item.side);
       json_.end_object();
       break;
     case Item::Kind::kGap:

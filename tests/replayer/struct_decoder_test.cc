@@ -122,6 +122,13 @@ TEST(SyncRegs, AreValidAsKvmValidRegsSays) {
       decode_sync_regs(context, {.kvm_run = std::span(page).first(288), .data = {}}).empty());
 }
 
+TEST(SyncRegs, BitsThatKvmRunRefusesMakeNothingValid) {
+  const DecodeContext context = context_of(Architecture::kX86_64, "6.12");
+  const std::vector<uint8_t> poison(4096, 0xaa);
+  for (const Field& field : decode_sync_regs(context, {.kvm_run = poison, .data = {}}))
+    EXPECT_NE(field.validity, Validity::kValid) << field.name;
+}
+
 TEST(SyncRegs, OfS390LieBehindThePswWords) {
   const DecodeContext context = context_of(Architecture::kS390x, "6.12", ByteOrder::kBig);
   std::vector<uint8_t> page(4096, 0);

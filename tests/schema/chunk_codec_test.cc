@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <bit>
 #include <random>
 
 #include "recorder/import/moment_writer.h"
+#include "schema/file_order.h"
 
 namespace kvmtape::testing {
 namespace {
@@ -252,8 +254,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ChunkCodec, ::testing::Range(0u, 12u));
 
 // A chunk whose checksum holds and whose bytes lie: what a hostile file would hold.
 std::vector<uint8_t> resealed(std::vector<uint8_t> chunk) {
-  ChunkHeader header;
-  std::memcpy(&header, chunk.data(), sizeof header);
+  auto header = load_file_struct<ChunkHeader>(chunk.data());
   std::vector<uint8_t> out;
   append_chunk(header, std::span(chunk).subspan(sizeof header), out);
   return out;
@@ -288,14 +289,13 @@ TEST(ChunkCodecDamage, a_header_that_promises_too_much_is_refused) {
   RandomStream stream(1, kCoreWords);
   for (int i = 0; i < 60; ++i) stream.add();
   auto chunk = chunks_of(stream.words, Architecture::kX86_64).back();
-  ChunkHeader header;
-  std::memcpy(&header, chunk.data(), sizeof header);
+  auto header = load_file_struct<ChunkHeader>(chunk.data());
   header.exits = kChunkExitsMax + 1;
-  std::memcpy(chunk.data(), &header, sizeof header);
+  std::ranges::copy(file_bytes_of(header), chunk.begin());
   ChunkDecoder decoder;
   EXPECT_FALSE(decoder.open(resealed(chunk)));
   header.exits = 10'000;
-  std::memcpy(chunk.data(), &header, sizeof header);
+  std::ranges::copy(file_bytes_of(header), chunk.begin());
   const auto longer = resealed(chunk);
   EXPECT_FALSE(decoder.open(longer) && decoder.begin()) << "columns are shorter";
   static_assert(static_cast<int>(kLastColumn) == 21);

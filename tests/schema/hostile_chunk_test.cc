@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "schema/chunk_codec.h"
+#include "schema/file_order.h"
 #include "schema/session_codec.h"
 #include "tests/support/trace_builder.h"
 
@@ -21,8 +22,7 @@ std::vector<uint8_t> chunk_with_column(const std::function<void(wire::Column::Bu
   trace.add_exits(0, 4).flush(0);
   const auto chunk =
       std::span<const uint8_t>(trace.bytes()).subspan(trace.offset_of(ChunkType::kExits));
-  ChunkHeader header;
-  std::memcpy(&header, chunk.data(), sizeof header);
+  auto header = load_file_struct<ChunkHeader>(chunk.data());
   const auto body = chunk.subspan(sizeof header, header.body_bytes);
   capnp::FlatArrayMessageReader reader(kj::ArrayPtr<const capnp::word>(
       reinterpret_cast<const capnp::word*>(body.data()), body.size() / 8));

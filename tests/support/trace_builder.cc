@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "schema/file_order.h"
 #include "tests/support/scratch.h"
 
 namespace kvmtape::testing {
@@ -136,8 +137,7 @@ TraceBuilder& TraceBuilder::flush(uint32_t vcpu) {
 }
 
 TraceBuilder& TraceBuilder::append_chunk(const std::vector<uint8_t>& chunk) {
-  ChunkHeader header;
-  std::memcpy(&header, chunk.data(), sizeof header);
+  auto header = load_file_struct<ChunkHeader>(chunk.data());
   index_.entries.push_back({bytes_.size(),
                             static_cast<ChunkType>(header.type),
                             header.vcpu_index,

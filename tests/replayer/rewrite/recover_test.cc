@@ -7,6 +7,7 @@
 
 #include "replayer/rewrite/record_writer.h"
 #include "replayer/rewrite/trace_rewriter.h"
+#include "schema/file_order.h"
 #include "tests/support/scratch.h"
 #include "tests/support/test_ring.h"
 #include "tests/support/trace_builder.h"
@@ -82,8 +83,7 @@ TEST_F(RecoverTest, intact_chunks_are_copied_byte_by_byte) {
   const auto to = file_bytes(saved());
   for (size_t i = 0; i < 4; ++i) {
     const auto begin = from.begin() + static_cast<ptrdiff_t>(trace.offset_of(ChunkType::kExits, i));
-    ChunkHeader header;
-    std::memcpy(&header, &*begin, sizeof header);
+    auto header = load_file_struct<ChunkHeader>(&*begin);
     const auto end = begin + header.header_bytes + header.body_bytes;
     EXPECT_NE(std::search(to.begin(), to.end(), begin, end), to.end()) << i;
   }

@@ -1,0 +1,67 @@
+// "registers" of an exit in the JSON lines: by name beside the bytes, and nothing that must not be
+// shown.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "analysis/exit_json.h"
+#include "schema/base/byte_cursor.h"
+#include "schema/snapshot.h"
+
+namespace kvmtape {
+namespace {
+
+DecodeContext context_of(Architecture architecture, std::string_view kernel) {
+  DecodeContext context;
+  context.architecture = architecture;
+  context.kernel = parse_kernel_release(kernel);
+  return context;
+}
+
+nlohmann::json written(const DecodeContext& context, RegisterSet set,
+                       const std::vector<uint64_t>& words) {
+  std::vector<uint8_t> payload(sizeof(RegistersRecord) + words.size() * kWordBytes);
+  store_le(&payload[offsetof(RegistersRecord, set)], static_cast<uint16_t>(set));
+  store_le(&payload[offsetof(RegistersRecord, bytes)],
+           static_cast<uint32_t>(words.size() * kWordBytes));
+  for (size_t i = 0; i < words.size(); ++i)
+    store_le(&payload[sizeof(RegistersRecord) + i * kWordBytes], words[i]);
+  SideRecord record;
+  record.kind = RecordKind::kRegisters;
+  record.payload = payload;
+  JsonWriter json;
+  json.begin_object();
+  write_register_set(json, context, record);
+  json.end_object();
+  return nlohmann::json::parse(json.text());
+}
+
+TEST(RegisterJson, AStructHasItsFieldsByName) {
+  const auto regs = written(context_of(Architecture::kX86_64, "6.12"), RegisterSet::kRegs,
+                            std::vector<uint64_t>(18, 0x2a))["kvm_regs"];
+  EXPECT_EQ(regs["fields"]["rip"]["value"], "0x2a");
+  EXPECT_EQ(regs["bytes"].get<std::string>().size(), 2u * 144u);
+}
+
+constexpr uint64_t kMdccint = 0x6030000000138010, kMdscr = 0x6030000000138012;
+constexpr uint64_t kPointer = 0xffff800012345678;
+
+TEST(RegisterJson, AKernelPointerIn510sMdccintIsNotShownAnywhere) {
+  const auto all = written(context_of(Architecture::kAarch64, "5.10"), RegisterSet::kOneReg,
+                           {kMdccint, kPointer, kMdscr, 0x2000});
+  const auto& fields = all["kvm_one_reg"]["fields"];
+  EXPECT_EQ(fields["MDSCR_EL1"]["value"], "0x2000");
+  EXPECT_TRUE(fields["MDCCINT_EL1"]["value"].is_null());
+  EXPECT_EQ(fields["MDCCINT_EL1"]["validity"], "unknown");
+  EXPECT_EQ(all.dump().find("78563412"), std::string::npos);
+}
+
+TEST(RegisterJson, MsrsHaveTheirNames) {
+  const auto all =
+      written(context_of(Architecture::kX86_64, "6.12"), RegisterSet::kMsrs, {0xc0000080, 0xd01});
+  EXPECT_EQ(all["kvm_msrs"]["fields"]["MSR_EFER"]["value"], "0xd01");
+}
+
+}  // namespace
+}  // namespace kvmtape

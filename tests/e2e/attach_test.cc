@@ -1,0 +1,295 @@
+// `kvmtape record -p` on the tests' own monitor, static and dynamic, which stops until it is
+// watched. What it prints and its status are the same as without, and what it counted is what was
+// recorded. Skipped, by name and reason, where KVM or the way is missing.
+#include "recorder/attach/attach.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "schema/base/unique_fd.h"
+#include "tests/support/run_tool.h"
+#include "tests/support/shell.h"
+#ifdef KVMTAPE_BPF
+#include "recorder/attach/bpf_watch.h"
+#endif
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const std::string kStatic = KVMTAPE_STATIC_MONITOR;
+const std::string kDynamic = KVMTAPE_SMALL_MONITOR;
+constexpr uint64_t kExits = 500;
+const std::string kWithoutRights = "setpriv --bounding-set -bpf,-perfmon,-sys_admin";
+
+// Starts the monitor in $1, stopped; attaches; lets it go; waits for both.
+constexpr const char* kScript = R"(
+  SMALL_MONITOR_STOP=1 $MONITOR >monitor.out & m=$!
+  until grep -q '^State:.T' /proc/$m/status; do sleep 0.01; done
+  )" KVMTAPE_BINARY_DIR R"(/kvmtape record --force -o $TRACE $OPTIONS -p $m 2>record.err & r=$!
+  until grep -qs '^attached' record.err; do
+    kill -0 $r 2>/dev/null || { kill -KILL $m; cat record.err >&2; exit 99; }
+    sleep 0.01
+  done
+  kill -CONT $m
+  eval "$MEANWHILE"
+  { wait $m; } 2>/dev/null; echo monitor $?
+  wait $r; echo record $?
+  cat monitor.out)";
+
+class AttachTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!UniqueFd(::open("/dev/kvm", O_RDWR | O_CLOEXEC)).valid())
+      GTEST_SKIP() << "/dev/kvm cannot be opened";
+  }
+  void need_bpf() {
+#ifdef KVMTAPE_BPF
+    if (auto bpf = BpfWatch::load(static_cast<uint32_t>(::getpid())); !bpf.ok())
+      GTEST_SKIP() << bpf.error().to_string();
+#else
+    GTEST_SKIP() << "this kvmtape was built without eBPF";
+#endif
+  }
+  ShellRun attach(const std::string& monitor, const std::string& options = {},
+                  const std::string& meanwhile = ":") {
+    std::ofstream(tool.file("attach.sh")) << kScript;
+    return shell("cd " + tool.file("") + " && MONITOR='" + monitor + "' TRACE=" + trace +
+                 " OPTIONS='" + options + "' MEANWHILE='" + meanwhile + "' bash attach.sh 2>&1");
+  }
+  nlohmann::json totals() { return tool.run("info --json " + trace).json()["totals"]; }
+  // The exits without their times, a line each.
+  std::string exits_of(const std::string& recording) {
+    std::istringstream lines(tool.run("dump " + recording).out);
+    std::string text, where, when;
+    for (std::string rest; lines >> where >> when && std::getline(lines, rest);)
+      text += where + rest + "\n";
+    return text;
+  }
+
+  Tool tool;
+  std::string trace = tool.file("t.kvmtape");
+};
+
+// The static monitor, stopped before its first KVM_RUN.
+class StoppedMonitor {
+ public:
+  StoppedMonitor() : pid_(::fork()) {
+    if (pid_ == 0) {
+      const UniqueFd null(::open("/dev/null", O_WRONLY));
+      ::dup2(null.get(), STDOUT_FILENO);
+      ::setenv("SMALL_MONITOR_STOP", "1", 1);
+      ::execl(kStatic.c_str(), kStatic.c_str(), "plain", "2000", nullptr);
+      ::_exit(1);
+    }
+    ::waitpid(pid_, nullptr, WUNTRACED);
+  }
+  ~StoppedMonitor() { run(); }
+  uint32_t pid() const { return static_cast<uint32_t>(pid_); }
+  void run() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGCONT);
+    ::waitpid(std::exchange(pid_, 0), nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+class EveryMonitor : public AttachTest,
+                     public ::testing::WithParamInterface<std::tuple<const char*, const char*>> {};
+
+TEST_P(EveryMonitor, PrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
+  const std::string by = std::get<0>(GetParam()), way = std::get<1>(GetParam());
+  if (by == "bpf") need_bpf();
+  if (IsSkipped()) return;
+  const std::string command = kStatic + " " + way + " " + std::to_string(kExits);
+  const ShellRun plain = shell(command);
+  const ShellRun watched = attach(command, "--way " + by);
+  EXPECT_EQ(watched.out, "monitor " + std::to_string(plain.status) + "\nrecord 0\n" + plain.out);
+  const uint64_t vcpus = way == "two-vcpus" || way == "two-vms" ? 2 : 1;
+  EXPECT_EQ(totals()["exits"], vcpus * (kExits + 1));
+  EXPECT_EQ(totals()["lost"], 0);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Ways, EveryMonitor,
+    ::testing::Combine(::testing::Values("bpf", "ptrace"),
+                       ::testing::Values("plain", "by-number", "signed-request", "copied",
+                                         "two-vcpus", "two-vms", "filter", "killed", "crash")),
+    [](const auto& ways) {
+      std::string name = std::string(std::get<0>(ways.param)) + "_" + std::get<1>(ways.param);
+      std::erase(name, '-');
+      return name;
+    });
+
+TEST_F(AttachTest, ExitsAndAnswersAreThoseThatPreloadRecords) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const std::string by_preload = tool.file("preload.kvmtape");
+  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " plain 300");
+  attach(kStatic + " plain 300");
+  EXPECT_EQ(exits_of(trace), exits_of(by_preload));
+}
+
+TEST_F(AttachTest, RegistersOfACrashAreNotTaken) {
+  need_bpf();
+  if (IsSkipped()) return;
+  attach(kStatic + " crash 3");
+  const auto exit = tool.run("dump --json --tail 1 " + trace).json_lines().back();
+  EXPECT_EQ(exit["name"], "KVM_EXIT_INTERNAL_ERROR");
+  EXPECT_THAT(exit["registers"].dump(), HasSubstr("not taken"));
+}
+
+class BothWays : public AttachTest, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Ways, BothWays, ::testing::Values("bpf", "ptrace"));
+
+TEST_P(BothWays, AnInterruptEndsTheRecordingAndTheMonitorRunsOn) {
+  if (GetParam() == std::string("bpf")) need_bpf();
+  if (IsSkipped()) return;
+  const ShellRun run = attach(kStatic + " plain 300000", std::string("--way ") + GetParam(),
+                              "until [ $(stat -c %s $TRACE) -gt 20000 ]; do sleep 0.01; done; "
+                              "kill -INT $r; wait $r; echo ended $?");
+  EXPECT_THAT(run.out, AllOf(HasSubstr("ended 0\n"), HasSubstr("monitor 7\n"),
+                             HasSubstr("exit2=300000 exit5=1")));
+  EXPECT_GT(totals()["exits"], 0);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
+  const ToolRun none = tool.run("record -p 4194303");
+  EXPECT_EQ(none.status, 125);
+  EXPECT_THAT(none.err, HasSubstr("process 4194303 does not exist"));
+  const ToolRun shell_itself = tool.run("record -p $$");
+  EXPECT_EQ(shell_itself.status, 125);
+  EXPECT_THAT(shell_itself.err, HasSubstr("is not a KVM monitor"));
+}
+
+TEST_F(AttachTest, WhereBpfIsNotPermittedPtraceIsTakenAndSaysWhatItCosts) {
+  if (shell(kWithoutRights + " true 2>&1").status != 0)
+    GTEST_SKIP() << "no capabilities to give up";
+  StoppedMonitor monitor;
+  const ShellRun run = shell(kWithoutRights + " " KVMTAPE_BINARY_DIR "/kvmtape record --check -p " +
+                             std::to_string(monitor.pid()));
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("ptrace: slow"), HasSubstr("4 to 10 times"),
+                             HasSubstr("run as root, or with CAP_BPF")));
+}
+
+TEST_F(AttachTest, AStaticMonitorThatIsStartedIsRecordedWithItsChildren) {
+  need_bpf();
+  if (IsSkipped()) return;
+  EXPECT_THAT(tool.run("record --check -- " + kStatic).out,
+              HasSubstr("bpf: small_monitor_static is static: preload cannot work; "));
+  for (const std::string way : {"plain", "daemon", "filter", "two-vcpus"}) {
+    const std::string command = kStatic + " " + way + " 300";
+    const ShellRun plain = shell(command);
+    const ToolRun run = tool.run("record --force -o " + trace + " -- " + command);
+    EXPECT_EQ(run.out, plain.out);
+    EXPECT_EQ(run.status, plain.status) << run.err;
+    EXPECT_EQ(totals()["exits"], (way == "two-vcpus" ? 2 : 1) * 301) << way;
+  }
+}
+
+TEST_F(AttachTest, AStaticMonitorWithoutTheRightsRunsUnrecordedAndIsToldWhatToDo) {
+  if (shell(kWithoutRights + " true 2>&1").status != 0)
+    GTEST_SKIP() << "no capabilities to give up";
+  const std::string record = kWithoutRights + " " KVMTAPE_BINARY_DIR "/kvmtape record -o " + trace;
+  const ShellRun run = shell(record + " -- " + kStatic + " plain 3 2>&1");
+  EXPECT_EQ(run.status, 7);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("small_monitor_static is static: preload cannot work"),
+                             HasSubstr("run as root with -p, or link recorder/kvmtape.h"),
+                             HasSubstr("runs without being recorded"), HasSubstr("exit2=3")));
+  EXPECT_EQ(shell(record + " --must-record -- " + kStatic + " plain 3 2>&1").status, 125);
+  EXPECT_EQ(shell(record + " --check -- " + kStatic + " 2>&1").status, 1);
+}
+
+TEST_F(AttachTest, WhomADebuggerHasIsRefusedAndLeavesNoTrace) {
+  StoppedMonitor monitor;
+  ASSERT_EQ(::ptrace(PTRACE_SEIZE, static_cast<pid_t>(monitor.pid()), nullptr, nullptr), 0);
+  const ToolRun run =
+      tool.run("record --way ptrace -o " + trace + " -p " + std::to_string(monitor.pid()));
+  EXPECT_EQ(run.status, 125);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("PTRACE_SEIZE"), HasSubstr("no debugger has it")));
+  EXPECT_NE(::access(trace.c_str(), F_OK), 0);
+  ::kill(static_cast<pid_t>(monitor.pid()), SIGKILL);
+}
+
+TEST_F(AttachTest, ATraceThatCannotBeWrittenLeavesTheMonitorAlone) {
+  need_bpf();
+  if (IsSkipped()) return;
+  trace = "/nowhere/t.kvmtape";
+  const ShellRun run = attach(kStatic + " plain 10");
+  EXPECT_EQ(run.status, 99);
+  EXPECT_THAT(run.out, HasSubstr("/nowhere/t.kvmtape"));
+}
+
+#ifdef KVMTAPE_BPF
+
+struct Watched {
+  kvmtape_totals totals{};
+  uint64_t seen = 0;
+};
+
+Watched watch(const std::string& path, AnswerPoint answers, uint32_t ring_bytes) {
+  StoppedMonitor monitor;
+  auto bpf = BpfWatch::load(monitor.pid(), answers, ring_bytes);
+  EXPECT_TRUE(bpf.ok());
+  kvmtape_options options;
+  kvmtape_options_init(&options);
+  options.path = path.c_str();
+  const WatchedProcess process{monitor.pid(), "monitor", {}, read_monotonic_clocks};
+  auto session = kvmtape_session::open(options, &process);
+  EXPECT_TRUE((*bpf)->record_into(**session).ok());
+  monitor.run();  // nobody takes anything out meanwhile
+  (*bpf)->finish();
+  Watched watched;
+  EXPECT_TRUE((*session)->close(watched.totals).ok());
+  watched.seen = (*bpf)->exits_seen();
+  return watched;
+}
+
+TEST_F(AttachTest, WhatFindsNoRoomInTheKernelIsCountedAsLost) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const Watched watched = watch(trace, AnswerPoint::kBest, 64 * 1024);
+  EXPECT_EQ(watched.seen, 2001);
+  EXPECT_EQ(watched.totals.exits + watched.totals.lost, 2001);
+  EXPECT_GT(watched.totals.lost, 1000);
+  EXPECT_GT(watched.totals.exits, 50);
+  EXPECT_EQ(totals()["lost"], watched.totals.lost);
+}
+
+TEST_F(AttachTest, AnswersSeenAtTheSystemCallAreTheSame) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const std::string other = tool.file("sys_enter.kvmtape");
+  watch(trace, AnswerPoint::kBest, kBpfRingBytes);
+  watch(other, AnswerPoint::kSysEnter, kBpfRingBytes);
+  EXPECT_EQ(exits_of(trace), exits_of(other));
+  const auto answers = [&](const std::string& path) {
+    size_t count = 0;
+    for (const auto& exit : tool.run("dump --json " + path).json_lines())
+      count += exit.contains("answer") && !exit["answer"].is_null() ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(answers(trace), 2000);
+  EXPECT_EQ(answers(other), 2000);
+}
+
+#endif
+
+}  // namespace
+}  // namespace kvmtape::testing
