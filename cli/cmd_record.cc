@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/record_filter.h"
 #include "cli/trace_options.h"
 #include "recorder/attach/attach.h"
 #include "recorder/record/record.h"
@@ -22,6 +23,8 @@ struct RecordCommand {
   std::string registers = "debug-exits";
   uint64_t flight_bytes = 0;
   std::vector<std::string> triggers;
+  std::string age;
+  std::vector<std::string> exits, vcpus, addresses;
   bool check = false;
   uint32_t pid = 0;  // 0: a command is started
   std::string way = "auto";
@@ -57,6 +60,27 @@ AttachOptions attach_options(const RecordCommand& command) {
   return options;
 }
 
+void add_filters(CLI::App& verb, RecordCommand& command) {
+  verb.add_option("--exit", command.exits,
+                  "record only these exits, NAME,...: KVM_EXIT_IO, io or 2")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb.add_option("--vcpu", command.vcpus, "only these vCPUs, by KVM's id, N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb.add_option("--address", command.addresses,
+                  "only MMIO at these addresses, and port I/O at these ports: A-B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+}
+
+Result<void> set_filter(RecordCommand& command) {
+  CaptureFilter& filter = command.record.recording.filter;
+  KVMTAPE_TRY(keep_exits(command.exits, filter));
+  KVMTAPE_TRY(keep_vcpus(command.vcpus, filter));
+  return keep_addresses(command.addresses, filter);
+}
+
 // What --flight means for the rings; the rules have been checked.
 void set_flight(RecordCommand& command) {
   RecordingOptions& options = command.record.recording;
@@ -76,7 +100,11 @@ int check(const RecordCommand& command, Console& console) {
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 
-int run(const RecordCommand& command, Console& console) {
+int run(RecordCommand& command, Console& console) {
+  if (auto filter = set_filter(command); !filter.ok()) {
+    console.fail(filter.error());
+    return kRecordFailed;
+  }
   if (command.check) return check(command, console);
   const Say say = [&](const std::string& line) { console.warn(line); };
   const Say note = [&](const std::string& line) { console.note(line); };
@@ -128,7 +156,20 @@ void add_record(CLI::App& app, Action& chosen) {
         return added.ok() ? std::string() : added.error().message;
       })
       ->needs("--flight");
-  verb->add_option("--max-files", recording.files_max, "how many files are kept, the newest");
+  add_filters(*verb, *command);
+  verb->add_option("--max-size", recording.bounds.bytes_max,
+                   "put the file aside when it has so many bytes, and begin the next")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(kFileBytesMin, uint64_t{1} << 62))
+      ->excludes("--flight");
+  verb->add_option("--max-age", command->age, "the same when it is so old: 10s, 5m, 1h")
+      ->check([](const std::string& text) {
+        const auto age = parse_duration(text);
+        return age.ok() ? std::string() : age.error().message;
+      })
+      ->excludes("--flight");
+  verb->add_option("--max-files", recording.bounds.files_max,
+                   "how many files are kept, the newest; 0: all; 16 unless given");
   verb->add_option("--registers", command->registers,
                    "when registers are taken: debug-exits, sync, every, every=N or never")
       ->check([command](const std::string& text) {
@@ -154,7 +195,11 @@ void add_record(CLI::App& app, Action& chosen) {
       throw CLI::RequiredError("a command behind --, or -p PID");
     if (command->pid != 0 && command->flight_bytes != 0)
       throw CLI::ValidationError("--flight is for monitors that are preloaded, not for -p");
+    if (command->pid != 0 && !command->vcpus.empty())
+      throw CLI::ValidationError("--vcpu is for monitors that are preloaded, not for -p");
     set_flight(*command);
+    if (!command->age.empty())
+      command->record.recording.bounds.age_ns_max = *parse_duration(command->age);
     chosen = [command](Console& console) {
       command->output.apply(console);
       return run(*command, console);

@@ -14,6 +14,7 @@ using Action = std::function<int(Console&)>;
 
 void add_probe(CLI::App& app, Action& chosen);
 void add_record(CLI::App& app, Action& chosen);
+void add_ctl(CLI::App& app, Action& chosen);
 void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);

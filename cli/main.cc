@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   Action chosen;
   add_probe(app, chosen);
   add_record(app, chosen);
+  add_ctl(app, chosen);
   add_info(app, chosen);
   add_dump(app, chosen);
   add_stat(app, chosen);

@@ -23,5 +23,6 @@ void add_verb(CLI::App& app, Action& chosen, const std::string& name, int status
 
 void add_probe(CLI::App& app, Action& chosen) { add_verb(app, chosen, "probe", kFailed); }
 void add_record(CLI::App& app, Action& chosen) { add_verb(app, chosen, "record", kRecordFailed); }
+void add_ctl(CLI::App& app, Action& chosen) { add_verb(app, chosen, "ctl", kFailed); }
 
 }  // namespace kvmtape

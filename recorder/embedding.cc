@@ -51,6 +51,7 @@ void kvmtape_options_init_sized(kvmtape_options* options, size_t struct_bytes) n
   defaults.registers_every = 1;
   defaults.drain_interval_us = 1000;
   defaults.max_files = 16;
+  defaults.exit_reasons = ~uint64_t{0};
   defaults.kvm_fd = -1;
   defaults.vm_fd = -1;
   std::memset(options, 0, struct_bytes);  // what only a newer header knows

@@ -67,6 +67,12 @@ enum kvmtape_registers {
   KVMTAPE_REGISTERS_SYNC = 3   /* x86: through kvm_valid_regs, without an ioctl */
 };
 
+/* Guest-physical addresses of MMIO, or ports of port I/O; both ends belong to it. */
+typedef struct kvmtape_range {
+  uint64_t first;
+  uint64_t last;
+} kvmtape_range;
+
 typedef struct kvmtape_options {
   size_t struct_bytes;        /* set by kvmtape_options_init; newer fields are added at the end */
   const char* path;           /* trace to write; NULL: a new file in the default directory */
@@ -90,7 +96,18 @@ typedef struct kvmtape_options {
   /* Rules separated by commas: crash, same=N/T, slow=T, silent=T, end (T as in 500us, 10ms, 2s).
    * NULL: "crash,end". The first snapshot is `path`, the next ones vm.2.kvmtape and so on. */
   const char* triggers;
-  unsigned max_files; /* how many snapshots are kept, the newest; 0: all. Default 16 */
+  /* A file that is so large, or so old, is put aside as vm.1.kvmtape, vm.2.kvmtape and so on, and
+   * the next begins; each stands alone. 0: no bound. Not of a flight recorder. */
+  uint64_t max_file_bytes; /* at least 256 KiB */
+  unsigned max_file_seconds;
+  unsigned max_files; /* how many files are kept, the newest, or snapshots; 0: all. Default 16 */
+  /* Only these exits are recorded; the others have no number, and the header says so. */
+  uint64_t exit_reasons;          /* one bit for each KVM_EXIT_..., the last for 63 and all above */
+  const kvmtape_range* addresses; /* NULL: any exit; else MMIO and port I/O in one of these */
+  size_t address_count;           /* at most 16 */
+  /* Not 0: `kvmtape ctl` may steer the session through a socket beside the trace. The drain's
+   * thread then accepts connections, which a seccomp filter of the process must allow. */
+  int control;
 } kvmtape_options;
 
 /* Sets the first `struct_bytes` bytes to their defaults: what the caller was compiled with, which

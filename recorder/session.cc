@@ -12,14 +12,13 @@
 #include <system_error>
 #include <utility>
 
-#include "recorder/drain/drain.h"
-#include "recorder/flight/flight_recorder.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/signal_shield.h"
 #include "recorder/session_header.h"
+#include "recorder/session_options.h"
 #include "recorder/trace_directory.h"
 
 using namespace kvmtape;  // NOLINT: this file is the seam between the C API and the namespace
@@ -63,7 +62,9 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   std::unique_ptr<kvmtape_session> session(new kvmtape_session);
   session->capture_options_ = {static_cast<RegisterPolicy>(options.registers),
                                std::max(1u, options.registers_every),
-                               options.allow_vcpu_ioctls != 0};
+                               options.allow_vcpu_ioctls != 0,
+                               {}};
+  KVMTAPE_TRY_ASSIGN(session->capture_options_.filter, filter_of(options));
   session->ring_bytes_ = options.ring_bytes;
   session->ring_bytes_total_ = options.ring_bytes_total;
   session->flight_ = options.flight_bytes != 0;
@@ -72,13 +73,12 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
     session->ring_bytes_ = options.flight_bytes;
     session->ring_bytes_total_ = std::max(options.ring_bytes_total, 4 * options.flight_bytes);
   }
-  KVMTAPE_TRY_ASSIGN(const Triggers triggers,
-                     parse_triggers(options.triggers == nullptr ? "" : options.triggers));
   session->drain_interval_us_ = std::max(50u, options.drain_interval_us);
 
   const SignalShield shield;
   const Uuid uuid = random_uuid();
   Session description = describe(options, uuid, watched);
+  description.left_out = left_out_by(session->capture_options_.filter);
   if (options.path != nullptr && options.path[0] != '\0') {
     session->path_ = options.path;
   } else {
@@ -86,9 +86,10 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   }
   KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(session->path_, options.force != 0, uuid));
   // From here on a failure leaves no half-made trace behind.
+  const bool replaces = file.replaces();
   auto abandon = [&](Error error) {
     remove_ring_directory(session->ring_directory_, session->ring_parent_is_ours_);
-    ::unlink(session->path_.c_str());
+    if (!replaces) ::unlink(session->path_.c_str());
     return error;
   };
   auto directory =
@@ -108,15 +109,14 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
 
   const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
   start_clocks(description, clock);
-  if (session->flight_)
-    session->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(description),
-                                                       triggers, options.max_files, clock);
-  else
-    session->drain_ = std::make_unique<Drain>(std::move(file), std::move(description), clock);
+  auto keeper = make_keeper(options, std::move(file), std::move(description), clock);
+  if (!keeper.ok()) return abandon(keeper.error());
+  session->drain_ = std::move(*keeper);
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());
   update_latest(session->path_);
+  if (options.control != 0) session->open_control();
 
   try {  // the thread inherits the shield: the monitor's signals are not for it
     session->drain_thread_ = std::thread([raw = session.get()] { raw->drain_loop(); });
@@ -162,7 +162,11 @@ void kvmtape_session::drain_loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool hurry = false;
-    if (!guard_drain([&] { hurry = drain_->pump(); })) return;
+    if (!guard_drain([&] {
+          hurry = drain_->pump();
+          if (control_) control_->poll();
+        }))
+      return;
     // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
     const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
                                                        : drain_interval_us_);
@@ -241,16 +245,8 @@ bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_
 
 bool kvmtape_session::mark(std::string_view text) {
   text = text.substr(0, kControlPayloadMax);
-  const auto bytes = static_cast<uint32_t>(text.size());
-  const uint32_t words = kRecordHeaderWords + data_words(bytes);
   std::lock_guard lock(session_ring_mutex_);
-  uint64_t* out = reserve_or_drop(session_writer_, words);
-  if (out == nullptr) return false;
-  store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
-  store_ring_number(out++, read_clock());
-  store_ring_bytes(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  session_writer_.commit(words);
-  return true;
+  return write_mark(session_writer_, text);
 }
 
 Result<void> kvmtape_session::snapshot(std::string_view reason) {
@@ -282,6 +278,7 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   const SignalShield shield;
   std::lock_guard lock(mutex_);
   closed_ = true;
+  control_.reset();
   for (auto& vcpu : vcpus_) {
     vcpu->capture.finish();
     drain_->add_lost_vcpu(vcpu->description, vcpu->capture.lost_without_ring());

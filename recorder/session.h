@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/control/control_server.h"
+#include "recorder/control/steering.h"
 #include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/kvmtape.h"
@@ -62,6 +64,7 @@ struct kvmtape_session {
  private:
   kvmtape_session() = default;
   void drain_loop();
+  void open_control();
   std::unique_ptr<kvmtape::RingFile> make_ring(const kvmtape::SessionVcpu& vcpu,
                                                std::string& warning);
   template <typename Call>
@@ -88,6 +91,8 @@ struct kvmtape_session {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<kvmtape::Keeper> drain_;
+  std::unique_ptr<kvmtape::Steering> steering_;
+  std::unique_ptr<kvmtape::ControlServer> control_;
   std::vector<std::unique_ptr<kvmtape::RingFile>> rings_;
   std::vector<std::unique_ptr<kvmtape_vcpu>> vcpus_;
   uint64_t ring_bytes_used_ = 0;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "recorder/ring/clock.h"
 
@@ -24,6 +25,30 @@ void start_clocks(Session& session, ClockReader clock) {
 
 std::string recorder_text(std::string_view which) {
   return std::string("kvmtape ").append(KVMTAPE_VERSION).append(" ").append(which);
+}
+
+std::vector<std::string> left_out_by(const CaptureFilter& filter) {
+  std::vector<std::string> texts;
+  auto name = [&](const std::string& what, const std::string& kept) {
+    texts.push_back(what + (kept.empty() ? "" : " but " + kept));
+  };
+  auto list = [](auto has, uint32_t end) {
+    std::string kept;
+    for (uint32_t i = 0; i < end; ++i)
+      if (has(i)) kept += (kept.empty() ? "" : ", ") + std::to_string(i);
+    return kept;
+  };
+  if (filter.reasons != ~uint64_t{0})
+    name("exits of all reasons",
+         list([&](uint32_t i) { return filter.has_reason(i); }, kReasonBitsMax + 1));
+  if (filter.some_vcpus != 0)
+    name("all vCPUs", list([&](uint32_t i) { return filter.has_vcpu(i); }, kFilterVcpusMax));
+  std::ostringstream ranges;
+  for (uint32_t i = 0; i < filter.address_count; ++i)
+    ranges << (i == 0 ? "0x" : ", 0x") << std::hex << filter.addresses[i].first << "-0x"
+           << filter.addresses[i].last;
+  if (filter.address_count != 0) name("all MMIO addresses and ports", ranges.str());
+  return texts;
 }
 
 std::string register_policy_text(RegisterPolicy policy, uint32_t every) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
 #include "recorder/drain/clock_reading.h"
@@ -18,6 +19,8 @@ void start_clocks(Session& session, ClockReader clock = read_clocks);
 // "kvmtape 0.1.0 preload"
 std::string recorder_text(std::string_view which);
 // "debug-exits", "never", "sync", "every=N"
+// What a filter leaves out, for the header: "exits but those of reason 2, 6".
+std::vector<std::string> left_out_by(const CaptureFilter& filter);
 std::string register_policy_text(RegisterPolicy policy, uint32_t every);
 
 // The session's ring directory with all in it; and the folder that it lies in, if that is ours and

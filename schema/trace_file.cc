@@ -26,19 +26,38 @@ Result<TraceFile> TraceFile::create(const std::string& path, bool force, const U
     return Error{ErrorCode::kUsage,
                  "exists already: use --force to replace it, or name another file", path,
                  std::nullopt};
-  // A new file under a forced name, so that a reader who has the old one open keeps it.
-  if (exists && ::unlink(path.c_str()) != 0)
-    return Error{ErrorCode::kIo, std::string("cannot replace it: ") + std::strerror(errno), path,
-                 std::nullopt};
-  file.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // The old one stays until the new one is certain; a reader who has it open keeps it even then.
+  const std::string name = exists ? path + ".new-" + std::to_string(::getpid()) : path;
+  if (exists) ::unlink(name.c_str());  // a dead process's of the same number
+  file.fd_.reset(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.fd_.valid())
     return Error{ErrorCode::kIo, std::string("cannot create the trace: ") + std::strerror(errno),
                  path, std::nullopt};
+  if (exists) file.fresh_.path = name;
   if (auto written = file.write(file_bytes_of(make_file_header(session))); !written.ok()) {
-    ::unlink(path.c_str());
+    if (!exists) ::unlink(path.c_str());
     return written.error();
   }
   return file;
+}
+
+TraceFile::FreshName::~FreshName() {
+  if (!path.empty()) ::unlink(path.c_str());
+}
+
+Result<void> TraceFile::rename(const std::string& path) {
+  const std::string& now = fresh_.path.empty() ? path_ : fresh_.path;
+  if (::rename(now.c_str(), path.c_str()) != 0)
+    return Error{ErrorCode::kIo, std::string("cannot be renamed: ") + std::strerror(errno), now,
+                 std::nullopt};
+  fresh_.path.clear();
+  path_ = path;
+  return {};
+}
+
+bool TraceFile::is_deleted() const {
+  struct stat status {};
+  return ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 0;
 }
 
 Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
@@ -105,6 +124,7 @@ Result<void> TraceFile::sync() {
   if (::fdatasync(fd_.get()) != 0 && errno != EINVAL && errno != EROFS)
     return Error{ErrorCode::kIo, std::string("cannot write to the disk: ") + std::strerror(errno),
                  path_, std::nullopt};
+  if (replaces()) return rename(std::string(path_));
   return {};
 }
 

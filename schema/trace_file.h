@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "schema/base/result.h"
@@ -17,7 +18,8 @@ namespace kvmtape {
 class TraceFile {
  public:
   // Creates `path` (mode 0600, never following a link) and writes the file header. An existing file
-  // is refused unless `force`, which replaces it.
+  // is refused unless `force`; it is replaced with the first sync() or seal(), once there is
+  // something to take its place.
   static Result<TraceFile> create(const std::string& path, bool force, const Uuid& session);
 
   // Appends one chunk and remembers it for the index. On error the file is as long as before.
@@ -28,6 +30,13 @@ class TraceFile {
   // Index and trailer, then fsync. Nothing may follow.
   Result<void> seal();
   Result<void> sync();
+
+  // Gives it another name, in place of what has that.
+  Result<void> rename(const std::string& path);
+  // Nobody can open it any more: somebody removed it while it was being written.
+  bool is_deleted() const;
+  // It has not yet taken the place of the one that was there.
+  bool replaces() const { return !fresh_.path.empty(); }
 
   const std::string& path() const { return path_; }
   uint64_t bytes() const { return bytes_; }
@@ -40,7 +49,20 @@ class TraceFile {
   Result<void> write(std::span<const uint8_t> bytes);
   Result<void> write_index();
 
+  // The name until the old file is replaced; goes with the object if that never comes.
+  struct FreshName {
+    std::string path;
+    FreshName() = default;
+    FreshName(FreshName&& other) noexcept : path(std::exchange(other.path, {})) {}
+    FreshName& operator=(FreshName&& other) noexcept {
+      std::swap(path, other.path);
+      return *this;
+    }
+    ~FreshName();
+  };
+
   std::string path_;
+  FreshName fresh_;
   UniqueFd fd_;
   Uuid session_{};
   uint64_t bytes_ = 0;

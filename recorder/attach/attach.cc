@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "recorder/attach/ptrace_watch.h"
 #include "recorder/attach/stop_signals.h"
@@ -75,7 +76,9 @@ Result<Chosen> choose(const AttachOptions& options, const WatchedProcess& proces
   return none;
 }
 
-kvmtape_options embedding_options(const RecordingOptions& from, const Way& way) {
+// The addresses that the result points to are put into `addresses`.
+kvmtape_options embedding_options(const RecordingOptions& from, const Way& way,
+                                  std::vector<kvmtape_range>& addresses) {
   kvmtape_options options;
   kvmtape_options_init(&options);
   options.path = from.path.empty() ? nullptr : from.path.c_str();
@@ -84,6 +87,15 @@ kvmtape_options embedding_options(const RecordingOptions& from, const Way& way) 
   options.ring_bytes = from.ring_bytes;
   options.ring_bytes_total = from.ring_bytes_total;
   options.ring_full = from.overwrite ? KVMTAPE_OVERWRITE : KVMTAPE_DROP;
+  options.max_file_bytes = from.bounds.bytes_max;
+  options.max_file_seconds = static_cast<unsigned>(from.bounds.age_ns_max / 1'000'000'000);
+  options.max_files = from.bounds.files_max;
+  options.exit_reasons = from.filter.reasons;
+  for (uint32_t i = 0; i < from.filter.address_count; ++i)
+    addresses.push_back({from.filter.addresses[i].first, from.filter.addresses[i].last});
+  options.addresses = addresses.empty() ? nullptr : addresses.data();
+  options.address_count = addresses.size();
+  options.control = 1;
   options.recorder = way.kind == Way::Kind::kBpf ? "attach bpf" : "attach ptrace";
   return options;
 }
@@ -141,7 +153,8 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
     return failed(Error{ErrorCode::kRefused, chosen->way.to_string(), {}, std::nullopt}, say);
   process->clock = chosen->clock;
   const StopSignals signals;
-  const kvmtape_options embedding = embedding_options(options.recording, chosen->way);
+  std::vector<kvmtape_range> addresses;
+  const kvmtape_options embedding = embedding_options(options.recording, chosen->way, addresses);
   auto session = kvmtape_session::open(embedding, &*process);
   if (!session.ok()) return failed(session.error(), say);
   Watch& watch = *chosen->watch;
@@ -189,11 +202,13 @@ RecordReport run_watched([[maybe_unused]] const RecordOptions& options, const Sa
   Way way;
   way.kind = Way::Kind::kBpf;
   bool is_recorded = false;
+  std::vector<kvmtape_range> addresses;
   auto begin = [&](pid_t pid) -> Result<void> {
     process.pid = static_cast<uint32_t>(pid);
     KVMTAPE_TRY_ASSIGN(watch, BpfWatch::load(process.pid));
-    KVMTAPE_TRY_ASSIGN(session,
-                       kvmtape_session::open(embedding_options(options.recording, way), &process));
+    KVMTAPE_TRY_ASSIGN(
+        session,
+        kvmtape_session::open(embedding_options(options.recording, way, addresses), &process));
     KVMTAPE_TRY(watch->record_into(*session));
     is_recorded = true;
     return {};

@@ -44,7 +44,8 @@ VcpuCapture::VcpuCapture(RingHeader* ring, void* run, size_t run_bytes, int vcpu
       vcpu_fd_(vcpu_fd),
       moment_words_max_(moment_words_max(kCoreWords, false, 0)),
       registers_due_possible_(options.registers == RegisterPolicy::kEvery),
-      registers_countdown_(options.registers_every) {
+      registers_countdown_(options.registers_every),
+      filtering_(!options.filter.all()) {
   if (ring == nullptr) return;
   ring_.bind(ring);
   coalesce_ = ring_.coalesces();
@@ -135,6 +136,10 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
     valid_regs_changed_ = false;
   }
   const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
+  if (filtering_) [[unlikely]] {
+    if (!passes_filter()) return leave_out();
+    if (left_out_) note_left_out(tsc);
+  }
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
     moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];

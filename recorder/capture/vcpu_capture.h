@@ -12,6 +12,7 @@
 
 #include "recorder/capture/changed_words.h"
 #include "recorder/capture/registers.h"
+#include "recorder/ring/capture_filter.h"
 #include "recorder/ring/ring_writer.h"
 
 namespace kvmtape {
@@ -23,6 +24,7 @@ struct CaptureOptions {
   RegisterPolicy registers = RegisterPolicy::kDebugExits;
   uint32_t registers_every = 1;
   bool allow_ioctls = false;
+  CaptureFilter filter = {};
 };
 
 class VcpuCapture final : private RegisterSink {
@@ -80,6 +82,10 @@ class VcpuCapture final : private RegisterSink {
              const Moment& moment) noexcept;
   uint32_t port_data_bytes() const noexcept;
   void record_answer(uint64_t tsc) noexcept;
+  // False: the filter leaves it out, and the next exit that is kept must not follow it in time.
+  bool passes_filter() noexcept;
+  void leave_out() noexcept;
+  void note_left_out(uint64_t tsc) noexcept;
   // A run of equal exits, in a ring that coalesces (repeats.cc).
   bool repeat_exit(const Moment& moment, uint64_t tsc) noexcept;
   bool repeat_answer(const Moment& moment, uint64_t tsc) noexcept;
@@ -115,6 +121,8 @@ class VcpuCapture final : private RegisterSink {
   uint64_t saved_valid_regs_ = 0;
   bool valid_regs_changed_ = false;
   uint64_t record_tsc_ = 0;
+  bool filtering_ = false;          // options_.filter leaves something out
+  bool left_out_ = false;           // the exits since the last record were
   bool coalesce_ = false;           // nothing of the following is used without
   bool exit_may_repeat_ = false;    // the last exit was answered with what it brought, nothing else
   uint64_t* repeat_ = nullptr;      // the record of the run under way, the last in its block

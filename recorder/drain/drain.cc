@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "recorder/drain/drain_stream.h"
+
 namespace kvmtape {
 namespace {
 
@@ -12,66 +14,13 @@ constexpr uint64_t kCutIntervalNs = 1'000'000'000;  // what a merging reader hol
 constexpr uint64_t kRetryIntervalNs = 50'000'000;  // a disk does not get room in less
 constexpr uint32_t kRoundsMax = 4;                 // of one ring before the others have their turn
 
-// What fill() puts in front of a block's records.
-constexpr size_t kBlockStartWords = kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
-
 }  // namespace
 
-// One ring on its way into chunks.
-struct Drain::Stream {
-  Stream(RingHeader* ring, const StreamDescription& description)
-      : reader(ring), encoder(description), vcpu_index(description.vcpu_index) {
-    pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
-    taken = safe = reader.position();
-  }
-
-  RingReader reader;
-  ChunkEncoder encoder;
-  uint32_t vcpu_index;
-
-  // Words handed out by the reader and not yet taken by the encoder: [0, pending_words).
-  std::vector<uint64_t> pending;
-  size_t pending_words = 0;
-  // Where they stand in the ring: segments of `pending` in order.
-  struct Segment {
-    size_t end;          // in pending
-    RingPosition begin;  // of its first word in the ring
-    size_t words;
-  };
-  std::vector<Segment> segments;
-  RingPosition taken;  // everything before it is in the encoder or in the file
-  RingPosition safe;   // everything before it is in the file
-
-  // A chunk that could not be written.
-  std::vector<uint8_t> unwritten;
-  uint64_t unwritten_lost = 0;
-  std::vector<std::pair<uint32_t, uint32_t>> unwritten_reasons;
-  RingPosition unwritten_end;
-  uint64_t lost_written = 0;
-
-  // The encoder took the first `words` words of `pending`.
-  void take(size_t words) {
-    size_t kept = 0;
-    for (const Segment& segment : segments) {
-      if (words >= segment.end) {
-        taken = {segment.begin.block, segment.begin.bytes + segment.words * kWordBytes};
-        continue;
-      }
-      const size_t start = segment.end - segment.words;
-      const size_t skip = words > start ? words - start : 0;
-      const RingPosition begin{segment.begin.block, segment.begin.bytes + skip * kWordBytes};
-      if (kept == 0) taken = begin;
-      segments[kept++] = {segment.end - words, begin, segment.words - skip};
-    }
-    segments.resize(kept);
-    std::memmove(pending.data(), pending.data() + words, (pending_words - words) * kWordBytes);
-    pending_words -= words;
-  }
-};
-
-Drain::Drain(TraceFile file, Session session, ClockReader clock)
+Drain::Drain(TraceFile file, Session session, const FileBounds& bounds, ClockReader clock)
     : file_(std::move(file)),
       session_(std::move(session)),
+      bounds_(bounds),
+      series_(file_.path(), bounds),
       read_clocks_(clock),
       clock_(session_.start) {
   next_cut_ns_ = monotonic_now_ns() + kCutIntervalNs;
@@ -136,6 +85,7 @@ void Drain::fill(Stream& stream, bool final) {
 
 bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
                    const std::vector<std::pair<uint32_t, uint32_t>>& reasons) {
+  if (bounds_.any() && series_.is_full(file_, chunk.size()) && !begin_next_file()) return false;
   if (session_due_ || file_.chunks() - chunks_at_session_ >= kSessionRepeatChunks)
     if (!write_session()) return false;
   auto written = file_.append(chunk, lost, reasons);
@@ -172,7 +122,12 @@ bool Drain::write_stream(Stream& stream) {
   stream.unwritten_reasons.clear();
   const ChunkPlace place{session_.uuid,      cut_number_,       clock_, session_.ticks_per_second,
                          stream.taken.block, stream.taken.bytes};
+  stream.chunk_exits = stream.encoder.exits();
   if (!stream.encoder.finish(place, stream.unwritten, &stream.unwritten_reasons)) return true;
+  if (paused_ && stream.vcpu_index != kSessionStream) {
+    stream.discard();
+    return true;
+  }
   stream.unwritten_lost = lost;
   stream.unwritten_end = stream.taken;
   stream.lost_written = stream.encoder.lost_total();
@@ -197,7 +152,9 @@ bool Drain::pump() {
       fill(*stream, false);
       const bool ring_needs_room =
           stream->reader.blocks_in_use() * 2 >= stream->reader.block_count();
-      if (!stream->encoder.full() && !(ring_needs_room && !stream->encoder.empty())) break;
+      const bool full =
+          stream->encoder.full() || stream->encoder.exits() >= series_.chunk_exits_max();
+      if (!full && !(ring_needs_room && !stream->encoder.empty())) break;
       if (!may_write || !write_stream(*stream)) break;
     }
     if (may_write && !retry(*stream)) continue;
@@ -212,6 +169,7 @@ bool Drain::cut(bool final) {
   next_cut_ns_ = now.monotonic_ns + kCutIntervalNs;
   session_.ticks_per_second =
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
+  if (file_.is_deleted() && !replace_deleted_file()) return false;
   bool written = true;
   for (auto& stream : streams_) {
     if (!retry(*stream)) {
@@ -235,6 +193,7 @@ bool Drain::cut(bool final) {
   clock_ = now;
   ++cut_number_;
   chunks_at_cut_ = file_.chunks();
+  if (!final && series_.is_old(now.monotonic_ns) && file_.exits() != 0) return begin_next_file();
   return true;
 }
 
@@ -248,7 +207,7 @@ Result<void> Drain::flush() {
 // Exits for which no gap record can come any more: dropped last, or in a ring that is not read on.
 void Drain::add_last_gap(Stream& stream) {
   ChunkEncoder& encoder = stream.encoder;
-  const uint64_t dropped = stream.reader.lost_total();
+  const uint64_t dropped = stream.reader.lost_total() + stream.stopped;
   const uint64_t produced = stream.reader.next_seq();
   if (encoder.malformed() && produced > encoder.next_seq())
     encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks_().ticks);
@@ -257,6 +216,7 @@ void Drain::add_last_gap(Stream& stream) {
 }
 
 Result<void> Drain::finish() {
+  if (paused_) KVMTAPE_TRY(set_paused(false));
   for (auto& stream : streams_) {
     if (!retry(*stream)) return *last_error_;
     fill(*stream, true);
@@ -274,11 +234,12 @@ DrainTotals Drain::totals() const {
   DrainTotals totals;
   for (const auto& [vcpu, lost] : lost_vcpus_) totals.lost += lost;
   for (const auto& stream : streams_) {
-    totals.exits += stream->encoder.exits_total();
+    totals.exits += stream->encoder.exits_total() - stream->discarded;
     // The producer counts a drop before its gap record comes by.
-    totals.lost += std::max(stream->encoder.lost_total(), stream->reader.lost_total());
+    totals.lost +=
+        std::max(stream->encoder.lost_total(), stream->reader.lost_total() + stream->stopped);
   }
-  totals.bytes = file_.bytes();
+  totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;
   return totals;
 }

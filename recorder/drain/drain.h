@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "recorder/drain/clock_reading.h"
+#include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
@@ -27,7 +28,8 @@ class Drain final : public Keeper {
  public:
   // `session` is the header as far as it is known; streams and clocks are added as they come.
   // `clock` is what the rings' records are stamped with.
-  Drain(TraceFile file, Session session, ClockReader clock = read_clocks);
+  Drain(TraceFile file, Session session, const FileBounds& bounds = {},
+        ClockReader clock = read_clocks);
   ~Drain() override;
 
   void add_stream(RingHeader* ring) override;
@@ -48,6 +50,8 @@ class Drain final : public Keeper {
   Result<void> finish() override;
   Result<void> snapshot(std::string_view) override { return flush(); }
 
+  Result<void> set_paused(bool paused) override;
+  bool paused() const override { return paused_; }
   DrainTotals totals() const override;
   const std::string& path() const override { return file_.path(); }
   const std::optional<Error>& last_error() const { return last_error_; }
@@ -62,12 +66,18 @@ class Drain final : public Keeper {
   bool append(const std::vector<uint8_t>& chunk, uint64_t lost,
               const std::vector<std::pair<uint32_t, uint32_t>>& reasons);
   bool cut(bool final);
+  bool begin_next_file();
+  bool replace_deleted_file();
   bool write_lost_vcpus();
   void add_last_gap(Stream& stream);
   void note_failure(const Error& error);
 
   TraceFile file_;
   Session session_;
+  FileBounds bounds_;
+  FileSeries series_;
+  bool paused_ = false;
+  uint64_t bytes_before_ = 0;  // of the files before this one
   ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;

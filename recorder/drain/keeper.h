@@ -40,6 +40,9 @@ class Keeper {
   virtual bool pump() = 0;
   // What has been published so far is in a file, and on the disk; `reason` says why.
   virtual Result<void> snapshot(std::string_view reason) = 0;
+  // While it is paused, exits are only counted: they become one gap. Any number of times.
+  virtual Result<void> set_paused(bool paused) = 0;
+  virtual bool paused() const = 0;
   // No producer may write any more: everything that is to be kept, sealed. On error the rings hold
   // what is not in a file.
   virtual Result<void> finish() = 0;

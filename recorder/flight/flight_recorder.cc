@@ -79,7 +79,7 @@ uint64_t FlightRecorder::produced() const {
 void FlightRecorder::look() {
   const uint64_t now = clock_().ticks;
   for (auto& watch : watches_)
-    if (auto told = watch->look(now); told && due_.size() < kReasonBytesMax)
+    if (auto told = watch->look(now); told && !paused_ && due_.size() < kReasonBytesMax)
       due_ += (due_.empty() ? "" : "; ") + *told;
 }
 

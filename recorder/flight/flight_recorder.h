@@ -35,6 +35,12 @@ class FlightRecorder final : public Keeper {
   Result<void> begin() override { return write_header(); }
   bool pump() override;
   Result<void> snapshot(std::string_view reason) override;
+  // Triggers are not heeded; the rings go on.
+  Result<void> set_paused(bool paused) override {
+    paused_ = paused;
+    return {};
+  }
+  bool paused() const override { return paused_; }
   Result<void> finish() override;
 
   DrainTotals totals() const override;
@@ -59,6 +65,7 @@ class FlightRecorder final : public Keeper {
   std::vector<std::unique_ptr<VcpuWatch>> watches_;
   std::vector<std::pair<SessionVcpu, uint64_t>> lost_vcpus_;
 
+  bool paused_ = false;
   std::string due_;  // what triggered and is not written yet
   uint64_t not_before_ns_ = 0;
   uint64_t produced_in_last_ = 0;

@@ -74,6 +74,7 @@ RingMemory take_ring(const Vcpu& vcpu, RecordControl& control) noexcept {
   char path[PATH_MAX];
   RingMemory memory;
   if (!ring_path(spec.vcpu_index, path, sizeof path)) return memory;
+  if (!control.filter.has_vcpu(vcpu.id)) spec.ring_bytes = kRingBytesMin;  // stays empty
   for (;; spec.ring_bytes /= 2) {  // a flight recorder makes do with less
     const uint64_t bytes = ring_geometry(spec.ring_bytes).file_bytes();
     // relaxed: a sum that nothing else hangs on
@@ -104,8 +105,9 @@ void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
   if (memory.header == nullptr) return count_only(vcpu, control);
   vcpu.ring = memory.header;
   vcpu.ring_bytes = memory.bytes;
-  const CaptureOptions options{static_cast<RegisterPolicy>(control.registers),
-                               control.registers_every, !g_ioctls_forbidden};
+  CaptureOptions options{static_cast<RegisterPolicy>(control.registers), control.registers_every,
+                         !g_ioctls_forbidden, control.filter};
+  if (!control.filter.has_vcpu(vcpu.id)) options.filter.reasons = 0;
   new (vcpu.capture_bytes) VcpuCapture(memory.header, address, bytes, fd, options);
   vcpu.state.store(Vcpu::State::kRecorded, std::memory_order_release);  // pairs with on_ioctl
   // release: pairs with the acquire in `record`, which then opens the ring

@@ -65,6 +65,8 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   auto prepared = prepare(options, *way);
   if (!prepared.ok()) return run_unrecorded(options, prepared.error(), say);
   Recording& recording = *prepared->recording;
+  if (auto control = recording.open_control(say); !control.ok())
+    say(control.error().to_string() + "; kvmtape ctl cannot steer this recording");
   auto command =
       Command::start(options.command, {{"LD_PRELOAD", with_preload(prepared->library)},
                                        {kRecordDirectoryVariable, recording.ring_directory()}});

@@ -40,6 +40,7 @@ Session describe(const RecordingOptions& options, const std::vector<std::string>
   session.recorder = recorder_text("preload");
   session.register_policy = register_policy_text(options.registers, options.registers_every);
   session.ring_full = options.overwrite || options.flight ? "overwrite" : "drop";
+  session.left_out = left_out_by(options.filter);
   const UniqueFd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   fill_capabilities(session, kvm.get(), -1);
   const int bytes = kvm.valid() ? ::ioctl(kvm.get(), KVM_GET_VCPU_MMAP_SIZE, 0) : 0;
@@ -64,6 +65,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
   }
   KVMTAPE_TRY_ASSIGN(TraceFile file,
                      TraceFile::create(recording->path_, options.force, session.uuid));
+  recording->replaces_ = file.replaces();
   // From here on a failure leaves no half-made trace behind.
   auto failed = [&](Error error) {
     recording->abandon();
@@ -86,13 +88,15 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
 
   start_clocks(session);
   if (options.flight)
-    recording->drain_ = std::make_unique<FlightRecorder>(std::move(file), std::move(session),
-                                                         options.triggers, options.files_max);
+    recording->drain_ = std::make_unique<FlightRecorder>(
+        std::move(file), std::move(session), options.triggers, options.bounds.files_max);
   else
-    recording->drain_ = std::make_unique<Drain>(std::move(file), std::move(session));
+    recording->drain_ =
+        std::make_unique<Drain>(std::move(file), std::move(session), options.bounds);
   recording->drain_->add_stream(header);
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = recording->drain_->begin(); !written.ok()) return failed(written.error());
+  recording->replaces_ = false;
   return recording;
 }
 
@@ -118,6 +122,7 @@ Result<void> Recording::make_control(const RecordingOptions& options, const Uuid
   control_->ring_bytes = options.ring_bytes;
   control_->ring_bytes_total = options.ring_bytes_total;
   control_->overwrite = options.overwrite || options.flight ? 1 : 0;
+  control_->filter = options.filter;
   control_->flight = options.flight ? 1 : 0;
   control_->registers = static_cast<uint32_t>(options.registers);
   control_->registers_every = std::max(1u, options.registers_every);
@@ -162,6 +167,7 @@ void Recording::open_new_rings() {
 
 uint32_t Recording::pump() {
   open_new_rings();
+  if (server_) server_->poll();
   const bool hurry = drain_->pump();
   const uint64_t exits = drain_->totals().exits;
   if (hurry)
@@ -189,6 +195,7 @@ void Recording::add_unrecorded_vcpus() {
 }
 
 Result<RecordingTotals> Recording::finish() {
+  server_.reset();
   open_new_rings();
   add_unrecorded_vcpus();
   KVMTAPE_TRY(drain_->finish());
@@ -207,7 +214,7 @@ Result<RecordingTotals> Recording::finish() {
 
 void Recording::abandon() {
   remove_ring_directory(ring_directory_, ring_parent_is_ours_);
-  ::unlink(path_.c_str());
+  if (!replaces_) ::unlink(path_.c_str());
 }
 
 }  // namespace kvmtape

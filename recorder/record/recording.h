@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/control/control_server.h"
+#include "recorder/control/steering.h"
+#include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/flight/trigger.h"
 #include "recorder/ring/record_control.h"
@@ -25,7 +28,8 @@ struct RecordingOptions {
   bool overwrite = false;
   bool flight = false;  // ring_bytes of each vCPU's last exits, written when a trigger says so
   Triggers triggers;
-  uint32_t files_max = 16;  // snapshots that are kept
+  FileBounds bounds{0, 0, 16};  // of files_max, a flight recorder's snapshots
+  CaptureFilter filter;
   RegisterPolicy registers = RegisterPolicy::kDebugExits;
   uint32_t registers_every = 1;
 };
@@ -50,6 +54,8 @@ class Recording {
   const std::string& path() const { return drain_->path(); }
   const std::string& ring_directory() const { return ring_directory_; }
   void monitor_started(int pid);
+  // From now on `kvmtape ctl` is heard; `log` tells of what was refused.
+  Result<void> open_control(ControlServer::Log log);
 
   // Takes what is new. Returns how long to sleep before the next, in microseconds.
   uint32_t pump();
@@ -64,9 +70,11 @@ class Recording {
   Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
   void open_new_rings();
   void add_unrecorded_vcpus();
+  bool mark(std::string_view text);
 
   std::string path_;
   std::string ring_directory_;
+  bool replaces_ = false;             // an older recording, until the header is on the disk
   bool ring_parent_is_ours_ = false;  // the default place, which goes with its last session
   RecordControl* control_ = nullptr;
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
@@ -75,6 +83,8 @@ class Recording {
   uint32_t pause_us_ = 0;
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
+  std::unique_ptr<Steering> steering_;
+  std::unique_ptr<ControlServer> server_;
 };
 
 }  // namespace kvmtape

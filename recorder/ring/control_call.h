@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "recorder/ring/clock.h"
 #include "recorder/ring/ring_writer.h"
@@ -45,6 +46,18 @@ inline bool write_control_call(RingWriter& writer, ControlCallRecord call,
   store_ring_bytes(to, {reinterpret_cast<const uint8_t*>(&call), sizeof call});
   store_ring_bytes(to, in);
   store_ring_bytes(to, out);
+  writer.commit(words);
+  return true;
+}
+
+inline bool write_mark(RingWriter& writer, std::string_view text) noexcept {
+  const auto bytes = static_cast<uint32_t>(text.size());
+  const uint32_t words = kRecordHeaderWords + data_words(bytes);
+  uint64_t* out = reserve_or_drop(writer, words);
+  if (out == nullptr) return false;
+  store_ring_number(out++, record_word(RecordKind::kMark, 0, words, static_cast<int32_t>(bytes)));
+  store_ring_number(out++, read_clock());
+  store_ring_bytes(out, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   writer.commit(words);
   return true;
 }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "recorder/ring/capture_filter.h"
 #include "schema/base/uuid.h"
 
 namespace kvmtape {
@@ -33,6 +34,8 @@ struct RecordControl {
   uint32_t registers;  // RegisterPolicy
   uint32_t registers_every;
   uint32_t flight;  // rings that nobody consumes: they coalesce, and may be smaller than wanted
+
+  CaptureFilter filter;
 
   // The writers of session.ring take turns: process-shared and robust.
   pthread_mutex_t session_ring_mutex;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "schema/base/unique_fd.h"
@@ -142,6 +143,49 @@ TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
   const ToolRun dynamic = tool.run("record --check -- " + kMonitor);
   EXPECT_EQ(dynamic.status, 0);
   EXPECT_THAT(dynamic.out, HasSubstr("preload: small_monitor is dynamically linked"));
+}
+
+TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {
+  record(kMonitor + " plain 100", "--exit hlt");
+  EXPECT_EQ(totals()["exits"], 1);
+  EXPECT_EQ(totals()["lost"], 0);
+  const auto lines = dump("--json").json_lines();
+  EXPECT_EQ(lines[0]["session"]["left_out"][0], "exits of all reasons but 5");
+  EXPECT_EQ(lines.back()["name"], "KVM_EXIT_HLT");
+  EXPECT_EQ(lines.back()["guest_ns"], nullptr) << "other exits came between";
+  record(kMonitor + " plain 100", "--address 0x10");
+  EXPECT_EQ(totals()["exits"], 100);
+  record(kMonitor + " plain 100", "--address 0x11-0xfff");
+  EXPECT_EQ(totals()["exits"], 0);
+  record(kMonitor + " two-vcpus 100", "--vcpu 1");
+  EXPECT_EQ(totals()["exits"], 101);
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  EXPECT_EQ(tool.run("record --exit nonsense -- true").status, 125);
+}
+
+TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
+  record(kMonitor + " crash 50", "--flight 1M --trigger crash");
+  EXPECT_EQ(totals()["exits"], 51);
+  EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("crash: exit 0:50, reason 17"));
+  record(kMonitor + " plain 50", "--flight 1M --trigger end");
+  EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("end of the recording"));
+}
+
+TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
+  const std::string line = "record -q --force -o " + trace +
+                           " -- sh -c '" KVMTAPE_BINARY_DIR "/kvmtape ctl $$ mark from-within && " +
+                           kMonitor + " plain 10; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ status'";
+  const ToolRun run = tool.run(line);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("state     recording"), HasSubstr("0 write errors")))
+      << run.err;
+  EXPECT_THAT(dump("").out, HasSubstr("from-within"));
+  EXPECT_NE(::access((trace + ".ctl").c_str(), F_OK), 0);
+}
+
+TEST_F(RecordTest, FilesInBoundsStandAlone) {
+  record(kMonitor + " plain 60000", "--max-size 256K --max-files 3");
+  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  EXPECT_LE(std::filesystem::file_size(trace), 256u * 1024);
 }
 
 class QemuTest : public RecordTest {

@@ -28,6 +28,20 @@ mod tape {
         pub vm_fd: c_int,
         pub monitor_name: *const c_char,
         pub recorder: *const c_char,
+        pub flight_bytes: usize,
+        pub triggers: *const c_char,
+        pub max_file_bytes: u64,
+        pub max_file_seconds: c_uint,
+        pub max_files: c_uint,
+        pub exit_reasons: u64,
+        pub addresses: *const Range,
+        pub address_count: usize,
+        pub control: c_int,
+    }
+    #[repr(C)]
+    pub struct Range {
+        pub first: u64,
+        pub last: u64,
     }
     #[repr(C)]
     pub struct Error {

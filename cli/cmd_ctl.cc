@@ -1,0 +1,150 @@
+// `kvmtape ctl`: steers a recording that runs, through the socket beside its trace.
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/trace_options.h"
+#include "recorder/control/control_server.h"
+#include "recorder/control/unix_socket.h"
+
+namespace kvmtape {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kAncestorsMax = 16;
+
+struct CtlCommand {
+  OutputOptions output;
+  std::string target;
+  std::string request;
+  std::string text;
+};
+
+Error nobody(const std::string& target) {
+  return Error{ErrorCode::kIo,
+               "no recording that runs is found by this: name its trace, or the "
+               "process of its monitor or recorder",
+               target, std::nullopt};
+}
+
+pid_t parent_of(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("PPid:")) return static_cast<pid_t>(std::stol(line.substr(5)));
+  return 0;
+}
+
+// The socket that process `pid` listens on, beside a trace that it has open.
+Result<UniqueFd> connect_to_process(pid_t pid) {
+  std::error_code error;
+  for (fs::directory_iterator fd(fs::path("/proc") / std::to_string(pid) / "fd", error), end;
+       !error && fd != end; fd.increment(error)) {
+    std::error_code ignored;
+    const fs::path open = fs::read_symlink(fd->path(), ignored);
+    if (open.string().find(".kvmtape") == std::string::npos) continue;
+    for (fs::directory_iterator file(open.parent_path(), ignored), last; !ignored && file != last;
+         file.increment(ignored)) {
+      if (file->path().extension() != ".ctl") continue;
+      auto socket = connect_to(file->path().string());
+      if (!socket.ok()) continue;
+      const auto peer = peer_of(socket->get());
+      if (peer && peer->pid == pid) return socket;
+    }
+  }
+  return nobody(std::to_string(pid));
+}
+
+Result<UniqueFd> connect_to_target(const std::string& target) {
+  const bool is_pid = !target.empty() && target.size() < 10 &&
+                      target.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_pid || fs::exists(target)) {
+    std::error_code error;
+    const fs::path trace = fs::weakly_canonical(target, error);
+    auto socket = connect_to(control_path(error ? target : trace.string()));
+    return socket.ok() ? std::move(socket) : Result<UniqueFd>(nobody(target));
+  }
+  // A monitor's recorder is its parent, or its parent's.
+  pid_t pid = static_cast<pid_t>(std::stol(target));
+  for (int i = 0; pid > 1 && i < kAncestorsMax; ++i, pid = parent_of(pid))
+    if (auto socket = connect_to_process(pid); socket.ok()) return socket;
+  return nobody(target);
+}
+
+Result<nlohmann::ordered_json> ask(const std::string& target, const std::string& line) {
+  KVMTAPE_TRY_ASSIGN(const UniqueFd socket, connect_to_target(target));
+  if (::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(line.size()))
+    return nobody(target);
+  std::string reply;
+  char bytes[4096];
+  for (ssize_t got; reply.find('\n') == std::string::npos &&
+                    (got = ::recv(socket.get(), bytes, sizeof bytes, 0)) > 0;)
+    reply.append(bytes, static_cast<size_t>(got));
+  auto json = nlohmann::ordered_json::parse(reply, nullptr, false);
+  if (!json.is_object())
+    return Error{ErrorCode::kIo, "it ended, or let go of us, before it answered", target, {}};
+  return json;
+}
+
+void print_status(const nlohmann::ordered_json& status, Console& console) {
+  auto count = [&](const char* name) { return count_text(status.value(name, uint64_t{0})); };
+  auto rate = [&](const char* name) {
+    return static_cast<uint64_t>(std::max(0.0, status.value(name, 0.0)));
+  };
+  console.print(fmt::format("{:<10}{}\n", "trace", printable(status.value("trace", ""))));
+  console.print(fmt::format("{:<10}{}\n", "state", printable(status.value("state", ""))));
+  console.print(fmt::format("{:<10}{}, {}/s, {} lost\n", "exits", count("exits"),
+                            count_text(rate("exits_per_second")), count("lost")));
+  console.print(fmt::format("{:<10}{}, {}/s, {} write errors\n", "bytes",
+                            bytes_text(status.value("bytes", uint64_t{0})),
+                            bytes_text(rate("bytes_per_second")), count("write_errors")));
+  for (const auto& ring : status.value("rings", nlohmann::ordered_json::array()))
+    console.print(fmt::format(
+        "{:<10}{:.0f}% of {}\n", fmt::format("ring {}", ring.value("vcpu", uint64_t{0})),
+        100 * ring.value("fill", 0.0), bytes_text(ring.value("bytes", uint64_t{0}))));
+}
+
+int run_ctl(const CtlCommand& command, Console& console) {
+  const std::string line = command.request + (command.text.empty() ? "" : " " + command.text);
+  const auto request = parse_request(line);
+  if (!request.ok()) return console.fail(request.error());
+  const auto reply = ask(command.target, line + "\n");
+  if (!reply.ok()) return console.fail(reply.error());
+  if (reply->contains("error")) return console.fail(printable(reply->value("error", "")));
+  if (command.output.json)
+    console.print(reply->dump() + "\n");
+  else if (request->kind == Request::Kind::kStatus)
+    print_status(*reply, console);
+  return kDone;
+}
+
+}  // namespace
+
+void add_ctl(CLI::App& app, Action& chosen) {
+  CLI::App* verb = app.add_subcommand("ctl", "steers a recording that runs");
+  auto command = std::make_shared<CtlCommand>();
+  command->output.add_to(*verb);
+  verb->add_option("target", command->target,
+                   "its trace, or the process of its monitor or recorder")
+      ->required();
+  verb->add_option("request", command->request, "status, start, stop, snapshot [TEXT], mark TEXT")
+      ->required();
+  verb->add_option("text", command->text, "of a mark, or why a snapshot is made");
+  verb->callback([command, &chosen] {
+    chosen = [command](Console& console) {
+      command->output.apply(console);
+      return run_ctl(*command, console);
+    };
+  });
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,67 @@
+#include "cli/record_filter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "cli/selection.h"
+#include "replayer/exit_decoder.h"
+
+namespace kvmtape {
+namespace {
+
+Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
+
+// "0x3f8" or "1016".
+Result<uint64_t> parse_address(std::string_view text) {
+  const bool hex = text.starts_with("0x");
+  const std::string_view digits = hex ? text.substr(2) : text;
+  uint64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
+  if (error != std::errc{} || rest != end)
+    return usage(fmt::format("--address: '{}' is no address; write 0xfee00000-0xfee00fff", text));
+  return value;
+}
+
+}  // namespace
+
+Result<void> keep_exits(const std::vector<std::string>& names, CaptureFilter& filter) {
+  if (!names.empty()) filter.reasons = 0;
+  for (const std::string& name : names) {
+    const int64_t reason = exit_reason_number(name);
+    if (reason < 0) return usage(fmt::format("--exit: there is no exit '{}'", name));
+    filter.reasons |= uint64_t{1} << std::min<int64_t>(reason, kReasonBitsMax);
+  }
+  return {};
+}
+
+Result<void> keep_vcpus(const std::vector<std::string>& ids, CaptureFilter& filter) {
+  for (const std::string& text : ids) {
+    KVMTAPE_TRY_ASSIGN(const uint64_t id, parse_number(text));
+    if (id >= kFilterVcpusMax)
+      return usage(fmt::format("--vcpu {}: ids go up to {}", text, kFilterVcpusMax - 1));
+    filter.some_vcpus = 1;
+    filter.vcpus[id / 64] |= uint64_t{1} << id % 64;
+  }
+  return {};
+}
+
+Result<void> keep_addresses(const std::vector<std::string>& ranges, CaptureFilter& filter) {
+  for (const std::string& text : ranges) {
+    if (filter.address_count == kFilterAddressesMax)
+      return usage(fmt::format("--address: at most {} ranges", kFilterAddressesMax));
+    const size_t dash = text.find('-');
+    KVMTAPE_TRY_ASSIGN(const uint64_t first, parse_address(text.substr(0, dash)));
+    uint64_t last = first;
+    if (dash != std::string::npos) {
+      KVMTAPE_TRY_ASSIGN(last, parse_address(text.substr(dash + 1)));
+    }
+    if (last < first) return usage(fmt::format("--address {}: ends before it begins", text));
+    filter.addresses[filter.address_count++] = {first, last};
+  }
+  return {};
+}
+
+}  // namespace kvmtape

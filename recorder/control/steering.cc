@@ -1,0 +1,77 @@
+#include "recorder/control/steering.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "recorder/control/control_server.h"
+#include "recorder/drain/clock_reading.h"
+
+namespace kvmtape {
+namespace {
+
+std::string line_of(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+// Blocks between reader and writer. A ring that nobody consumes is full once it was filled.
+double fill_of(const RingHeader& ring) {
+  const uint64_t open = ring.open_block.load(std::memory_order_relaxed);  // relaxed: statistics
+  const uint64_t read = ring.read_block.load(std::memory_order_relaxed);  // relaxed: statistics
+  return std::min(1.0, static_cast<double>(open - read) / static_cast<double>(ring.block_count));
+}
+
+std::string done(const Result<void>& result) {
+  return result.ok() ? line_of({{"done", true}}) : error_reply(result.error().to_string());
+}
+
+}  // namespace
+
+Steering::Steering(Keeper& keeper, Mark mark)
+    : keeper_(keeper), mark_(std::move(mark)), sampled_ns_(monotonic_now_ns()) {}
+
+std::string Steering::answer(const Request& request, std::span<RingHeader* const> rings) {
+  switch (request.kind) {
+    case Request::Kind::kStatus:
+      return status(rings);
+    case Request::Kind::kStart:
+      return done(keeper_.set_paused(false));
+    case Request::Kind::kStop:
+      return done(keeper_.set_paused(true));
+    case Request::Kind::kSnapshot:
+      return done(keeper_.snapshot(request.text.empty() ? "ctl snapshot" : request.text));
+    case Request::Kind::kMark:
+      return mark_(request.text) ? line_of({{"done", true}})
+                                 : error_reply("there is no room for it now");
+  }
+  return error_reply("no such request");
+}
+
+std::string Steering::status(std::span<RingHeader* const> rings) {
+  const uint64_t now = monotonic_now_ns();
+  const DrainTotals totals = keeper_.totals();
+  const double seconds = std::max(1e-9, static_cast<double>(now - sampled_ns_) * 1e-9);
+  auto rate = [&](uint64_t before, uint64_t after) {
+    return after < before ? 0.0 : static_cast<double>(after - before) / seconds;
+  };
+  nlohmann::ordered_json json = {{"kvmtape_ctl", 1},
+                                 {"trace", keeper_.path()},
+                                 {"state", keeper_.paused() ? "stopped" : "recording"},
+                                 {"exits", totals.exits},
+                                 {"lost", totals.lost},
+                                 {"bytes", totals.bytes},
+                                 {"write_errors", totals.write_errors},
+                                 {"exits_per_second", rate(sampled_.exits, totals.exits)},
+                                 {"bytes_per_second", rate(sampled_.bytes, totals.bytes)},
+                                 {"rings", nlohmann::json::array()}};
+  for (const RingHeader* ring : rings)
+    if (ring->vcpu_index != kSessionStream)
+      json["rings"].push_back({{"vcpu", ring->vcpu_index},
+                               {"bytes", uint64_t{ring->block_bytes} * ring->block_count},
+                               {"fill", fill_of(*ring)}});
+  sampled_ns_ = now;
+  sampled_ = totals;
+  return line_of(json);
+}
+
+}  // namespace kvmtape

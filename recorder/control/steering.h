@@ -1,0 +1,32 @@
+// What the requests do to a recording, and what they are answered. One thread at a time, the one
+// that pumps the keeper. Errors become answers.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+
+#include "recorder/control/request.h"
+#include "recorder/drain/keeper.h"
+
+namespace kvmtape {
+
+class Steering {
+ public:
+  // What only the recording's owner can do. `keeper` outlives this.
+  using Mark = std::function<bool(std::string_view text)>;
+  Steering(Keeper& keeper, Mark mark);
+
+  // One line of JSON. `rings` are the vCPUs'.
+  std::string answer(const Request& request, std::span<RingHeader* const> rings);
+
+ private:
+  std::string status(std::span<RingHeader* const> rings);
+
+  Keeper& keeper_;
+  Mark mark_;
+  uint64_t sampled_ns_;  // when the totals were those below
+  DrainTotals sampled_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,83 @@
+// One ring on its way into chunks: the drain's own, for its .cc files alone, on its thread. What is
+// taken from the ring goes back to its producer when the chunk that holds it is in the file.
+#pragma once
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "recorder/drain/drain.h"
+
+namespace kvmtape {
+
+// What fill() puts in front of a block's records.
+inline constexpr size_t kBlockStartWords =
+    kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
+
+struct Drain::Stream {
+  Stream(RingHeader* ring, const StreamDescription& description)
+      : reader(ring), encoder(description), vcpu_index(description.vcpu_index) {
+    pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
+    taken = safe = reader.position();
+  }
+
+  RingReader reader;
+  ChunkEncoder encoder;
+  uint32_t vcpu_index;
+
+  // Words handed out by the reader and not yet taken by the encoder: [0, pending_words).
+  std::vector<uint64_t> pending;
+  size_t pending_words = 0;
+  // Where they stand in the ring: segments of `pending` in order.
+  struct Segment {
+    size_t end;          // in pending
+    RingPosition begin;  // of its first word in the ring
+    size_t words;
+  };
+  std::vector<Segment> segments;
+  RingPosition taken;  // everything before it is in the encoder or in the file
+  RingPosition safe;   // everything before it is in the file
+
+  // A chunk that could not be written.
+  std::vector<uint8_t> unwritten;
+  uint64_t unwritten_lost = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> unwritten_reasons;
+  RingPosition unwritten_end;
+  uint64_t lost_written = 0;
+
+  // Of a pause.
+  uint64_t pause_seq = 0, pause_lost = 0;  // when it began
+  uint32_t chunk_exits = 0;                // in the chunk at hand
+  uint64_t discarded = 0;                  // exits that were read and not written
+  uint64_t stopped = 0;                    // exits in gaps that pauses made
+
+  // The encoder's last chunk is not wanted.
+  void discard() {
+    unwritten.clear();
+    discarded += chunk_exits;
+    lost_written = encoder.lost_total();
+    safe = taken;
+    reader.release(safe);
+  }
+
+  // The encoder took the first `words` words of `pending`.
+  void take(size_t words) {
+    size_t kept = 0;
+    for (const Segment& segment : segments) {
+      if (words >= segment.end) {
+        taken = {segment.begin.block, segment.begin.bytes + segment.words * kWordBytes};
+        continue;
+      }
+      const size_t start = segment.end - segment.words;
+      const size_t skip = words > start ? words - start : 0;
+      const RingPosition begin{segment.begin.block, segment.begin.bytes + skip * kWordBytes};
+      if (kept == 0) taken = begin;
+      segments[kept++] = {segment.end - words, begin, segment.words - skip};
+    }
+    segments.resize(kept);
+    std::memmove(pending.data(), pending.data() + words, (pending_words - words) * kWordBytes);
+    pending_words -= words;
+  }
+};
+
+}  // namespace kvmtape

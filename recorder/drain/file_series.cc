@@ -1,0 +1,72 @@
+#include "recorder/drain/file_series.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "recorder/drain/clock_reading.h"
+
+namespace kvmtape {
+namespace {
+
+// What sealing adds: the session once more, a cut, the trailer; and for each chunk an index entry.
+constexpr uint64_t kSealBytes = 48 * 1024;
+constexpr uint64_t kIndexEntryBytes = 256;
+constexpr uint64_t kExitBytes = 64;  // the worst that is met in practice
+
+Error cannot(const char* what, const std::string& path) {
+  return Error{ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), path, std::nullopt};
+}
+
+}  // namespace
+
+FileSeries::FileSeries(std::string path, const FileBounds& bounds)
+    : path_(std::move(path)), bounds_(bounds), begun_ns_(monotonic_now_ns()) {
+  if (bounds_.bytes_max != 0) bounds_.bytes_max = std::max(bounds_.bytes_max, kFileBytesMin);
+}
+
+bool FileSeries::is_full(const TraceFile& file, uint64_t more) const {
+  return bounds_.bytes_max != 0 && file.exits() + file.lost() != 0 &&
+         file.bytes() + more + (file.chunks() + 1) * kIndexEntryBytes + kSealBytes >
+             bounds_.bytes_max;
+}
+
+bool FileSeries::is_old(uint64_t now_ns) const {
+  return bounds_.age_ns_max != 0 && now_ns - begun_ns_ >= bounds_.age_ns_max;
+}
+
+uint64_t FileSeries::chunk_exits_max() const {
+  return bounds_.bytes_max == 0 ? ~uint64_t{0} : bounds_.bytes_max / 2 / kExitBytes;
+}
+
+Result<TraceFile> FileSeries::make_next(const Uuid& session) const {
+  return TraceFile::create(path_ + ".next", true, session);
+}
+
+Result<void> FileSeries::take_place(const TraceFile& sealed, TraceFile& next, uint64_t now_ns) {
+  const std::filesystem::path path = path_;
+  std::string aside;
+  do {  // never over an earlier recording's
+    aside = (path.parent_path() / path.stem()).string() + "." + std::to_string(++number_) +
+            path.extension().string();
+    // A link fails where the name is taken; a rename would replace.
+  } while (::link(sealed.path().c_str(), aside.c_str()) != 0 && errno == EEXIST);
+  if (::access(aside.c_str(), F_OK) != 0 && ::rename(sealed.path().c_str(), aside.c_str()) != 0)
+    return cannot("cannot be put aside", sealed.path());
+  KVMTAPE_TRY(next.rename(path_));
+  begun_ns_ = now_ns;
+  put_aside_.push_back(aside);
+  while (bounds_.files_max != 0 && put_aside_.size() + 1 > bounds_.files_max) {
+    ::unlink(put_aside_.front().c_str());
+    put_aside_.pop_front();
+  }
+  if (bounds_.files_max == 0) put_aside_.clear();
+  return {};
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,47 @@
+// A recording in several files: when a file has reached its bound it is sealed and put aside as
+// vm.1.kvmtape, vm.2.kvmtape and so on, and vm.kvmtape begins anew. Each stands alone; the oldest
+// goes. One thread at a time, the drain's.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "schema/base/result.h"
+#include "schema/trace_file.h"
+
+namespace kvmtape {
+
+struct FileBounds {
+  uint64_t bytes_max = 0;   // of a file; 0: any
+  uint64_t age_ns_max = 0;  // of a file, from its beginning; 0: any
+  uint32_t files_max = 0;   // that are kept, the one being written included; 0: all
+
+  bool any() const { return bytes_max != 0 || age_ns_max != 0; }
+};
+inline constexpr uint64_t kFileBytesMin = 256 * 1024;  // header, session and index take some
+
+class FileSeries {
+ public:
+  FileSeries(std::string path, const FileBounds& bounds);
+
+  // Whether `file` must end before `more` bytes are appended to it.
+  bool is_full(const TraceFile& file, uint64_t more) const;
+  bool is_old(uint64_t now_ns) const;
+  // How many exits a chunk may have, so that it fits.
+  uint64_t chunk_exits_max() const;
+
+  // The next file, under a name of its own until take_place().
+  Result<TraceFile> make_next(const Uuid& session) const;
+  // `sealed` is put aside, `next` gets its name, and what is too many is removed.
+  Result<void> take_place(const TraceFile& sealed, TraceFile& next, uint64_t now_ns);
+
+ private:
+  std::string path_;
+  FileBounds bounds_;
+  uint64_t begun_ns_;
+  uint64_t number_ = 0;                // of the last that was put aside
+  std::deque<std::string> put_aside_;  // oldest first, as far as they are counted
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,54 @@
+// Steering a recording by preload: the socket beside its trace, and marks in a ring that the
+// monitor's processes write too.
+#include <pthread.h>
+#include <time.h>
+
+#include <utility>
+#include <vector>
+
+#include "recorder/record/recording.h"
+#include "recorder/ring/control_call.h"
+#include "recorder/ring/ring_writer.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr int kLockTries = 100;
+constexpr timespec kLockPause = {0, 100'000};
+
+// A process that was stopped while it held the lock is not waited for.
+bool lock(pthread_mutex_t* mutex) {
+  for (int tries = 0; tries < kLockTries; ++tries) {
+    const int error = pthread_mutex_trylock(mutex);
+    if (error == EOWNERDEAD) pthread_mutex_consistent(mutex);
+    if (error == 0 || error == EOWNERDEAD) return true;
+    ::nanosleep(&kLockPause, nullptr);
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Recording::mark(std::string_view text) {
+  text = text.substr(0, kControlPayloadMax);
+  if (!lock(&control_->session_ring_mutex)) return false;
+  RingWriter writer;
+  writer.resume(rings_.at(ring_file_name(kSessionStream)).header());
+  const bool written = write_mark(writer, text);
+  pthread_mutex_unlock(&control_->session_ring_mutex);
+  return written;
+}
+
+Result<void> Recording::open_control(ControlServer::Log log) {
+  steering_ =
+      std::make_unique<Steering>(*drain_, [this](std::string_view text) { return mark(text); });
+  auto answer = [this](const Request& request) {
+    std::vector<RingHeader*> rings;
+    for (const auto& [name, ring] : rings_) rings.push_back(ring.header());
+    return steering_->answer(request, rings);
+  };
+  KVMTAPE_TRY_ASSIGN(server_, ControlServer::open(path_, std::move(answer), std::move(log)));
+  return {};
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,161 @@
+// The control socket: whoever may steer a recording can, hostile input is refused and logged, and
+// a pause becomes one gap.
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "recorder/control/control_server.h"
+#include "recorder/control/unix_socket.h"
+#include "replayer/trace_reader.h"
+#include "tests/support/test_session.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ControlTest : public ::testing::Test {
+ protected:
+  ControlTest() {
+    session_.options.control = 1;
+    session_.options.registers = KVMTAPE_REGISTERS_NEVER;
+  }
+  void open() {
+    ASSERT_TRUE(session_.open()) << session_.error.text;
+    tape_ = session_.attach(0, vcpu_);
+  }
+  void run(int exits) {
+    for (int i = 0; i < exits; ++i) session_.run_numbered(tape_, vcpu_, number_++);
+  }
+  std::string socket() const { return control_path(session_.path); }
+  // All that is answered to `bytes` until the first line's end or the connection's.
+  std::string say(const std::string& bytes) {
+    auto fd = connect_to(socket());
+    EXPECT_TRUE(fd.ok()) << fd.error().to_string();
+    if (!fd.ok()) return {};
+    (void)::send(fd->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    std::string reply;
+    char buffer[4096];
+    for (ssize_t got; reply.find('\n') == std::string::npos &&
+                      (got = ::recv(fd->get(), buffer, sizeof buffer, 0)) > 0;)
+      reply.append(buffer, static_cast<size_t>(got));
+    return reply;
+  }
+  nlohmann::json ask(const std::string& line) {
+    return nlohmann::json::parse(say(line + "\n"), nullptr, false);
+  }
+
+  TestSession session_;
+  FakeVcpu vcpu_;
+  kvmtape_vcpu* tape_ = nullptr;
+  uint64_t number_ = 0;
+};
+
+TEST_F(ControlTest, TheSocketIsForItsOwnerAloneAndGoesAtTheEnd) {
+  open();
+  struct stat status {};
+  ASSERT_EQ(::stat(socket().c_str(), &status), 0);
+  EXPECT_TRUE(S_ISSOCK(status.st_mode));
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  ASSERT_EQ(session_.close(), 0);
+  EXPECT_NE(::stat(socket().c_str(), &status), 0);
+}
+
+TEST_F(ControlTest, StatusTellsWhatIsRecorded) {
+  open();
+  run(100);
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  const auto status = ask("status");
+  EXPECT_EQ(status["exits"], 100);
+  EXPECT_EQ(status["lost"], 0);
+  EXPECT_EQ(status["state"], "recording");
+  EXPECT_EQ(status["trace"], session_.path);
+  EXPECT_GT(status["bytes"], 0);
+  EXPECT_EQ(status["rings"].size(), 1u);
+}
+
+TEST_F(ControlTest, APauseIsOneGapOfExactlyWhatCameMeanwhile) {
+  open();
+  run(100);
+  ASSERT_EQ(ask("stop")["done"], true);
+  EXPECT_EQ(ask("status")["state"], "stopped");
+  run(5000);
+  ASSERT_EQ(ask("start")["done"], true);
+  run(50);
+  ASSERT_EQ(ask("mark after")["done"], true);
+  ASSERT_EQ(session_.close(), 0);
+  EXPECT_EQ(session_.totals.exits, 150u);
+  EXPECT_EQ(session_.totals.lost, 5000u);
+  auto reader = TraceReader::open(session_.path);
+  ASSERT_TRUE(reader);
+  uint64_t next = 0, gaps = 0, marks = 0;
+  for (Item item; (*reader)->next(item);) {
+    marks += item.kind == Item::Kind::kMark && item.mark == "after" ? 1 : 0;
+    if (item.kind == Item::Kind::kGap) {
+      EXPECT_EQ(item.gap.why, GapReason::kStopped);
+      EXPECT_EQ(item.gap.first_seq, 100u);
+      next += item.gap.lost;
+      ++gaps;
+    }
+    if (item.kind != Item::Kind::kExit) continue;
+    EXPECT_EQ(item.seq, next);
+    EXPECT_EQ(FakeVcpu::number_in(item.exit->kvm_run), next);
+    ++next;
+  }
+  EXPECT_EQ(next, 5150u);
+  EXPECT_EQ(gaps, 1u);
+  EXPECT_EQ(marks, 1u);
+}
+
+TEST_F(ControlTest, HostileInputIsRefusedAndLoggedAndTheNextClientIsServed) {
+  open();
+  EXPECT_THAT(say("fly\n"), HasSubstr("error"));
+  EXPECT_THAT(say(std::string("status\0\n", 8)), HasSubstr("control characters"));
+  EXPECT_THAT(say(std::string(1 << 16, 'x')), HasSubstr("too long"));
+  EXPECT_THAT(say("mark \n"), HasSubstr("needs a text"));
+  EXPECT_EQ(ask("status")["state"], "recording");
+  ASSERT_EQ(session_.close(), 0);
+  auto reader = TraceReader::open(session_.path);
+  ASSERT_TRUE(reader);
+  std::string marks;
+  for (Item item; (*reader)->next(item);)
+    if (item.kind == Item::Kind::kMark) marks += std::string(item.mark) + "\n";
+  EXPECT_THAT(marks, HasSubstr("ctl: refused a request"));
+}
+
+TEST_F(ControlTest, AnotherUserIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  open();
+  ASSERT_EQ(::chmod(socket().c_str(), 0666), 0);
+  ASSERT_EQ(::chmod(session_.path.substr(0, session_.path.rfind('/')).c_str(), 0755), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresuid(65534, 65534, 65534) != 0) ::_exit(2);
+    auto fd = connect_to(socket());
+    if (!fd.ok()) ::_exit(3);
+    (void)::send(fd->get(), "stop\n", 5, MSG_NOSIGNAL);
+    char byte;
+    ::_exit(::recv(fd->get(), &byte, 1, 0) <= 0 ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(ask("status")["state"], "recording");
+}
+
+TEST_F(ControlTest, WhatLiesInTheWayIsLeftAlone) {
+  write_file(socket(), std::vector<uint8_t>{1, 2, 3});
+  open();
+  run(10);
+  EXPECT_EQ(session_.close(), 0) << "recording does without";
+  EXPECT_EQ(::access(socket().c_str(), F_OK), 0);
+}
+
+}  // namespace
+}  // namespace kvmtape::testing

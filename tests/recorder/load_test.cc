@@ -1,0 +1,91 @@
+// As many exits as four threads produce, through the embedding API: what was recorded and what was
+// lost are together what was produced, to the last one, and memory does not grow. Exactness, not
+// speed. Five seconds; ten minutes with KVMTAPE_LOAD_SECONDS=600, as in ./dev soak.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/test_session.h"
+
+namespace kvmtape::testing {
+namespace {
+
+constexpr uint32_t kThreads = 4;
+constexpr uint64_t kExitsPerSecond = 10'000'000;  // of all threads
+constexpr uint64_t kBatch = 1000;
+
+using Clock = std::chrono::steady_clock;
+
+int seconds_wanted() {
+  const char* seconds = std::getenv("KVMTAPE_LOAD_SECONDS");
+  return seconds == nullptr ? 5 : std::atoi(seconds);
+}
+
+uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Port writes that count up, no faster than a thread's share of the rate. How many there were.
+uint64_t produce(kvmtape_vcpu* tape, FakeVcpu& vcpu, Clock::time_point end) {
+  constexpr auto kBatchTime =
+      std::chrono::nanoseconds(1'000'000'000 * kBatch * kThreads / kExitsPerSecond);
+  vcpu.set_io(true, 1, 0x3f8, 1);
+  uint64_t exits = 0;
+  for (auto due = Clock::now(); Clock::now() < end; due += kBatchTime) {
+    std::this_thread::sleep_until(due);
+    for (uint64_t i = 0; i < kBatch; ++i, ++exits) {
+      *vcpu.port_data() = static_cast<uint8_t>(exits);
+      kvmtape_exit(tape, 0, 0);
+      kvmtape_enter(tape);
+    }
+  }
+  return exits;
+}
+
+TEST(Load, WhatIsRecordedAndWhatIsLostIsTogetherWhatWasProduced) {
+  TestSession test;
+  test.options.registers = KVMTAPE_REGISTERS_NEVER;
+  test.options.ring_bytes = 16u << 20;
+  test.options.max_file_bytes = 256u << 20;  // so that ten minutes fit on the disk
+  test.options.max_files = 2;
+  ASSERT_TRUE(test.open()) << test.error.text;
+  std::array<FakeVcpu, kThreads> vcpus;
+  std::array<uint64_t, kThreads> produced{};
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::seconds(seconds_wanted());
+  std::vector<std::thread> threads;
+  for (uint32_t id = 0; id < kThreads; ++id) {
+    kvmtape_vcpu* tape = test.attach(id, vcpus[id]);
+    ASSERT_NE(tape, nullptr);
+    threads.emplace_back([&, tape, id] { produced[id] = produce(tape, vcpus[id], end); });
+  }
+  std::this_thread::sleep_until(begin + (end - begin) / 4);
+  const uint64_t resident_early = resident_bytes();
+  for (std::thread& thread : threads) thread.join();
+  const uint64_t resident_late = resident_bytes();
+  ASSERT_EQ(test.close(), 0) << test.error.text;
+  uint64_t sum = 0;
+  for (const uint64_t exits : produced) sum += exits;
+  EXPECT_EQ(test.totals.exits + test.totals.lost, sum);
+  // The rings and the encoders' columns are all there is.
+  EXPECT_LT(resident_late, resident_early + (64u << 20));
+  std::printf("%llu exits produced in %d s, %llu lost, resident %llu then %llu bytes\n",
+              static_cast<unsigned long long>(sum), seconds_wanted(),
+              static_cast<unsigned long long>(test.totals.lost),
+              static_cast<unsigned long long>(resident_early),
+              static_cast<unsigned long long>(resident_late));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
