@@ -141,6 +141,7 @@ int run_info(const TraceOptions& options, Console& console) {
   auto opened = options.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
+  reader.check();
   const GapList gaps = find_gaps(reader);
   if (options.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};

@@ -139,7 +139,8 @@ uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection)
   return exits_selected > tail ? exits_selected - tail : 0;
 }
 
-int report_health(const TraceReader& reader, Console& console) {
+int report_health(TraceReader& reader, Console& console) {
+  if (!console.closed()) reader.check();
   const TraceHealth& health = reader.health();
   const std::string readable = counted(reader.exits(), "exit") + " readable";
   int status = kDone;

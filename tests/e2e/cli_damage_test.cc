@@ -1,0 +1,68 @@
+// What the read verbs say of a recording of which something is missing: each says it, whatever it
+// looks at, and ends with 3.
+#include <gmock/gmock.h>
+
+#include <string>
+
+#include "tests/support/run_tool.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class CliDamageTest : public ::testing::Test {
+ protected:
+  // Sealed: nine exits can be read, the first six of vCPU 0 cannot.
+  std::string damaged_trace() {
+    TraceBuilder trace;
+    trace.add_exits(0, 6).cut().add_exits(0, 4).add_exits(1, 3).cut().add_exits(1, 2).seal();
+    trace.flip_byte(trace.offset_of(ChunkType::kExits) + 150);
+    return trace.write_to(tool.file("damaged.kvmtape"));
+  }
+  Tool tool;
+};
+
+TEST_F(CliDamageTest, StatWithoutKeysCountsADamagedChunkAsStatDoes) {
+  const std::string trace = damaged_trace();
+  const ToolRun keyed = tool.run("stat --json " + trace);
+  const ToolRun plain = tool.run("stat --json --no-keys " + trace);
+  EXPECT_EQ(plain.status, 3);
+  EXPECT_EQ(plain.err, keyed.err);
+  EXPECT_EQ(plain.json()["totals"], keyed.json()["totals"]);
+  EXPECT_EQ(plain.json()["totals"]["lost"], 6);
+  EXPECT_EQ(plain.json()["totals"]["exits"], plain.json()["totals"]["selected"]);
+  EXPECT_THAT(tool.run("stat --no-keys " + trace).out, HasSubstr("9 exits, 6 lost"));
+}
+
+TEST_F(CliDamageTest, ANarrowedViewSaysWhatIsMissingElsewhere) {
+  const std::string trace = damaged_trace();
+  for (const std::string verb : {"dump ", "stat ", "stat --no-keys "})
+    for (const std::string narrowed :
+         {"--vcpu 1 ", "--seq 7-9 ", "--time 1s, ", "--tail 1 ", "--vcpu 1 --tail 1 "}) {
+      const ToolRun run = tool.run(verb + narrowed + trace);
+      EXPECT_EQ(run.status, 3) << verb << narrowed;
+      EXPECT_THAT(run.err, AllOf(HasSubstr("1 chunk damaged"), HasSubstr("6 exits lost")))
+          << verb << narrowed;
+    }
+  EXPECT_EQ(tool.run("stat --json --vcpu 1 " + trace).json()["totals"]["lost"], 6);
+}
+
+TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
+  const std::string trace = damaged_trace();
+  const ToolRun info = tool.run("info --json " + trace);
+  EXPECT_EQ(info.status, 3);
+  EXPECT_THAT(info.err, HasSubstr("1 chunk damaged"));
+  const auto document = info.json();
+  EXPECT_EQ(document["totals"]["exits"], 9);
+  EXPECT_EQ(document["totals"]["lost"], 6);
+  EXPECT_EQ(document["gaps"][0]["why"], "damaged");
+  EXPECT_EQ(document["storage"]["complete"], false);
+  EXPECT_THAT(tool.run("info " + trace).out,
+              AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
