@@ -127,15 +127,13 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
+// What the headers of chunks say of exits is true only of those that can be read.
 uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
   if (tail == 0) return 0;
-  uint64_t exits_selected = reader.exits();
-  if (!selects_all() || reader.folded() != 0) {
-    exits_selected = 0;
-    Item item;
-    for (reader.rewind(selection); reader.next(item);)
-      exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
-  }
+  uint64_t exits_selected = 0;
+  Item item;
+  for (reader.rewind(selection); reader.next(item);)
+    exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
   return exits_selected > tail ? exits_selected - tail : 0;
 }
 

@@ -2,7 +2,9 @@
 // looks at, and ends with 3.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "tests/support/run_tool.h"
 #include "tests/support/trace_builder.h"
@@ -21,6 +23,13 @@ class CliDamageTest : public ::testing::Test {
     trace.add_exits(0, 6).cut().add_exits(0, 4).add_exits(1, 3).cut().add_exits(1, 2).seal();
     trace.flip_byte(trace.offset_of(ChunkType::kExits) + 150);
     return trace.write_to(tool.file("damaged.kvmtape"));
+  }
+  // "0:7"
+  std::vector<std::string> exits(const std::string& arguments) {
+    std::vector<std::string> places;
+    for (const auto& line : tool.run("dump --json " + arguments).json_lines())
+      if (line.contains("seq")) places.push_back(line["vcpu"].dump() + ":" + line["seq"].dump());
+    return places;
   }
   Tool tool;
 };
@@ -48,6 +57,18 @@ TEST_F(CliDamageTest, ANarrowedViewSaysWhatIsMissingElsewhere) {
           << verb << narrowed;
     }
   EXPECT_EQ(tool.run("stat --json --vcpu 1 " + trace).json()["totals"]["lost"], 6);
+}
+
+TEST_F(CliDamageTest, TheTailIsTheLastExitsThatCanBeRead) {
+  const std::string trace = damaged_trace();
+  const std::vector<std::string> all = exits(trace);
+  ASSERT_EQ(all.size(), 9u);
+  for (const size_t tail : {1u, 4u, 9u}) {
+    const std::string option = "--tail " + std::to_string(tail) + " ";
+    EXPECT_EQ(exits(option + trace), std::vector<std::string>(all.end() - int(tail), all.end()));
+    EXPECT_EQ(tool.run("stat --json " + option + trace).json()["totals"]["selected"], tail);
+  }
+  EXPECT_EQ(exits("--tail 15 " + trace), all);
 }
 
 TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
