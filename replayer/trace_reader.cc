@@ -90,7 +90,7 @@ Result<void> TraceReader::State::add_rings() {
   if (rings.rings.empty() && rings.problems.empty()) return {};
   KVMTAPE_TRY(map());
   store.health().writer_alive = rings.writer_alive;
-  for (Error& problem : rings.problems) store.health().note(std::move(problem));
+  for (Error& problem : rings.problems) store.health().note_ring(std::move(problem));
   if (store.health().sealed) return {};
   for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
   return {};
@@ -210,6 +210,7 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
 }
 
 const std::string& TraceReader::path() const { return state_->path; }
+const TraceReader::Options& TraceReader::options() const { return state_->options; }
 uint64_t TraceReader::file_bytes() const { return state_->file.bytes().size(); }
 const Session& TraceReader::session() const { return state_->session; }
 const TraceHealth& TraceReader::health() const { return state_->store.health(); }

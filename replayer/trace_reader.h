@@ -82,6 +82,7 @@ class TraceReader {
   ~TraceReader();
 
   const std::string& path() const;
+  const Options& options() const;  // as it was opened
   uint64_t file_bytes() const;
   const Session& session() const;
   const TraceHealth& health() const;

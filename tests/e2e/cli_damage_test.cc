@@ -14,6 +14,9 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const std::string kCorrupt = KVMTAPE_SOURCE_DIR "/traces/corrupt/";
 
 class CliDamageTest : public ::testing::Test {
  protected:
@@ -83,6 +86,25 @@ TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
   EXPECT_EQ(document["storage"]["complete"], false);
   EXPECT_THAT(tool.run("info " + trace).out,
               AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
+}
+
+TEST_F(CliDamageTest, ARingThatCannotBeReadIsNamedAndTheHintKeepsItsDirectory) {
+  const std::string rings = kCorrupt + "ring_cut_off.rings";
+  for (const char* verb : {"dump ", "stat ", "info "}) {
+    const ToolRun run =
+        tool.run(verb + ("--ring-dir " + rings) + " " + kCorrupt + "ring_cut_off.kvmtape");
+    EXPECT_EQ(run.status, 3) << verb;
+    EXPECT_THAT(run.err, HasSubstr("vcpu-0.ring: the ring says 69632 bytes, the file has 4096"));
+    EXPECT_THAT(run.err, HasSubstr("ring_cut_off.kvmtape --ring-dir " + rings + " -o "));
+  }
+}
+
+TEST_F(CliDamageTest, ARingDirectoryThatIsNotThereIsAnError) {
+  const ToolRun run =
+      tool.run("dump --ring-dir " + tool.file("none") + " " + kCorrupt + "no_footer.kvmtape");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("/none"), HasSubstr("there is no such directory")));
+  EXPECT_THAT(run.out, IsEmpty());
 }
 
 }  // namespace
