@@ -70,6 +70,7 @@ class InfoText {
     line("trigger", session_.trigger);
     line("ABI", session_.abi_variant);
     for (const std::string& words : session_.left_out) line("left out", words);
+    for (const std::string& what : session_.history) line("history", what);
   }
 
   void totals() {

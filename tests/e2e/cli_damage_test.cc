@@ -107,5 +107,17 @@ TEST_F(CliDamageTest, ARingDirectoryThatIsNotThereIsAnError) {
   EXPECT_THAT(run.out, IsEmpty());
 }
 
+TEST_F(CliDamageTest, WhatWasRecoveredSaysSoAndFromWhat) {
+  const std::string saved = tool.file("saved.kvmtape");
+  ASSERT_EQ(tool.run("recover " + damaged_trace() + " -o " + saved).status, 3);
+  const ToolRun info = tool.run("info " + saved);
+  EXPECT_EQ(info.status, 3) << "its gaps";
+  EXPECT_THAT(info.out, HasSubstr(" recover from damaged.kvmtape: exits 9 from the file, 0 from "
+                                  "rings, 6 lost to damage; "));
+  const auto history = tool.run("info --json " + saved).json()["session"]["history"];
+  ASSERT_EQ(history.size(), 1u);
+  EXPECT_THAT(history[0], HasSubstr("6 lost to damage"));
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
