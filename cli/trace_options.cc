@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "cli/human.h"
 #include "cli/selection.h"
@@ -42,7 +43,9 @@ Result<uint32_t> reason_number(const std::string& name) {
 }
 
 std::string next_step(const TraceReader& reader) {
-  return fmt::format("; run: kvmtape recover {} -o saved.kvmtape", reader.path());
+  const std::string& rings = reader.options().ring_directory;
+  return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", reader.path(),
+                     rings.empty() ? "" : " --ring-dir " + rings);
 }
 
 }  // namespace
@@ -83,6 +86,13 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  path,
                  {}};
   }
+  if (std::error_code error;
+      !ring_directory.empty() && !std::filesystem::is_directory(ring_directory, error))
+    return Error{ErrorCode::kIo,
+                 "--ring-dir: there is no such directory; without the option, rings are looked for "
+                 "where the recording's header says",
+                 ring_directory,
+                 {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
   return TraceReader::open(path, options);
@@ -127,19 +137,18 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
+// What the headers of chunks say of exits is true only of those that can be read.
 uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
   if (tail == 0) return 0;
-  uint64_t exits_selected = reader.exits();
-  if (!selects_all() || reader.folded() != 0) {
-    exits_selected = 0;
-    Item item;
-    for (reader.rewind(selection); reader.next(item);)
-      exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
-  }
+  uint64_t exits_selected = 0;
+  Item item;
+  for (reader.rewind(selection); reader.next(item);)
+    exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
   return exits_selected > tail ? exits_selected - tail : 0;
 }
 
-int report_health(const TraceReader& reader, Console& console) {
+int report_health(TraceReader& reader, Console& console) {
+  if (!console.closed()) reader.check();
   const TraceHealth& health = reader.health();
   const std::string readable = counted(reader.exits(), "exit") + " readable";
   int status = kDone;
@@ -156,6 +165,7 @@ int report_health(const TraceReader& reader, Console& console) {
     missing(fmt::format("unsealed: {} from the file, {} from {}{}",
                         counted(health.file_exits, "exit"), count_text(health.ring_exits),
                         counted(health.ring_count, "ring"), next_step(reader)));
+  for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.damaged_chunks != 0)
     missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
                         bytes_text(health.damaged_bytes), readable, next_step(reader)));
