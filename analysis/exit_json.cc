@@ -120,10 +120,11 @@ void write_esr(JsonWriter& json, const Exit& exit) {
 void write_reason(JsonWriter& json, const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
   const bool stale = exit.reason_validity == Validity::kStale;
+  const bool is_said = exit.reason_recorded && !stale;
   json.key("reason");
-  stale ? json.null() : json.number(exit.reason);
+  is_said ? json.number(exit.reason) : json.null();
   json.key("name");
-  stale ? json.null() : json.string(name_of(decoded));
+  is_said ? json.string(name_of(decoded)) : json.null();
   if (stale) {
     json.key("stale_reason");
     json.number(exit.reason);

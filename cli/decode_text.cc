@@ -106,8 +106,9 @@ Row flags_row(const DecodedExit& decoded) {
 
 Row reason_row(const Exit& exit) {
   return {"exit_reason",
-          exit.name.empty() ? fmt::format("{}", exit.reason)
-                            : fmt::format("{} {}", exit.reason, exit.name),
+          !exit.reason_recorded ? std::string()
+          : exit.name.empty()   ? fmt::format("{}", exit.reason)
+                                : fmt::format("{} {}", exit.reason, exit.name),
           exit.reason_validity, exit.reason_why};
 }
 

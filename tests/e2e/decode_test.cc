@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const std::string kRaw = KVMTAPE_SOURCE_DIR "/traces/raw/";
 
@@ -77,7 +78,16 @@ TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
   const auto fields = run.json()["fields"];
   EXPECT_EQ(fields["mmio.phys_addr"]["validity"], "valid");
   EXPECT_EQ(fields["mmio.len"]["validity"], "unknown");
-  EXPECT_EQ(decode_first("rv64-6.12.107", "--arch riscv64", 5).status, 0);
+  EXPECT_EQ(fields["mmio.len"]["why"], "these bytes were not recorded");
+}
+
+TEST_F(DecodeTest, APageThatEndsBeforeTheReasonHasNone) {
+  const auto exit = decode_first("rv64-6.12.107", "--json --arch riscv64", 5).json();
+  EXPECT_TRUE(exit["reason"].is_null() && exit["name"].is_null());
+  EXPECT_EQ(exit["reason_validity"], "unknown");
+  EXPECT_EQ(exit["reason_why"], "these bytes were not recorded");
+  EXPECT_TRUE(exit["flags"]["value"].is_null());
+  EXPECT_THAT(decode_first("rv64-6.12.107", "--arch riscv64", 5).out, Not(HasSubstr("KVM_EXIT_")));
 }
 
 TEST_F(DecodeTest, WhatIsNotKnownIsSaidAndTheRestDecoded) {
