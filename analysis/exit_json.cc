@@ -9,6 +9,7 @@
 
 #include "analysis/exit_label.h"
 #include "replayer/arch_names/esr.h"
+#include "replayer/internal_data.h"
 
 namespace kvmtape {
 namespace {
@@ -117,6 +118,32 @@ void write_esr(JsonWriter& json, const Exit& exit) {
   json.end_object();
 }
 
+// The words of internal.data that are known by name, beside the list.
+void write_internal_data(JsonWriter& json, const ExitDecoder& decoder, const Exit& exit) {
+  bool any = false;
+  for (const Field& field : exit.all_fields()) {
+    if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
+    const InternalWord word = internal_word(decoder.context(), exit, field);
+    if (word.slot.empty()) continue;
+    if (!any) {
+      json.key("internal_data");
+      json.begin_list();
+    }
+    any = true;
+    json.begin_object();
+    json.key("element");
+    json.number(field.element);
+    json.key("slot");
+    json.string(word.slot);
+    json.key("value");
+    json.hex(field.value);
+    json.key("text");
+    word.meaning.empty() ? json.null() : json.string(word.meaning);
+    json.end_object();
+  }
+  if (any) json.end_list();
+}
+
 void write_reason(JsonWriter& json, const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
   const bool stale = exit.reason_validity == Validity::kStale;
@@ -196,6 +223,7 @@ void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const Deco
   write_flags(json, decoded);
   write_fields(json, moment, decoded.exit.all_fields());
   if (decoded.exit.has_esr) write_esr(json, decoded.exit);
+  write_internal_data(json, decoder, decoded.exit);
   json.key("text");
   json.string(text_of(decoder, decoded));
 }

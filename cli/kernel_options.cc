@@ -104,6 +104,9 @@ void KernelOptions::add_to(CLI::App& verb) {
   verb.add_option("--cap", capabilities,
                   "what it answered to KVM_CHECK_EXTENSION, NR=VALUE; repeatable")
       ->allow_extra_args(false);
+  verb.add_option("--cpu-vendor", cpu_vendor,
+                  "of an x86 host, whose VMX or SVM numbers are then named: intel or amd")
+      ->check(CLI::IsMember({"intel", "amd"}));
 }
 
 Result<Session> KernelOptions::session(std::string_view default_architecture,
@@ -135,6 +138,9 @@ Result<Session> KernelOptions::session(std::string_view default_architecture,
         fmt::format("--page-bytes: no kernel has pages of {} bytes; it is not heeded", page_bytes));
   else
     session.page_bytes = page_bytes;
+  if (!cpu_vendor.empty())
+    session.cpu_facts.emplace_back("vendor_id",
+                                   cpu_vendor == "intel" ? "GenuineIntel" : "AuthenticAMD");
   for (const std::string& text : capabilities) {
     KVMTAPE_TRY_ASSIGN(const SessionCapability capability, capability_of(text));
     session.capabilities.push_back(capability);

@@ -19,6 +19,7 @@ struct KernelOptions {
   bool big_endian = false;
   uint32_t page_bytes = 0;  // 0: not said
   std::vector<std::string> capabilities;
+  std::string cpu_vendor;  // of x86: empty: not said
 
   void add_to(CLI::App& verb);
   // What is not known (an architecture, a release, a page size that no kernel has) stays unknown in

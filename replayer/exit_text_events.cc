@@ -6,6 +6,7 @@
 #include "replayer/arch_names/vmx.h"
 #include "replayer/arch_names/x86_debug.h"
 #include "replayer/exit_text_writer.h"
+#include "replayer/internal_data.h"
 
 namespace kvmtape {
 
@@ -47,19 +48,18 @@ void ExitText::internal_error() const {
     print("{}", suberror->value_name);
   else
     print("suberror {:#x}", suberror->value);
+  const bool is_emulation = exit.find("emulation_failure.flags") != nullptr;
   if (const Field* insn = valid("emulation_failure.insn_bytes")) {
     print(", instruction");
     for (uint8_t byte : raw_bytes(*insn, moment)) print(" {:02x}", byte);
-    return;
   }
-  const Field* ndata = valid("internal.ndata");
   for (const Field& field : exit.all_fields()) {
     if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
-    const std::string_view slot =
-        ndata == nullptr ? std::string_view{}
-                         : internal_data_slot(context, static_cast<uint32_t>(suberror->value),
-                                              static_cast<uint32_t>(ndata->value), field.element);
-    print(", {} {:#x}", slot.empty() ? "data" : slot, field.value);
+    const InternalWord word = internal_word(context, exit, field);
+    // Of an emulation failure the first words have names of their own, and few of the rest matter.
+    if (is_emulation && word.slot != "exit_reason" && word.slot != "exit_code") continue;
+    print(", {} {:#x}", word.slot.empty() ? "data" : word.slot, field.value);
+    if (!word.meaning.empty()) print(" {}", word.meaning);
   }
 }
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -102,7 +103,7 @@ KvmRunPage internal_error(uint32_t suberror, uint32_t ndata) {
 }
 
 TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
-  KvmRunPage page = internal_error(1, 6);
+  KvmRunPage page = internal_error(1, 3);
   page.in_union(8, uint64_t{1}).in_union(16, uint8_t{2}).in_union(17, uint16_t{0x0b0f});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 2 bytes");
   EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, instruction 0f 0b");
@@ -121,12 +122,81 @@ TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors
   EXPECT_EQ(shown(internal_error(3, 4).decoded(), "emulation_failure.flags"), "missing");
 }
 
-TEST(InternalError, DeliveryEventWordsAreNamedInTheKernelsOrder) {
-  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 3), "last_cpu");
-  EXPECT_EQ(internal_data_slot(kX86, 3, 5, 3), "gpa");
-  EXPECT_EQ(internal_data_slot(context_of(Architecture::kX86_64, "7.3"), 3, 5, 0), "info2");
-  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 4), "");
-  EXPECT_EQ(internal_data_slot(kX86, 4, 2, 1), "last_cpu");
+// A delivery event with five words, of a kernel and a host.
+std::string delivery_slots(std::string_view kernel, X86Virtualization host, uint32_t ndata) {
+  DecodeContext context = context_of(Architecture::kX86_64, kernel);
+  context.x86_virtualization = host;
+  KvmRunPage page(context);
+  page.reason(17).in_union(0, uint32_t{3}).in_union(4, ndata);
+  const Exit exit = page.decoded();
+  std::string slots;
+  for (uint32_t i = 0; i < ndata; ++i) {
+    const Field* field = exit.find("internal.data", static_cast<int>(i));
+    const std::string_view slot = internal_word(context, exit, *field).slot;
+    if (i != 0) slots += ' ';
+    slots += slot.empty() ? "?" : slot;
+  }
+  return slots;
+}
+
+TEST(InternalError, DeliveryEventWordsAreNamedAsThisKernelAndProcessorFillThem) {
+  constexpr auto kNone = X86Virtualization::kUnknown, kVmx = X86Virtualization::kVmx,
+                 kSvm = X86Virtualization::kSvm;
+  constexpr std::string_view kWithGpa =
+      "vectoring_info exit_reason exit_qualification gpa last_cpu";
+  EXPECT_EQ(delivery_slots("5.8", kNone, 4), "vectoring_info exit_reason exit_qualification gpa");
+  EXPECT_EQ(delivery_slots("6.13", kNone, 4),
+            "vectoring_info exit_reason exit_qualification last_cpu");
+  EXPECT_EQ(delivery_slots("unknown", kNone, 4), "vectoring_info exit_reason exit_qualification ?");
+  EXPECT_EQ(delivery_slots("6.13", kNone, 5), kWithGpa);  // SVM had none
+  EXPECT_EQ(delivery_slots("6.14", kVmx, 5), kWithGpa);
+  EXPECT_EQ(delivery_slots("6.14", kSvm, 5), "exit_info_2 exit_code exit_info_1 gpa last_cpu");
+  EXPECT_EQ(delivery_slots("6.14", kNone, 5), "info2 exit_reason info1 gpa last_cpu");
+  EXPECT_EQ(delivery_slots("unknown", kVmx, 5), kWithGpa);
+  EXPECT_EQ(delivery_slots("6.14", kVmx, 4), "? ? ? ?");
+}
+
+TEST(InternalError, ExitReasonsAndEventsAreNamedWhereTheProcessorIsKnown) {
+  DecodeContext context = kX86;
+  KvmRunPage delivery(context);
+  delivery.reason(17).in_union(0, uint32_t{3}).in_union(4, uint32_t{4});
+  delivery.in_union(8, uint64_t{0x80000b0e})
+      .in_union(16, uint64_t{48})
+      .in_union(24, uint64_t{0x182});
+  delivery.in_union(32, uint64_t{3});
+  EXPECT_EQ(delivery.text(),
+            "KVM_INTERNAL_ERROR_DELIVERY_EV, vectoring_info 0x80000b0e hardware exception #PF with "
+            "error code, exit_reason 0x30 EXIT_REASON_EPT_VIOLATION, exit_qualification 0x182, "
+            "last_cpu 0x3");
+  static constexpr std::string_view kHead = "KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, ";
+  const auto unexpected = [](X86Virtualization host, uint64_t reason) {
+    DecodeContext of_host = kX86;
+    of_host.x86_virtualization = host;
+    KvmRunPage page(of_host);
+    page.reason(17).in_union(0, uint32_t{4}).in_union(4, uint32_t{2}).in_union(8, reason);
+    return page.in_union(16, uint64_t{1}).text().substr(kHead.size());
+  };
+  EXPECT_EQ(unexpected(X86Virtualization::kVmx, 75),
+            "exit_reason 0x4b EXIT_REASON_NOTIFY, last_cpu 0x1");
+  EXPECT_EQ(unexpected(X86Virtualization::kSvm, 0x400),
+            "exit_code 0x400 SVM_EXIT_NPF, last_cpu 0x1");
+  EXPECT_EQ(unexpected(X86Virtualization::kUnknown, 75), "exit_reason 0x4b, last_cpu 0x1");
+}
+
+TEST(InternalError, AnEmulationFailureSaysWhatLedToItSince516) {
+  DecodeContext context = kX86;
+  context.x86_virtualization = X86Virtualization::kVmx;
+  KvmRunPage page(context);
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{6}).in_union(8, uint64_t{0});
+  for (size_t word = 1; word < 6; ++word) page.in_union(8 + 8 * word, uint64_t{0});
+  page.in_union(16, uint64_t{49});
+  EXPECT_EQ(page.text(),
+            "KVM_INTERNAL_ERROR_EMULATION, exit_reason 0x31 EXIT_REASON_EPT_MISCONFIG");
+  const Exit exit = page.decoded();
+  EXPECT_EQ(internal_word(context, exit, *exit.find("internal.data", 2)).slot,
+            "exit_qualification");
+  context.kernel = parse_kernel_release("5.15");
+  EXPECT_EQ(internal_word(context, exit, *exit.find("internal.data", 1)).slot, "");
 }
 
 TEST(InternalError, OtherArchitecturesDoNotFillItIn) {
