@@ -9,6 +9,7 @@
 
 #include "analysis/exit_label.h"
 #include "replayer/arch_names/esr.h"
+#include "replayer/failed_instruction.h"
 #include "replayer/internal_data.h"
 
 namespace kvmtape {
@@ -118,6 +119,24 @@ void write_esr(JsonWriter& json, const Exit& exit) {
   json.end_object();
 }
 
+// What emulation_failure.insn_bytes begin with, in words.
+void write_instruction(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded) {
+  const auto failed = failed_instruction(decoder.context(), decoded.moment, decoded.exit);
+  if (!failed) return;
+  json.key("instruction");
+  json.begin_object();
+  const bool is_code = !failed->code.empty();
+  json.key("bytes");
+  is_code ? json.bytes(failed->code[0].bytes) : json.null();
+  json.key("text");
+  is_code ? json.string(failed->code[0].text) : json.null();
+  json.key("bits");
+  json.number(static_cast<int>(failed->mode));
+  json.key("bits_known");
+  json.boolean(failed->mode_known);
+  json.end_object();
+}
+
 // The words of internal.data that are known by name, beside the list.
 void write_internal_data(JsonWriter& json, const ExitDecoder& decoder, const Exit& exit) {
   bool any = false;
@@ -223,6 +242,7 @@ void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const Deco
   write_flags(json, decoded);
   write_fields(json, moment, decoded.exit.all_fields());
   if (decoded.exit.has_esr) write_esr(json, decoded.exit);
+  write_instruction(json, decoder, decoded);
   write_internal_data(json, decoder, decoded.exit);
   json.key("text");
   json.string(text_of(decoder, decoded));

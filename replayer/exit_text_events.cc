@@ -6,6 +6,7 @@
 #include "replayer/arch_names/vmx.h"
 #include "replayer/arch_names/x86_debug.h"
 #include "replayer/exit_text_writer.h"
+#include "replayer/failed_instruction.h"
 #include "replayer/internal_data.h"
 
 namespace kvmtape {
@@ -41,6 +42,18 @@ void ExitText::debug_x86() const {
     print(": {}", dr6_text(dr6->value));
 }
 
+// ", insn 0f 0b ud2"; all of the bytes where they are none.
+void ExitText::instruction(const FailedInstruction& failed) const {
+  print(", insn");
+  const Field* insn = valid("emulation_failure.insn_bytes");
+  const bool is_code = !failed.code.empty();
+  const auto bytes =
+      is_code ? std::span<const uint8_t>(failed.code[0].bytes) : raw_bytes(*insn, moment);
+  for (uint8_t byte : bytes) print(" {:02x}", byte);
+  print(" {}", is_code ? failed.code[0].text : "(no instruction)");
+  if (!failed.mode_known) print(" (read as {}-bit code)", static_cast<int>(failed.mode));
+}
+
 void ExitText::internal_error() const {
   const Field* suberror = valid("internal.suberror");
   if (suberror == nullptr) return print("internal error, not described by this kernel");
@@ -49,10 +62,7 @@ void ExitText::internal_error() const {
   else
     print("suberror {:#x}", suberror->value);
   const bool is_emulation = exit.find("emulation_failure.flags") != nullptr;
-  if (const Field* insn = valid("emulation_failure.insn_bytes")) {
-    print(", instruction");
-    for (uint8_t byte : raw_bytes(*insn, moment)) print(" {:02x}", byte);
-  }
+  if (const auto failed = failed_instruction(context, moment, exit)) instruction(*failed);
   for (const Field& field : exit.all_fields()) {
     if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
     const InternalWord word = internal_word(context, exit, field);

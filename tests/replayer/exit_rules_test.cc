@@ -106,13 +106,35 @@ TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
   KvmRunPage page = internal_error(1, 3);
   page.in_union(8, uint64_t{1}).in_union(16, uint8_t{2}).in_union(17, uint16_t{0x0b0f});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 2 bytes");
-  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, instruction 0f 0b");
+  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, insn 0f 0b ud2");
   page.in_union(4, uint32_t{2});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "stale");
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "valid 0x1");
   page.in_union(4, uint32_t{0});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
   EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+// An emulation failure whose bytes KVM fetched are these.
+KvmRunPage failed_at(const std::vector<uint8_t>& bytes) {
+  KvmRunPage page = internal_error(1, 3);
+  page.in_union(8, uint64_t{1}).in_union(16, static_cast<uint8_t>(bytes.size()));
+  for (size_t i = 0; i < bytes.size(); ++i) page.in_union(17 + i, bytes[i]);
+  return page;
+}
+
+TEST(InternalError, TheInstructionIsReadAsTheGuestsCodeSegmentSays) {
+  // dec eax; nop in 32-bit code, a REX prefix and nop in 64-bit code.
+  KvmRunPage page = failed_at({0x48, 0x90});
+  EXPECT_TRUE(page.text().ends_with(", insn 48 90 nop (read as 64-bit code)")) << page.text();
+  page.at(288, uint64_t{2});  // kvm_valid_regs: KVM_SYNC_X86_SREGS
+  page.at(304 + 144 + 17, uint8_t{1}).at(304 + 144 + 19, uint8_t{0});  // cs.db, cs.l
+  EXPECT_TRUE(page.text().ends_with(", insn 48 dec eax")) << page.text();
+}
+
+TEST(InternalError, BytesThatAreNoInstructionAreShownAll) {
+  const std::string text = failed_at({0x0f, 0xff, 0xff}).text();
+  EXPECT_TRUE(text.ends_with(", insn 0f ff ff (no instruction)")) << text;
 }
 
 TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors) {
