@@ -49,6 +49,27 @@ TEST(PortIo, DataThatWasNotRecordedOrCannotBeThereIsUnknown) {
   EXPECT_EQ(shown(outside.decoded(), "io.data"), "unknown");
 }
 
+TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
+  const auto why = [](const KvmRunPage& page, std::string_view name) {
+    const Exit exit = page.decoded();
+    EXPECT_EQ(shown(exit, name), "unknown") << name;
+    EXPECT_EQ(shown(exit, "io.data"), "unknown") << name;
+    return std::string(exit.find(name)->why);
+  };
+  EXPECT_EQ(why(port_io(2, 1, 1).data({0x41}), "io.direction"),
+            "neither KVM_EXIT_IO_IN nor KVM_EXIT_IO_OUT");
+  for (uint8_t size : {0, 3, 8, 0xaa})
+    EXPECT_EQ(why(port_io(1, size, 1).data({1, 2, 3, 4, 5, 6, 7, 8}), "io.size"),
+              "no port access is of this size, only of 1, 2 or 4");
+  EXPECT_EQ(why(port_io(1, 1, 0).data({0x41}), "io.count"),
+            "0: KVM does not exit for an empty access");
+  EXPECT_EQ(why(port_io(1, 4, 1025).data({0x41}), "io.count"),
+            "io.size times io.count is more than a page");
+  EXPECT_EQ(why(port_io(1, 1, 1).data({0x41}).in_union(8, uint64_t{12288}), "io.data_offset"),
+            "io.data_offset is not the page behind kvm_run");
+  EXPECT_EQ(port_io(2, 3, 0).text(), "? port 0x3f8 ? bytes");
+}
+
 TEST(Mmio, DataIsTheFirstLenBytesAndOfAReadOnlyInTheAnswer) {
   KvmRunPage page(kX86);
   page.reason(6).in_union(0, uint64_t{0xfee000b0}).in_union(8, uint32_t{0x12345678});
