@@ -73,17 +73,23 @@ void ExitText::internal_error() const {
   }
 }
 
-// Which vendor's code it is, x86 does not say: VMX's failed entries have bit 31 set.
 void ExitText::fail_entry() const {
   const Field* reason = valid("fail_entry.hardware_entry_failure_reason");
   const bool x86 =
       context.architecture == Architecture::kX86_64 || context.architecture == Architecture::kI386;
   if (reason == nullptr || !x86) return fields_of("fail_entry");
-  constexpr int kVmxFailedEntryBit = 31;
-  if (reason->value >> kVmxFailedEntryBit == 1 || reason->value < 32)
-    print("entry failed: {}", vmx_fail_entry_text(reason->value));
-  else
-    print("entry failed: {}", svm_exit_code_text(reason->value));
+  switch (context.x86_virtualization) {
+    case X86Virtualization::kVmx:
+      print("entry failed: {:#x} {}", reason->value, vmx_fail_entry_text(reason->value));
+      break;
+    case X86Virtualization::kSvm:
+      print("entry failed: {:#x} {}", reason->value, svm_exit_code_text(reason->value));
+      break;
+    case X86Virtualization::kUnknown:
+      print("entry failed: {:#x} (of VMX or of SVM: the host's vendor is not known)",
+            reason->value);
+      break;
+  }
   print(", cpu {}", hex("fail_entry.cpu"));
 }
 

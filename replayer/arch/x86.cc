@@ -1,5 +1,7 @@
 // x86_64 and i386. Read in arch/x86/kvm of Debian's linux-source 6.1.192 and 6.12.117.
 #include "replayer/arch/arch_rules.h"
+#include "replayer/arch_names/svm.h"
+#include "replayer/arch_names/vmx.h"
 #include "replayer/exit_rules.h"
 
 namespace kvmtape {
@@ -47,16 +49,48 @@ void judge_debug(const RuleView& view) {
     constexpr std::string_view kWhy = "written for #DB only, and this is neither #DB nor #BP";
     view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
     view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
-  } else if (view.kernel.since(5, 7) == Known::kNo) {
+  } else if (view.kernel.since(5, 7) == Known::kNo &&
+             view.kernel.context.x86_virtualization != X86Virtualization::kVmx) {
     // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7.
-    constexpr std::string_view kWhy =
-        "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
-    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
-    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
+    const bool is_svm = view.kernel.context.x86_virtualization == X86Virtualization::kSvm;
+    const Validity validity = is_svm ? Validity::kStale : Validity::kUnknown;
+    const std::string_view why =
+        is_svm ? "before 5.7 SVM does not write it for #DB"
+               : "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
+    view.mark("debug.arch.dr6", validity, why);
+    view.mark("debug.arch.dr7", validity, why);
   } else if (!can_be_dr7(view.u64(24))) {
     // kvm_vcpu_do_singlestep and kvm_vcpu_check_code_breakpoint fill in everything but dr7.
     view.mark("debug.arch.dr7", Validity::kStale,
               "not a DR7 value: KVM emulated the instruction and did not write it");
+  }
+}
+
+// handle_exit of vmx.c writes the full exit reason of a failed entry or the VM-instruction error,
+// that of svm.c the exit code. The number alone does not say which of the two it is.
+void judge_fail_entry(const RuleView& view) {
+  constexpr uint64_t kVmxEntryFailed = uint64_t{1} << 31;
+  for (const Field& field : view.fields()) {
+    if (field.name != "fail_entry.hardware_entry_failure_reason" ||
+        field.validity != Validity::kValid)
+      continue;
+    std::string_view name;
+    switch (view.kernel.context.x86_virtualization) {
+      case X86Virtualization::kVmx: {
+        const auto low = static_cast<uint32_t>(field.value);
+        name = (low & kVmxEntryFailed) != 0 ? decode_vmx_exit_reason(low).name
+                                            : vmx_instruction_error(low);
+        break;
+      }
+      case X86Virtualization::kSvm:
+        name = svm_exit_code_name(field.value);
+        break;
+      case X86Virtualization::kUnknown:
+        return;
+    }
+    Field& named = view.edit(field);
+    named.kind = FieldKind::kEnumerated;
+    named.value_name = name;
   }
 }
 
@@ -148,6 +182,9 @@ void judge_exit(const RuleView& view) {
       break;
     case 6:
       judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 9:
+      judge_fail_entry(view);
       break;
     case 17:
       judge_internal_error(view);

@@ -292,6 +292,32 @@ TEST(ArmNisv, IsNotTakenForAnEsr) {
   EXPECT_EQ(shown(page.decoded(), "arm_nisv.esr_iss"), "valid 0x45");
 }
 
+TEST(FailEntry, TheReasonIsNamedAsTheHostsProcessorCountsThem) {
+  constexpr auto kVmx = X86Virtualization::kVmx, kSvm = X86Virtualization::kSvm;
+  const auto said = [](X86Virtualization host, uint64_t reason) {
+    DecodeContext context = kX86;
+    context.x86_virtualization = host;
+    KvmRunPage page(context);
+    page.reason(9).in_union(0, reason).in_union(8, uint32_t{3});
+    const Exit exit = page.decoded();
+    const Field* field = exit.find("fail_entry.hardware_entry_failure_reason");
+    return std::pair(page.text(), std::string(field->value_name));
+  };
+  using Said = std::pair<std::string, std::string>;
+  EXPECT_EQ(said(kVmx, 0x80000021),
+            Said("entry failed: 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
+                 "guest state), cpu 0x3",
+                 "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(said(kVmx, 7).second, "VM entry with invalid control fields");
+  EXPECT_EQ(said(kSvm, UINT32_MAX).second, "SVM_EXIT_ERR");
+  EXPECT_EQ(said(kSvm, UINT64_MAX).second, "SVM_EXIT_ERR");
+  EXPECT_EQ(said(kSvm, 8).second, "SVM_EXIT_READ_CR8");
+  EXPECT_EQ(said(X86Virtualization::kUnknown, 0x80000021),
+            Said("entry failed: 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
+                 "cpu 0x3",
+                 ""));
+}
+
 TEST(FailEntry, CpuCameWith59AndPpcDoesNotWriteIt) {
   auto cpu = [](Architecture architecture, std::string_view kernel) {
     KvmRunPage page(context_of(architecture, kernel));
