@@ -22,15 +22,42 @@ bool may_have_failed_early(const RuleView& view) {
 constexpr std::string_view kEarly = "KVM_RUN failed, maybe before it wrote this";
 
 void judge_flags(const RuleView& view) {
-  if (!may_have_failed_early(view)) return;
-  view.exit.flags_validity = Validity::kUnknown;
-  view.exit.flags_why = kEarly;
+  constexpr uint16_t kAll = 7;  // KVM_RUN_X86_* of asm/kvm.h, up to 7.3
+  if (may_have_failed_early(view)) {
+    view.exit.flags_validity = Validity::kUnknown;
+    view.exit.flags_why = kEarly;
+  } else if ((view.exit.flags & ~kAll) != 0) {
+    view.exit.flags_validity = Validity::kUnknown;
+    view.exit.flags_why = "bits that no kernel up to 7.3 sets";
+  }
+}
+
+// post_kvm_run_save in x86.c assigns truth values, a task priority of four bits, and an APIC base
+// that kvm_apic_set_base of lapic.c let pass: bits 7:0 and 9 and what lies above 52 bits of address
+// are reserved.
+void judge_header_values(const RuleView& view) {
+  constexpr uint64_t kCr8Max = 15, kApicBaseReserved = 0xfff00000000002ff;
+  const bool all_possible = view.load_at<uint8_t>(12) <= 1 && view.load_at<uint8_t>(13) <= 1 &&
+                            view.load_at<uint64_t>(16) <= kCr8Max &&
+                            (view.load_at<uint64_t>(24) & kApicBaseReserved) == 0;
+  if (all_possible) return;
+  for (const Field& field : view.fields()) {
+    if (field.validity != Validity::kValid) continue;
+    const bool is_truth = field.name == "ready_for_interrupt_injection" || field.name == "if_flag";
+    if (is_truth && field.value > 1)
+      view.mark(field, Validity::kUnknown, "KVM writes 0 or 1, and this is neither");
+    else if (field.name == "cr8" && field.value > kCr8Max)
+      view.mark(field, Validity::kUnknown, "CR8 has four bits: KVM writes 0 to 15");
+    else if (field.name == "apic_base" && (field.value & kApicBaseReserved) != 0)
+      view.mark(field, Validity::kUnknown, "reserved bits of the MSR are set: KVM lets none pass");
+  }
 }
 
 void judge_header(const RuleView& view) {
   if (!view.moment.is_answer)
     view.mark("request_interrupt_window", Validity::kStale,
               "the monitor writes it for the next KVM_RUN; see the answer");
+  judge_header_values(view);
   if (!may_have_failed_early(view)) return;
   for (std::string_view name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
     view.mark(name, Validity::kUnknown, kEarly);

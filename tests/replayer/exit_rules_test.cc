@@ -154,8 +154,8 @@ TEST(InternalError, TheInstructionIsReadAsTheGuestsCodeSegmentSays) {
 }
 
 TEST(InternalError, BytesThatAreNoInstructionAreShownAll) {
-  const std::string text = failed_at({0x0f, 0xff, 0xff}).text();
-  EXPECT_TRUE(text.ends_with(", insn 0f ff ff (no instruction)")) << text;
+  const std::string text = failed_at({0x66, 0x0f}).text();
+  EXPECT_TRUE(text.ends_with(", insn 66 0f (no instruction)")) << text;
 }
 
 TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors) {
@@ -358,6 +358,23 @@ TEST(Flags, ABitThatTheKernelCannotSetYetHasNoName) {
   EXPECT_EQ(exit.flags, 7);
   ASSERT_EQ(exit.flag_name_count, 1);
   EXPECT_EQ(exit.flag_names[0], "KVM_RUN_X86_SMM");
+}
+
+TEST(Flags, BitsThatNoX86KernelSetsAreNotBelieved) {
+  EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(0xaaaa).decoded().flags_validity, Validity::kUnknown);
+  EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(7).decoded().flags_validity, Validity::kValid);
+}
+
+TEST(Header, WhatKvmCannotHaveWrittenIsUnknown) {
+  KvmRunPage page(kX86);  // of poison
+  page.reason(5);
+  for (const char* name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
+    EXPECT_EQ(shown(page.decoded(), name), "unknown") << name;
+  page.at(12, uint8_t{1}).at(13, uint8_t{0}).at(16, uint64_t{15}).at(24, uint64_t{0xfee00d00});
+  EXPECT_EQ(shown(page.decoded(), "ready_for_interrupt_injection"), "valid 0x1");
+  EXPECT_EQ(shown(page.decoded(), "if_flag"), "valid 0x0");
+  EXPECT_EQ(shown(page.decoded(), "cr8"), "valid 0xf");
+  EXPECT_EQ(shown(page.decoded(), "apic_base"), "valid 0xfee00d00");
 }
 
 TEST(Shutdown, HasNoPayload) {
