@@ -51,7 +51,8 @@ static_assert(kExitFieldsMax <= 64, "a bit for each");
 
 struct Exit {
   uint32_t reason = 0;
-  std::string_view name;  // "KVM_EXIT_IO"; empty: this build knows no such reason
+  bool reason_recorded = true;  // false: the bytes end before it, and `reason` is 0
+  std::string_view name;        // "KVM_EXIT_IO"; empty: this build knows no such reason
   Validity reason_validity = Validity::kValid;  // kStale: KVM_RUN failed and left the old one
   std::string_view reason_why;
 

@@ -239,7 +239,8 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   exit.esr = 0;
   exit.reason = view.load_at<uint32_t>(kReasonOffset);
   exit.name = exit.reason < plans_.size() ? plans_[exit.reason].reason_name : std::string_view{};
-  if (moment.kvm_run.size() < kReasonOffset + sizeof exit.reason) {
+  exit.reason_recorded = moment.kvm_run.size() >= kReasonOffset + sizeof exit.reason;
+  if (!exit.reason_recorded) {
     exit.name = {};
     exit.reason_validity = Validity::kUnknown;
     exit.reason_why = kNotRecorded;
