@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 
 #include "tests/support/run_tool.h"
@@ -159,6 +160,22 @@ TEST_F(CliTest, ImportOfACutStreamKeepsWhatCameBefore) {
   EXPECT_EQ(run.status, 3) << run.err;
   EXPECT_THAT(run.err, HasSubstr("everything before it was imported"));
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+TEST_F(CliTest, ImportOfWhatIsNoStreamLeavesNothing) {
+  ASSERT_EQ(tool.run("import --format raw-stream -q " + kStreams + "ipxe_virtio.raw.zst").status,
+            0);
+  const auto latest = tool.run("info --json").json()["session"]["uuid"];
+  const std::string trace = tool.file("none.kvmtape");
+  for (const char* input :
+       {"raw-stream text", "raw-stream /dev/null", "raw-pages text", "raw-pages /dev/null"}) {
+    const ToolRun run = tool.run("import -o " + trace + " --format " + input, "echo hello >text;");
+    EXPECT_EQ(run.status, 2) << input;
+    EXPECT_THAT(run.err, HasSubstr("nothing was imported")) << input;
+    EXPECT_FALSE(std::filesystem::exists(trace)) << input;
+    EXPECT_EQ(tool.run(std::string("import --format ") + input, "echo hello >text;").status, 2);
+    EXPECT_EQ(tool.run("info --json").json()["session"]["uuid"], latest) << input;
+  }
 }
 
 }  // namespace
