@@ -5,9 +5,11 @@
 #include <memory>
 
 #include "analysis/recording_json.h"
+#include "analysis/session_context.h"
 #include "analysis/stat.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/selected_items.h"
 #include "cli/trace_options.h"
 
 namespace kvmtape {
@@ -74,7 +76,10 @@ int run_stat(const StatCommand& command, Console& console) {
   StatOptions options;
   options.selection = *selection;
   options.keys = !command.no_keys;
-  options.skip = command.select.skipped(reader, *selection);
+  if (command.select.tail != 0) {
+    const ExitDecoder decoder(decode_context_of(reader.session()));
+    options.skip = SelectedItems(reader, command.select, *selection, decoder).skipped();
+  }
   auto stat = count_exits(reader, options);
   if (!stat.ok()) return console.fail(stat.error());
   if (command.trace.json) {

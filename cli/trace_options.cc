@@ -96,8 +96,13 @@ void SelectOptions::add_to(CLI::App& verb) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb.add_option("--seq", seq, "only these sequence numbers, A-B");
-  verb.add_option("--time", time, "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s)");
-  verb.add_option("--tail", tail, "only the last N selected exits")->check(CLI::PositiveNumber);
+  verb.add_option(
+      "--time", time,
+      "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s); marks and calls too, which "
+      "--vcpu, --exit and --seq leave out");
+  verb.add_option("--tail", tail,
+                  "only the last N selected exits, and what stands behind the first of them")
+      ->check(CLI::PositiveNumber);
 }
 
 Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
@@ -125,18 +130,6 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
     KVMTAPE_TRY_ASSIGN(selection.time_ns, parse_time_range(time));
   }
   return selection;
-}
-
-uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
-  if (tail == 0) return 0;
-  uint64_t exits_selected = reader.exits();
-  if (!selects_all() || reader.folded() != 0) {
-    exits_selected = 0;
-    Item item;
-    for (reader.rewind(selection); reader.next(item);)
-      exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
-  }
-  return exits_selected > tail ? exits_selected - tail : 0;
 }
 
 int report_health(const TraceReader& reader, Console& console) {

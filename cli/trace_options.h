@@ -41,8 +41,6 @@ struct SelectOptions {
 
   void add_to(CLI::App& verb);
   Result<Selection> selection(const TraceReader& reader) const;
-  // How many selected exits stand before the last `tail`; walks the trace if it must.
-  uint64_t skipped(TraceReader& reader, const Selection& selection) const;
   bool selects_all() const { return vcpus.empty() && exits.empty() && seq.empty() && time.empty(); }
 };
 
