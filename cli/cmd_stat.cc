@@ -9,6 +9,7 @@
 #include "analysis/stat.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/selected_items.h"
 #include "cli/trace_options.h"
 
@@ -104,7 +105,9 @@ void add_stat(CLI::App& app, Action& chosen) {
   command->select.add_to(*verb);
   verb->add_flag("--no-keys", command->no_keys,
                  "exits only, not by port, address, MSR or hypercall: much faster");
-  verb->add_option("--top", command->top, "keys shown below each exit (text only)");
+  verb->add_option("--top", command->top, "keys shown below each exit (text only)")
+      ->check(any_number())
+      ->type_name("N");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {
       command->trace.apply(console);

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "recorder/trace_directory.h"
@@ -52,7 +53,7 @@ void OutputOptions::add_to(CLI::App& verb) {
   verb.add_flag("-q,--quiet", quiet, "no warnings");
   verb.add_flag("-v,--verbose", verbose, "more");
   verb.add_option("--color", color, "auto, always or never; auto heeds NO_COLOR")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
+      ->check(one_of({"auto", "always", "never"}));
 }
 
 void OutputOptions::apply(Console& console) const {
@@ -102,13 +103,14 @@ void SelectOptions::add_to(CLI::App& verb) {
       "--vcpu, --exit and --seq leave out");
   verb.add_option("--tail", tail,
                   "only the last N selected exits, and what stands behind the first of them")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number())
+      ->type_name("N");
 }
 
 Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   Selection selection;
   for (const std::string& text : vcpus) {
-    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number(text));
+    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number("--vcpu", text));
     const bool known =
         std::ranges::any_of(reader.vcpus(), [&](const auto& vcpu) { return vcpu.index == index; });
     if (!known)
