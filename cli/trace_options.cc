@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "recorder/trace_directory.h"
@@ -55,7 +56,7 @@ void OutputOptions::add_to(CLI::App& verb) {
   verb.add_flag("-q,--quiet", quiet, "no warnings");
   verb.add_flag("-v,--verbose", verbose, "more");
   verb.add_option("--color", color, "auto, always or never; auto heeds NO_COLOR")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
+      ->check(one_of({"auto", "always", "never"}));
 }
 
 void OutputOptions::apply(Console& console) const {
@@ -106,14 +107,20 @@ void SelectOptions::add_to(CLI::App& verb) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb.add_option("--seq", seq, "only these sequence numbers, A-B");
-  verb.add_option("--time", time, "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s)");
-  verb.add_option("--tail", tail, "only the last N selected exits")->check(CLI::PositiveNumber);
+  verb.add_option(
+      "--time", time,
+      "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s); marks and calls too, which "
+      "--vcpu, --exit and --seq leave out");
+  verb.add_option("--tail", tail,
+                  "only the last N selected exits, and what stands behind the first of them")
+      ->check(positive_number())
+      ->type_name("N");
 }
 
 Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   Selection selection;
   for (const std::string& text : vcpus) {
-    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number(text));
+    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number("--vcpu", text));
     const bool known =
         std::ranges::any_of(reader.vcpus(), [&](const auto& vcpu) { return vcpu.index == index; });
     if (!known)
@@ -135,16 +142,6 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
     KVMTAPE_TRY_ASSIGN(selection.time_ns, parse_time_range(time));
   }
   return selection;
-}
-
-// What the headers of chunks say of exits is true only of those that can be read.
-uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
-  if (tail == 0) return 0;
-  uint64_t exits_selected = 0;
-  Item item;
-  for (reader.rewind(selection); reader.next(item);)
-    exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
-  return exits_selected > tail ? exits_selected - tail : 0;
 }
 
 int report_health(TraceReader& reader, Console& console) {

@@ -41,8 +41,6 @@ struct SelectOptions {
 
   void add_to(CLI::App& verb);
   Result<Selection> selection(const TraceReader& reader) const;
-  // How many selected exits stand before the last `tail`; walks the trace if there is a tail.
-  uint64_t skipped(TraceReader& reader, const Selection& selection) const;
 };
 
 // kIncomplete if exits may be missing, kDone otherwise; says why on standard error. It speaks of
