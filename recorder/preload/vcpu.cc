@@ -14,6 +14,7 @@
 
 #include "recorder/preload/interpose.h"
 #include "recorder/preload/shared_session.h"
+#include "recorder/ring/clock.h"
 #include "recorder/ring/ring_memory.h"
 
 namespace kvmtape::preload {
@@ -112,6 +113,22 @@ void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
   vcpu.state.store(Vcpu::State::kRecorded, std::memory_order_release);  // pairs with on_ioctl
   // release: pairs with the acquire in `record`, which then opens the ring
   control.rings_made.fetch_add(1, std::memory_order_release);
+}
+
+// Holds a crashed vCPU a moment longer, so that `record` finds the guest's memory as it was, or at
+// all: many a monitor ends itself next. By looking, since a filter may kill for a system call, and
+// only for the first crashes.
+void wait_for_crash_reader(RecordControl& control) noexcept {
+  constexpr uint32_t kCrashesMax = 16;
+  if (control.crash_wait_ticks == 0) return;
+  // release: pairs with the acquire in `record`
+  const uint32_t mine = control.crashes.fetch_add(1, std::memory_order_release) + 1;
+  if (mine > kCrashesMax) return;
+  const uint64_t begin = read_clock();
+  // acquire: pairs with the release in `record`
+  while (control.crashes_read.load(std::memory_order_acquire) < mine &&
+         read_clock() - begin < control.crash_wait_ticks)
+    pause_cpu();
 }
 
 bool owns(const void* address) noexcept {
@@ -235,7 +252,10 @@ int run(Vcpu& vcpu, Vcpu::State state, int fd, unsigned long request, void* argu
   vcpu.capture().enter();
   const int answer = next::ioctl(fd, request, argument);
   const int error = errno;
+  const uint32_t crashes = vcpu.capture().crashes();
   vcpu.capture().exit(answer, error);
+  if (vcpu.capture().crashes() != crashes) [[unlikely]]
+    wait_for_crash_reader(*shared_control());
   errno = error;
   return answer;
 }

@@ -62,7 +62,8 @@ struct SmallVm {
 };
 
 // Real mode: writes AL to the port `exits` times, counting up, then halts. Or, for `crash`, jumps
-// to where there is no memory, whence KVM cannot fetch an instruction to emulate.
+// to where there is no memory, whence KVM cannot fetch an instruction to emulate; for
+// `triple-fault`, does what only the table of interrupts could handle that prepare_cpu() empties.
 std::vector<uint8_t> guest_code(uint32_t exits) {
   std::vector<uint8_t> code = {0x66, 0xb9,  0, 0, 0, 0,  // mov ecx, exits
                                0xe6, kPort,              // out port, al
@@ -75,6 +76,10 @@ std::vector<uint8_t> guest_code(uint32_t exits) {
     code.pop_back();
     code.insert(code.end(), {0xea, 0x00, 0x00, 0x00, 0x20});  // jmp 0x2000:0
   }
+  if (way_is("triple-fault")) {
+    code.pop_back();
+    code.insert(code.end(), {0x0f, 0x0b});  // ud2
+  }
   return code;
 }
 
@@ -83,6 +88,10 @@ void prepare_cpu(int fd) {
   if (ioctl(fd, KVM_GET_SREGS, &sregs) != 0) fail("KVM_GET_SREGS");
   sregs.cs.base = 0;
   sregs.cs.selector = 0;
+  if (way_is("triple-fault")) {  // in 16-bit protected mode: real mode has its table at 0
+    sregs.cr0 |= 1;
+    sregs.idt.limit = 0;
+  }
   if (ioctl(fd, KVM_SET_SREGS, &sregs) != 0) fail("KVM_SET_SREGS");
   kvm_regs regs{};
   regs.rip = kCodeAddress;
