@@ -158,7 +158,8 @@ void Recording::open_new_rings() {
     const std::string name = entry.path().filename().string();
     if (entry.path().extension() != ".ring" || rings_.contains(name)) continue;
     auto ring = RingFile::open(entry.path().string(), RingFile::Access::kShared);
-    if (!ring.ok()) continue;  // being made: comes with the next count
+    // Being made, or a spare one that no vCPU has yet: comes with a later count.
+    if (!ring.ok() || ring->header()->session != control_->session) continue;
     fresh.push_back(ring->header());
     rings_.emplace(name, std::move(*ring));
   }

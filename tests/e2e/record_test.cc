@@ -60,13 +60,23 @@ TEST_P(EveryWay, TheMonitorPrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
 }
 INSTANTIATE_TEST_SUITE_P(Ways, EveryWay,
                          ::testing::Values("plain", "by-number", "signed-request", "copied",
-                                           "two-vcpus", "two-vms", "fork", "filter", "daemon",
-                                           "killed", "crash", "triple-fault"),
+                                           "two-vcpus", "two-vms", "fork", "filter", "early-filter",
+                                           "cloud-hypervisor", "daemon", "killed", "crash",
+                                           "triple-fault"),
                          [](const auto& way) {
                            std::string name = way.param;
                            std::erase(name, '-');
                            return name;
                          });
+
+TEST_F(RecordTest, WhereAFilterForbidsAllPreparationExitsAreCounted) {
+  const std::string command = kMonitor + " filter-first 50";
+  const ToolRun recorded = record(command);
+  EXPECT_EQ(recorded.out, shell(command).out);
+  EXPECT_EQ(recorded.status, 7) << recorded.err;
+  EXPECT_EQ(totals()["exits"], 0);
+  EXPECT_EQ(totals()["lost"], 51);
+}
 
 TEST_F(RecordTest, ACrashBringsItsRegisters) {
   record(kMonitor + " crash 3");
@@ -233,7 +243,7 @@ class QemuTest : public RecordTest {
 
 TEST_F(QemuTest, TheFirmwareOfOneVcpuIsRecorded) {
   record("timeout 2 " + kQemu);
-  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_GT(totals()["exits"], 50);  // however slow the machine
   EXPECT_EQ(totals()["lost"], 0);
   EXPECT_THAT(dump("--exit KVM_EXIT_IO").out, HasSubstr("OUT port "));
 }
@@ -244,7 +254,7 @@ TEST_F(QemuTest, ADaemonOfTwoVcpusUnderItsOwnFilterIsRecordedToItsEnd) {
                              " && sleep 2 && kill $(cat " + pid + ")'");
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("2 vCPUs, 0 lost"));
-  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_GT(totals()["exits"], 50);  // however slow the machine
 }
 
 }  // namespace
