@@ -57,6 +57,7 @@ bool SelectedItems::takes(const Item& item) {
       return true;
     }
     case Item::Kind::kRegisters:
+    case Item::Kind::kMemory:
     case Item::Kind::kRepeat: {
       if (!by_reason_) return true;
       const auto last = last_taken_.find(item.vcpu_index);
