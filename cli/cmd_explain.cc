@@ -28,7 +28,7 @@ struct ExplainCommand {
   std::vector<std::string> fail_on;
   ExplainTextOptions text;
   bool list_rules = false;
-  std::string system_map, kallsyms;
+  std::string vmlinux, system_map, kallsyms;
   std::string kaslr = "auto";
 };
 
@@ -61,14 +61,19 @@ bool matches(const Explanation& explanation, const std::vector<std::string>& wan
 // How far the kernel was moved: as given, or as it said itself when it panicked.
 Result<std::optional<Symbols>> load_symbols(const ExplainCommand& command, const Case& all,
                                             Console& console) {
-  const std::string& path = command.system_map.empty() ? command.kallsyms : command.system_map;
+  const bool as_linked = command.kallsyms.empty();
+  const std::string& path = !as_linked                 ? command.kallsyms
+                            : command.vmlinux.empty() ? command.system_map
+                                                      : command.vmlinux;
   if (path.empty()) return std::optional<Symbols>();
   KVMTAPE_TRY_ASSIGN(Symbols symbols, Symbols::load(path));
   if (command.kaslr != "auto") {
     KVMTAPE_TRY_ASSIGN(const uint64_t offset, parse_number("--kaslr", command.kaslr));
     symbols.set_offset(offset);
-  } else if (!command.system_map.empty()) {
-    const auto said = kernel_offset_in(all.console.tail());
+  } else if (as_linked) {
+    std::optional<uint64_t> said;
+    for (const ConsoleText::Console& written : all.console.all())
+      if (const auto offset = kernel_offset_in(written.tail)) said = offset;
     if (said)
       symbols.set_offset(*said);
     else
@@ -128,11 +133,14 @@ void add_explain(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--tail", command->text.history_lines, "how many exits that led there to show")
       ->check(CLI::Range(1, 1000));
-  verb->add_option("--system-map", command->system_map,
-                   "the guest kernel's System.map: names for addresses");
+  verb->add_option("--vmlinux", command->vmlinux,
+                   "the guest kernel's vmlinux with its symbols: names for addresses");
+  verb->add_option("--system-map", command->system_map, "the same from its System.map")
+      ->excludes("--vmlinux");
   verb->add_option("--kallsyms", command->kallsyms,
                    "a copy of the running guest's /proc/kallsyms, read as root")
-      ->excludes("--system-map");
+      ->excludes("--system-map")
+      ->excludes("--vmlinux");
   verb->add_option("--kaslr", command->kaslr,
                    "how far the guest's kernel was moved, 0x1a000000; auto: as its panic said");
   verb->add_flag("--rules", command->list_rules, "lists the rules");

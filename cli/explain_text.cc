@@ -225,10 +225,14 @@ class Report {
   }
 
   void console_text() {
-    std::string text = all_.console.tail();
-    if (text.empty()) return;
-    heading("The console's last lines");
-    constexpr size_t kLines = 12;
+    for (const ConsoleText::Console& console : all_.console.all()) {
+      heading(fmt::format("What the guest wrote to {}", console.where));
+      print_last_lines(console.tail);
+    }
+  }
+
+  void print_last_lines(std::string text) {
+    constexpr size_t kLines = 10;
     while (!text.empty() && text.back() == '\n') text.pop_back();
     size_t from = text.size();
     for (size_t lines = 0; lines < kLines && from != std::string::npos && from != 0; ++lines)

@@ -1,5 +1,9 @@
 #include "analysis/explain/console_text.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "analysis/explain/exit_numbers.h"
 #include "analysis/explain/kept_exit.h"
 
@@ -9,9 +13,19 @@ namespace {
 constexpr uint64_t kMmioKey = uint64_t{1} << 63;  // apart from ports
 constexpr uint64_t kSbiKey = uint64_t{1} << 62;
 
-bool is_text(uint8_t byte) {
+bool is_letter(uint8_t byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+         (byte >= '0' && byte <= '9');
+}
+
+bool is_printable(uint8_t byte) {
   return (byte >= 0x20 && byte < 0x7f) || byte == '\n' || byte == '\r' || byte == '\t' ||
          byte == 0x1b || byte == '\b';
+}
+
+std::string where_text(uint64_t key) {
+  if ((key & kMmioKey) != 0) return fmt::format("address {:#x}", key & ~kMmioKey);
+  return key == kSbiKey ? std::string("the SBI console") : fmt::format("port {:#x}", key);
 }
 
 }  // namespace
@@ -49,7 +63,7 @@ void ConsoleText::put(Place place, uint64_t key, std::span<const uint8_t> bytes)
     if (used_ == kCandidates) {  // the emptiest gives way
       at = 0;
       for (size_t i = 1; i < kCandidates; ++i)
-        if (candidates_[i].printable < candidates_[at].printable) at = i;
+        if (candidates_[i].letters < candidates_[at].letters) at = i;
     } else {
       ++used_;
     }
@@ -57,33 +71,56 @@ void ConsoleText::put(Place place, uint64_t key, std::span<const uint8_t> bytes)
     candidates_[at].key = key;
   }
   Candidate& to = candidates_[at];
-  to.last = place;
+  to.written_at = ++writes_;
   for (const uint8_t byte : bytes) {
-    is_text(byte) ? ++to.printable : ++to.other;
-    if (is_text(byte) && byte != '\r') to.tail.push_back(static_cast<char>(byte));
+    is_printable(byte) ? ++to.printable : ++to.other;
+    to.letters += is_letter(byte) ? 1 : 0;
+    if (!is_printable(byte) || byte == '\r') continue;
+    if (to.at_line_start) to.lines.emplace_back(to.dropped + to.tail.size(), place);
+    to.at_line_start = byte == '\n';
+    to.tail.push_back(static_cast<char>(byte));
   }
-  if (to.tail.size() > 2 * kTailBytes) to.tail.erase(0, to.tail.size() - kTailBytes);
+  if (to.lines.size() > kLinesMax) to.lines.erase(to.lines.begin(), to.lines.end() - kLinesMax);
+  if (to.tail.size() <= 2 * kTailBytes) return;
+  to.dropped += to.tail.size() - kTailBytes;
+  to.tail.erase(0, to.tail.size() - kTailBytes);
 }
 
-const ConsoleText::Candidate* ConsoleText::best() const {
+// An end of interrupt is 0x20, a space: text has letters.
+bool ConsoleText::is_text(const Candidate& candidate) {
   constexpr uint64_t kLeastBytes = 8;
-  const Candidate* found = nullptr;
-  for (size_t i = 0; i < used_; ++i) {
-    const Candidate& candidate = candidates_[i];
-    if (candidate.printable < kLeastBytes || candidate.other * 8 > candidate.printable) continue;
-    if (found == nullptr || candidate.printable > found->printable) found = &candidate;
+  return candidate.printable >= kLeastBytes && candidate.other * 8 <= candidate.printable &&
+         candidate.letters * 2 >= candidate.printable;
+}
+
+std::vector<ConsoleText::Console> ConsoleText::all() const {
+  std::vector<const Candidate*> found;
+  for (size_t i = 0; i < used_; ++i)
+    if (is_text(candidates_[i])) found.push_back(&candidates_[i]);
+  std::ranges::sort(found, {}, &Candidate::written_at);
+  std::vector<Console> consoles;
+  for (const Candidate* candidate : found) {
+    Console console{where_text(candidate->key), candidate->tail, {}};
+    for (const auto& [at, place] : candidate->lines)
+      if (at >= candidate->dropped)
+        console.lines.emplace_back(at - candidate->dropped, place);
+      else
+        console.lines = {{0, place}};
+    consoles.push_back(std::move(console));
   }
-  return found;
+  return consoles;
 }
 
 std::string ConsoleText::tail() const {
-  const Candidate* found = best();
-  return found == nullptr ? std::string() : found->tail;
+  const auto consoles = all();
+  return consoles.empty() ? std::string() : consoles.back().tail;
 }
 
-Place ConsoleText::last() const {
-  const Candidate* found = best();
-  return found == nullptr ? Place{} : found->last;
+Place ConsoleText::Console::place_of(size_t at) const {
+  Place found = lines.empty() ? Place{} : lines.front().second;
+  for (const auto& [begin, place] : lines)
+    if (begin <= at) found = place;
+  return found;
 }
 
 }  // namespace kvmtape

@@ -139,8 +139,10 @@ Json explanation_json(const Explanation& explanation, size_t history_lines,
   for (const HistoryLine& line : history_of(all, history_lines))
     history.push_back(line_json(all, line));
   document["history"] = history;
-  const std::string console = all.console.tail();
-  document["console"] = console.empty() ? Json(nullptr) : Json(console);
+  Json consoles = Json::array();
+  for (const ConsoleText::Console& console : all.console.all())
+    consoles.push_back({{"where", console.where}, {"tail", console.tail}});
+  document["consoles"] = consoles;
   return document;
 }
 

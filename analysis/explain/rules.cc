@@ -33,6 +33,7 @@ std::vector<std::unique_ptr<Rule>> all_rules() {
   rules.push_back(make_exit_storm_rule());
   rules.push_back(make_monitor_away_rule());
   rules.push_back(make_hlt_interrupts_off_rule());
+  rules.push_back(make_silent_guest_rule());
   rules.push_back(make_guest_asked_rule());
   rules.push_back(make_clean_shutdown_rule());
   rules.push_back(make_lost_exits_rule());

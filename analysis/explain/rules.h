@@ -41,6 +41,7 @@ std::unique_ptr<Rule> make_same_address_loop_rule();
 std::unique_ptr<Rule> make_exit_storm_rule();
 std::unique_ptr<Rule> make_monitor_away_rule();
 std::unique_ptr<Rule> make_hlt_interrupts_off_rule();
+std::unique_ptr<Rule> make_silent_guest_rule();
 std::unique_ptr<Rule> make_guest_asked_rule();
 std::unique_ptr<Rule> make_clean_shutdown_rule();
 std::unique_ptr<Rule> make_lost_exits_rule();

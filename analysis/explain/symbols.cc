@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <utility>
+
+#include "analysis/explain/elf_symbols.h"
 
 namespace kvmtape {
 namespace {
@@ -28,6 +31,17 @@ Result<Symbols> Symbols::load(const std::string& path) {
   std::ifstream file(path);
   if (!file) return Error{ErrorCode::kIo, "cannot be read", path, {}};
   Symbols table;
+  constexpr char kElf[] = {0x7f, 'E', 'L', 'F'};
+  char magic[sizeof kElf] = {};
+  file.read(magic, sizeof magic);
+  if (std::ranges::equal(magic, kElf)) {
+    KVMTAPE_TRY_ASSIGN(auto found, elf_symbols(path));
+    for (auto& [address, name] : found) table.symbols_.push_back({address, std::move(name)});
+    std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
+    return table;
+  }
+  file.clear();
+  file.seekg(0);
   std::string line;
   bool hidden = false;
   constexpr size_t kSymbolsMax = 4'000'000;  // an allmodconfig kernel has a few hundred thousand

@@ -1,6 +1,7 @@
-// The guest's kernel symbols, from what nm prints: System.map (addresses as linked) or
-// /proc/kallsyms (as they ran), and how far KASLR moved them. A table is built once, then only
-// read. Errors: kIo, and kUsage where the file holds no symbols or hides their addresses.
+// The guest's kernel symbols, from vmlinux or what nm prints of it, System.map (addresses as
+// linked), or from /proc/kallsyms (as they ran), and how far KASLR moved them. A table is built
+// once, then only read. Errors: kIo, and kUsage where the file holds no symbols or hides their
+// addresses.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@ namespace kvmtape {
 
 class Symbols {
  public:
+  // Which of them the file is it says itself.
   static Result<Symbols> load(const std::string& path);
 
   // Added to every address of the table.

@@ -69,6 +69,7 @@ void VcpuStory::take_exit(const Item& item, const DecodedExit& decoded,
   else if (crash)
     ++crash->exits_behind;
   keep(item, key, !last_was_crash_ || same_crash);
+  newest.assign(item);
   last_seq_ = item.exit->seq;
   gap_lost_ = lost_at_end = 0;
 }
@@ -131,6 +132,7 @@ void VcpuStory::take_repeat(const Item& item) {
     crash->again += count;
   else if (crash)
     crash->exits_behind += count;
+  newest.last_seq = last_seq_ = item.repeat.of_seq + count;
   if (last.empty()) return;
   last.back().more += count;
   last.back().last_seq = item.repeat.of_seq + count;

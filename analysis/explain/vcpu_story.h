@@ -47,6 +47,7 @@ class VcpuStory {
   uint64_t lost_at_end = 0;  // behind the last exit
   GapReason lost_at_end_why{};
   std::deque<KeptExit> last;  // oldest first, runs and alternations folded
+  KeptExit newest;            // the last exit, as it was itself
   std::optional<CrashExit> crash;
   std::vector<Place> earlier_crashes;  // that it went on after; the last ones
   RegisterBytes known;                 // the newest of each set

@@ -48,20 +48,24 @@ class GuestPanic : public Rule {
     return "the guest wrote to its console that its kernel died";
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    const std::string text = all.console.tail();
+    const auto consoles = all.console.all();
     const Phrase* found = nullptr;
+    const ConsoleText::Console* on = nullptr;
     size_t at = 0;
-    for (const Phrase& phrase : kPhrases) {
-      const size_t here = text.rfind(phrase.text);
-      if (here == std::string::npos || (found && found->confidence >= phrase.confidence)) continue;
-      found = &phrase;
-      at = here;
-    }
+    for (const ConsoleText::Console& console : consoles)
+      for (const Phrase& phrase : kPhrases) {
+        const size_t here = console.tail.rfind(phrase.text);
+        if (here == std::string::npos || (found && found->confidence >= phrase.confidence))
+          continue;
+        found = &phrase;
+        on = &console;
+        at = here;
+      }
     if (found == nullptr) return;
     Finding finding;
-    finding.title = fmt::format("{}: \"{}\"", found->meaning, line_at(text, at));
+    finding.title = fmt::format("{}: \"{}\"", found->meaning, line_at(on->tail, at));
     finding.confidence = found->confidence;
-    finding.evidence.push_back(all.console.last());
+    finding.evidence.push_back(on->place_of(at));
     if (all.crash != nullptr) {
       finding.evidence.push_back(all.crash->exit.place);
       finding.details.push_back(

@@ -29,7 +29,7 @@ class HltInterruptsOff : public Rule {
     std::vector<Place> halted;
     for (const auto& [index, story] : all.vcpus) {
       if (story.last.empty() || story.lost_at_end != 0) return;
-      const KeptExit& last = story.last.back();
+      const KeptExit& last = story.newest;
       const DecodedExit decoded = last.decoded(all.decoder);
       if (decoded.moment.ret < 0 || decoded.exit.reason != kExitHlt ||
           valid_field(decoded.exit, "if_flag") != 0)

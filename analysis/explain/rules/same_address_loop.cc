@@ -68,7 +68,7 @@ class SameAddressLoop : public Rule {
       if (run.count < kManyReads) continue;
       const VcpuStory* story = all.story_of(run.last);
       if (story == nullptr || story->last.empty()) continue;
-      const KeptExit& kept = story->last.back();
+      const KeptExit& kept = story->newest;
       Finding finding;
       finding.title = fmt::format(
           "vCPU {} does nothing but this, {} times, and the answer never "

@@ -25,6 +25,15 @@ bool is_probed(uint64_t port) {
          port == 0x2ed || port == 0x64 || port == 0x60 || port == 0x71;
 }
 
+// A byte, or a word of like bytes, is the same as the one before by chance often enough.
+bool is_telling(std::span<const uint8_t> data) {
+  if (data.size() < sizeof(uint32_t)) return false;
+  size_t zeroes = 0;
+  for (const uint8_t byte : data) zeroes += byte == 0 ? 1 : 0;
+  return zeroes * 2 <= data.size() &&
+         std::ranges::any_of(data, [&](uint8_t byte) { return byte != data[0]; });
+}
+
 struct Access {
   bool is_read = false;
   bool is_port = false;
@@ -80,12 +89,12 @@ class UnhandledAccess : public Rule {
     OfVcpu& vcpu = vcpus_[seen.item.vcpu_index];
     if (access->is_read && !access->after.empty()) {
       const bool ones = std::ranges::all_of(access->after, [](uint8_t b) { return b == 0xff; });
-      const bool zeroes = std::ranges::all_of(access->after, [](uint8_t b) { return b == 0; });
       const bool elsewhere = vcpu.had_access && (vcpu.last_is_port != access->is_port ||
                                                  vcpu.last_address != access->address);
       const bool untouched = std::ranges::equal(access->before, access->after);
       if (ones && !(access->is_port && is_probed(access->address))) count(vcpu.ones, seen, *access);
-      if (untouched && elsewhere && !ones && !zeroes && !vcpu.last_is_port == !access->is_port)
+      if (untouched && elsewhere && is_telling(access->after) &&
+          vcpu.last_is_port == access->is_port)
         count_stale(vcpu.stale, seen, *access);
     }
     vcpu.had_access = true;
@@ -126,13 +135,14 @@ class UnhandledAccess : public Rule {
   // Once may be chance: a register that holds what was just written elsewhere.
   static void judge_stale(const Case& all, const Seen& seen, std::vector<Finding>& findings) {
     const bool close = is_close_to_crash(all, seen.last);
-    if (!close && seen.count < 3) return;
+    constexpr uint64_t kNoChance = 8;
+    if (!close && seen.count < kNoChance) return;
     Finding finding;
     finding.title = fmt::format(
         "A read from {} was answered with what the access before had left in "
         "the buffer ({})",
         place_text(seen), seen.value);
-    finding.confidence = (close ? 0.55 : 0.45) + (seen.count >= 3 ? 0.15 : 0);
+    finding.confidence = (close ? 0.55 : 0.45) + (seen.count >= kNoChance ? 0.15 : 0);
     finding.evidence = {seen.first};
     if (seen.last != seen.first) finding.evidence.push_back(seen.last);
     finding.details.push_back(

@@ -110,6 +110,25 @@ TEST(GuestPanic, IsFoundBetweenReadsOfTheLineStatus) {
   EXPECT_EQ(Explained(trace).first(), "guest-panic");
 }
 
+TEST(GuestPanic, EvidenceIsTheExitThatBeganTheLine) {
+  SyntheticTrace trace;
+  trace.intel().console("booting\nKernel panic - not syncing: x\nmore\n").hlt(true);
+  EXPECT_EQ(Explained(trace).of("guest-panic").evidence.front(), (Place{0, 8}));
+}
+
+TEST(GuestPanic, IsFoundOnTheConsoleThatWasNotWrittenToLast) {
+  SyntheticTrace trace;
+  trace.intel().console("Kernel panic - not syncing: x\n").console("firmware is back\n", 0x402);
+  EXPECT_EQ(Explained(trace).first(), "guest-panic");
+}
+
+TEST(GuestPanic, EndsOfInterruptsAreNoText) {
+  SyntheticTrace trace;
+  trace.intel();
+  for (int i = 0; i < 100; ++i) trace.out(0x20, {0x20});
+  EXPECT_TRUE(Explained(trace).explanation().all->console.all().empty());
+}
+
 TEST(GuestPanic, IsNotFoundInTalkOfPanics) {
   SyntheticTrace trace;
   trace.intel().console("Command line: panic=1 console=ttyS0 oops=panic\n").hlt(true);

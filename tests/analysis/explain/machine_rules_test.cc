@@ -355,6 +355,30 @@ TEST(HltInterruptsOff, IsNoneWhereAnotherVcpuRuns) {
   EXPECT_THAT(Explained(trace).causes(), IsEmpty());
 }
 
+TEST(SilentGuest, IsANoteSinceIdleLooksAlike) {
+  SyntheticTrace silent, busy;
+  silent.intel().out(0x80, {1}).wait_ns(50'000'000'000).interrupted();
+  const Explained explained(silent);
+  EXPECT_THAT(explained.causes(), IsEmpty());
+  EXPECT_THAT(explained.notes(), Contains("silent-guest"));
+  busy.intel().out(0x80, {1}).wait_ns(50'000'000'000).interrupted().out(0x80, {2});
+  EXPECT_FALSE(Explained(busy).found("silent-guest"));
+}
+
+TEST(UnhandledAccess, OneByteThatIsTheSameByChanceIsNone) {
+  SyntheticTrace trace;
+  trace.intel();
+  for (uint64_t i = 0; i < 40; ++i) trace.mmio_read(0xfebf0000 + i, {0x20}, {0x20});
+  trace.hlt(true);
+  EXPECT_THAT(Explained(trace).causes(), IsEmpty());
+}
+
+TEST(HltInterruptsOff, LooksAtTheLastHaltOfManyAlike) {
+  SyntheticTrace woken;
+  woken.intel().hlt(false).out(0x80, {1}).hlt(true);
+  EXPECT_THAT(Explained(woken).causes(), IsEmpty());
+}
+
 TEST(LostExits, WeakenTheVerdictAndAreANote) {
   SyntheticTrace whole, lossy;
   whole.intel().out(0x80, {1}).shutdown().regs(with(long_mode(1 << 20), {{"idt.limit", 0}}));

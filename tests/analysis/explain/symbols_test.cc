@@ -58,6 +58,22 @@ TEST_F(SymbolsTest, WhatIsNoMapIsSaidToBeNone) {
   EXPECT_FALSE(Symbols::load(scratch_.file("missing")).ok());
 }
 
+#ifdef KVMTAPE_HAS_LIBELF
+TEST_F(SymbolsTest, AnElfFileHasItsFunctions) {
+  auto symbols = Symbols::load("/proc/self/exe");
+  ASSERT_TRUE(symbols.ok()) << symbols.error().to_string();
+  const auto main = symbols->address_of("main");
+  ASSERT_TRUE(main.has_value());
+  EXPECT_EQ(symbols->at(*main), "main");
+}
+#endif
+
+TEST_F(SymbolsTest, ADamagedElfFileIsAMistake) {
+  EXPECT_FALSE(load("\x7f"
+                    "ELF and nothing of it")
+                   .ok());
+}
+
 TEST(KernelOffset, IsWhatThePanicSaid) {
   EXPECT_EQ(kernel_offset_in("[ 1.0] Kernel Offset: 0x1a000000 from 0xffffffff81000000 (rel"),
             0x1a000000u);
