@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/kernel_options.h"
+#include "cli/option_values.h"
 #include "cli/trace_options.h"
 #include "recorder/import/raw_pages.h"
 #include "recorder/import/raw_stream.h"
@@ -57,7 +58,7 @@ void add_import(CLI::App& app, Action& chosen) {
   verb->add_option("--format", command->format,
                    "raw-stream: both moments of every exit; raw-pages: kvm_run pages of 4096 bytes")
       ->required()
-      ->check(CLI::IsMember({"raw-stream", "raw-pages"}));
+      ->check(one_of({"raw-stream", "raw-pages"}));
   verb->add_option("file", import.input, "the bytes, plain or zstd; - is standard input")
       ->required();
   verb->add_option("-o,--output", import.output,

@@ -7,6 +7,7 @@
 #include "analysis/session_context.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/trace_options.h"
 #include "replayer/rewrite/redactor.h"
 #include "replayer/rewrite/trace_rewriter.h"
@@ -49,7 +50,7 @@ void add_redact(CLI::App& app, Action& chosen) {
                    "payload: values in transit and guest memory; regs: registers as well; strict: "
                    "all but reasons, flags, sizes, addresses and times")
       ->required()
-      ->check(CLI::IsMember({"payload", "regs", "strict"}));
+      ->check(one_of({"payload", "regs", "strict"}));
   verb->add_option("-o,--output", command->request.path, "the recording to write")->required();
   verb->add_flag("--force", command->request.force, "replace an existing file");
   verb->callback([command, &chosen] {

@@ -85,8 +85,8 @@ Result<SessionCapability> capability_of(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos)
     return Error{ErrorCode::kUsage, fmt::format("--cap {}: write NR=VALUE", text), {}, {}};
-  KVMTAPE_TRY_ASSIGN(const uint64_t number, parse_number(text.substr(0, equals)));
-  KVMTAPE_TRY_ASSIGN(const uint64_t value, parse_number(text.substr(equals + 1)));
+  KVMTAPE_TRY_ASSIGN(const uint64_t number, parse_number("--cap", text.substr(0, equals)));
+  KVMTAPE_TRY_ASSIGN(const uint64_t value, parse_number("--cap", text.substr(equals + 1)));
   if (number > std::numeric_limits<uint32_t>::max() || value > std::numeric_limits<int32_t>::max())
     return Error{ErrorCode::kUsage, fmt::format("--cap {}: the number is too large", text), {}, {}};
   return SessionCapability{static_cast<uint32_t>(number), static_cast<int32_t>(value), false};

@@ -39,7 +39,7 @@ Result<void> keep_exits(const std::vector<std::string>& names, CaptureFilter& fi
 
 Result<void> keep_vcpus(const std::vector<std::string>& ids, CaptureFilter& filter) {
   for (const std::string& text : ids) {
-    KVMTAPE_TRY_ASSIGN(const uint64_t id, parse_number(text));
+    KVMTAPE_TRY_ASSIGN(const uint64_t id, parse_number("--vcpu", text));
     if (id >= kFilterVcpusMax)
       return usage(fmt::format("--vcpu {}: ids go up to {}", text, kFilterVcpusMax - 1));
     filter.some_vcpus = 1;

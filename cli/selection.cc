@@ -31,22 +31,24 @@ Result<int64_t> parse_time(const std::string& text) {
 
 }  // namespace
 
-Result<uint64_t> parse_number(const std::string& text) {
+Result<uint64_t> parse_number(std::string_view option, const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end) return usage(fmt::format("'{}' is not a number", text));
+  if (error != std::errc{} || rest != end)
+    return usage(fmt::format("{}: '{}' is not a number", option, text));
   return value;
 }
 
 Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text) {
   const size_t dash = text.find('-');
-  KVMTAPE_TRY_ASSIGN(const uint64_t first, parse_number(text.substr(0, dash)));
+  KVMTAPE_TRY_ASSIGN(const uint64_t first, parse_number("--seq", text.substr(0, dash)));
   if (dash == std::string::npos) return std::pair(first, first);
   if (dash + 1 == text.size()) return std::pair(first, std::numeric_limits<uint64_t>::max());
-  KVMTAPE_TRY_ASSIGN(const uint64_t last, parse_number(text.substr(dash + 1)));
+  KVMTAPE_TRY_ASSIGN(const uint64_t last, parse_number("--seq", text.substr(dash + 1)));
   if (last < first)
-    return usage(fmt::format("--seq {}: the first number is greater than the last", text));
+    return usage(fmt::format(
+        "--seq {}: the first number is greater than the last; write A-B, A- or A", text));
   return std::pair(first, last);
 }
 
@@ -63,7 +65,8 @@ Result<std::pair<int64_t, int64_t>> parse_time_range(const std::string& text) {
     KVMTAPE_TRY_ASSIGN(range.second, parse_time(text.substr(comma + 1)));
   }
   if (range.second < range.first)
-    return usage(fmt::format("--time {}: the first time is after the last", text));
+    return usage(fmt::format(
+        "--time {}: the first time is after the last; write the earlier one first", text));
   return range;
 }
 

@@ -46,9 +46,14 @@ bool StreamCursor::chunk_selected(const ChunkRef& ref) const {
   const IndexEntry& entry = ref.entry;
   const bool empty = entry.first_seq == entry.end_seq;
   if (!empty && !seq_selected(entry.first_seq, entry.end_seq - 1)) return false;
-  if (selection_.time_ns && (clock_.time_ns(entry.last_tsc) < selection_.time_ns->first ||
-                             clock_.time_ns(entry.first_tsc) > selection_.time_ns->second))
-    return false;
+  if (selection_.time_ns) {
+    if (clock_.time_ns(entry.first_tsc) > selection_.time_ns->second) return false;
+    // last_tsc is of the last exit; marks and calls stand behind it until the next chunk begins.
+    if (next_ < stream_.chunks.size()) {
+      const uint64_t next = store_.chunks()[stream_.chunks[next_]].entry.first_tsc;
+      if (clock_.time_ns(std::max(entry.last_tsc, next)) < selection_.time_ns->first) return false;
+    }
+  }
   // Gaps and repeats are shown whatever reasons were asked for; so is what has no exits.
   if (selection_.reasons.empty() || entry.reasons.empty() || empty ||
       entry.end_seq - entry.first_seq != entry.exits)
@@ -216,6 +221,14 @@ bool StreamCursor::take_side() {
           &item_.repeat.last_tsc, &item_.repeat.monitor_ticks_min, &item_.repeat.monitor_ticks_max})
       *value = load_le<uint64_t>(value);
     item_.seq = item_.repeat.of_seq;
+  } else if (side.kind == RecordKind::kMemorySlice && read_payload(side, item_.slice)) {
+    MemorySliceRecord& slice = item_.slice;
+    for (uint64_t* value : {&slice.guest_physical, &slice.guest_virtual})
+      *value = load_le<uint64_t>(value);
+    for (uint32_t* value : {&slice.of, &slice.bytes}) *value = load_le<uint32_t>(value);
+    const auto behind = side.payload.subspan(sizeof slice);
+    item_.slice_bytes = behind.first(std::min<size_t>(slice.bytes, behind.size()));
+    item_.kind = Item::Kind::kMemory;
   } else if (side.kind == RecordKind::kMark) {
     item_.kind = Item::Kind::kMark;
     const size_t bytes = std::min(static_cast<size_t>(std::max(side.ret, 0)), side.payload.size());

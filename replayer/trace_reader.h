@@ -48,10 +48,10 @@ std::string_view to_string(GapReason why);  // "ring full"
 
 // Registers, memory slices, control calls: the record and where it stands.
 struct Item {
-  enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kOther };
+  enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kMemory, kOther };
   Kind kind = Kind::kExit;
   uint32_t vcpu_index = 0;
-  // kExit. `registers` of an exit follow it as items of their own with the same seq.
+  // kExit. Registers and memory slices of an exit follow it as items of their own, same seq.
   const RecordedExit* exit = nullptr;
   const StreamDescription* stream = nullptr;
   int64_t time_ns = 0;              // of the exit, or of the record
@@ -62,6 +62,8 @@ struct Item {
   Gap gap;
   RepeatRecord repeat{};
   std::string_view mark;
+  MemorySliceRecord slice{};  // kMemory, and its bytes
+  std::span<const uint8_t> slice_bytes;
   const SideRecord* side = nullptr;
 };
 
@@ -82,6 +84,7 @@ class TraceReader {
   ~TraceReader();
 
   const std::string& path() const;
+  const Options& options() const;  // as it was opened
   uint64_t file_bytes() const;
   const Session& session() const;
   const TraceHealth& health() const;
@@ -104,16 +107,16 @@ class TraceReader {
   // Counts and times only: calls `visit` for each chunk of exits with its vCPU index. Reads four
   // columns and nothing else (50 million exits/s).
   template <typename Visit>
-  Result<void> summarize(Visit visit) {
-    return for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {
+  void summarize(Visit visit) {
+    for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {
       KVMTAPE_TRY_ASSIGN(auto summary, chunk.summarize());
       visit(vcpu_index, summary);
       return {};
     });
   }
-  // Every readable chunk of exits, opened, in file order; ends at the first error that `visit`
-  // returns. Damaged ones are passed over (health() has them after verify()).
-  Result<void> for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
+  // Every readable chunk of exits, opened, in file order. One that cannot be opened, and one of
+  // which `visit` returns an error, is damaged: health() and lost() have it when this returns.
+  void for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
 
   // A chunk as it lies in the file or as recovery made it from a ring.
   struct StoredChunk {
@@ -128,6 +131,9 @@ class TraceReader {
   // recording. What stands in an earlier chunk as a whole is passed over.
   Result<void> for_each_stored_chunk(const std::function<Result<void>(const StoredChunk&)>& visit);
 
+  // Computes the checksum of each chunk of exits that nobody has read yet: for who says how a
+  // recording is and has looked at a part of it. What it finds is added to health().
+  void check();
   // Reads and decodes every chunk; what it finds is added to health().
   void verify();
 

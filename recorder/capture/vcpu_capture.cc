@@ -142,7 +142,8 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   }
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
-    moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
+    // A number, not a pointer, while it may lie outside: data_bytes is 0 then.
+    moment.data = reinterpret_cast<const uint8_t*>(reinterpret_cast<uintptr_t>(run_) + shadow_[5]);
     const uint64_t before = exit_data_word_;
     exit_data_word_ = moment.data_bytes == 0 ? 0 : load_tail(moment.data, moment.data_bytes);
     if (exit_data_word_ != before) exit_may_repeat_ = false;
@@ -264,10 +265,12 @@ void VcpuCapture::take_registers(uint64_t tsc, uint32_t reason, int32_t ret) noe
   // relaxed: what forbids them comes to this thread later than this flag
   if (!options_.allow_ioctls || ioctls_forbidden_.load(std::memory_order_relaxed))
     note_registers_not_taken(crash, *this);
-  else if (crash)
-    take_crash_registers(vcpu_fd_, *this);
-  else
+  else if (!crash)
     take_debug_registers(vcpu_fd_, *this);
+  else {
+    take_crash_registers(vcpu_fd_, *this);
+    ++crashes_;
+  }
   errno = saved_errno;
 }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 
 #include "tests/support/run_tool.h"
@@ -29,6 +30,21 @@ class CliTest : public ::testing::Test {
     trace.add_exits(0, 5).add_gap(0, 7, GapReason::kRingFull).add_exits(0, 2).add_mark("here");
     trace.seal();
     return trace.write_to(tool.file("gap.kvmtape"));
+  }
+  // A mark and a refused call before the exits of a vCPU, two of each behind them.
+  std::string trace_with_side_lines() {
+    constexpr uint64_t kVcpuDescriptor = 2;
+    TraceBuilder trace;
+    const auto add_side = [&] {
+      trace.add_mark("here").add_record(kSessionStream, RecordKind::kControlCall, 0,
+                                        {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22});
+    };
+    trace.add_exits(1, 1);
+    add_side();
+    trace.add_exits(0, 5);
+    add_side();
+    trace.seal();
+    return trace.write_to(tool.file("side.kvmtape"));
   }
   Tool tool;
 };
@@ -73,6 +89,46 @@ TEST_F(CliTest, SelectionsNarrowTheDump) {
   EXPECT_EQ(lines("--tail 3"), 3u);
   EXPECT_EQ(lines("--vcpu 0 --tail 2"), 2u);
   EXPECT_EQ(lines("--time 0,0"), 1u);
+}
+
+TEST_F(CliTest, MarksAndCallsAreSelectedByTimeAlone) {
+  const std::string trace = trace_with_side_lines();
+  const auto count = [&](const std::string& options, const char* word) {
+    const std::string out = tool.run("dump " + options + " " + trace).out;
+    size_t found = 0;
+    for (size_t at = 0; (at = out.find(word, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  for (const char* word : {"  mark  ", "  call  "}) {
+    EXPECT_EQ(count("", word), 2u) << word;
+    for (const char* options : {"--vcpu 0", "--exit mmio", "--exit 44", "--seq 0-9"})
+      EXPECT_EQ(count(options, word), 0u) << options << word;
+    EXPECT_EQ(count("--tail 2", word), 1u) << word;
+    EXPECT_EQ(count("--tail 99", word), 2u) << word;
+  }
+  const auto marks = tool.run("dump --json " + trace).json_lines();
+  const std::string last = marks.back()["time_ns"].dump();
+  EXPECT_EQ(count("--time " + last + ",", "  mark  "), 1u);
+  EXPECT_EQ(count("--time 0," + last, "  mark  "), 2u);
+}
+
+TEST_F(CliTest, AReasonThatAFailedRunLeftOverIsNotSelected) {
+  const std::string trace = KVMTAPE_SOURCE_DIR "/traces/probe-x86_64-6.18.kvmtape";
+  size_t io = 0, stale = 0;
+  for (const auto& line : tool.run("dump --json " + trace).json_lines()) {
+    io += line.value("reason", nlohmann::json()) == 2;
+    stale += line.value("stale_reason", nlohmann::json()) == 2;
+  }
+  ASSERT_GT(io, 0u);
+  ASSERT_GT(stale, 0u);
+  const auto selected = tool.run("dump --json --exit io " + trace).json_lines();
+  EXPECT_EQ(selected.size(), 1 + io);
+  for (size_t i = 1; i < selected.size(); ++i) EXPECT_EQ(selected[i]["name"], "KVM_EXIT_IO");
+  EXPECT_EQ(tool.run("dump --json --exit io --tail 9999 " + trace).json_lines(), selected);
+  EXPECT_EQ(tool.run("stat --json --exit io " + trace).json()["totals"]["selected"], io);
+  EXPECT_EQ(
+      tool.run("stat --json --no-keys --exit io --tail 3 " + trace).json()["totals"]["selected"],
+      3);
 }
 
 TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
@@ -159,6 +215,22 @@ TEST_F(CliTest, ImportOfACutStreamKeepsWhatCameBefore) {
   EXPECT_EQ(run.status, 3) << run.err;
   EXPECT_THAT(run.err, HasSubstr("everything before it was imported"));
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+TEST_F(CliTest, ImportOfWhatIsNoStreamLeavesNothing) {
+  ASSERT_EQ(tool.run("import --format raw-stream -q " + kStreams + "ipxe_virtio.raw.zst").status,
+            0);
+  const auto latest = tool.run("info --json").json()["session"]["uuid"];
+  const std::string trace = tool.file("none.kvmtape");
+  for (const char* input :
+       {"raw-stream text", "raw-stream /dev/null", "raw-pages text", "raw-pages /dev/null"}) {
+    const ToolRun run = tool.run("import -o " + trace + " --format " + input, "echo hello >text;");
+    EXPECT_EQ(run.status, 2) << input;
+    EXPECT_THAT(run.err, HasSubstr("nothing was imported")) << input;
+    EXPECT_FALSE(std::filesystem::exists(trace)) << input;
+    EXPECT_EQ(tool.run(std::string("import --format ") + input, "echo hello >text;").status, 2);
+    EXPECT_EQ(tool.run("info --json").json()["session"]["uuid"], latest) << input;
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "analysis/exit_json.h"
 #include "analysis/gaps.h"
+#include "analysis/memory_slice.h"
 #include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "analysis/stat.h"
@@ -36,6 +37,10 @@ void TraceText::look_at(const Item& item) {
       write_register_set(json_, decoder_.context(), *item.side);
       json_.end_object();
       break;
+    case Item::Kind::kMemory:
+      memory_slice_text(decoder_.context(), MemorySlice(item));
+      write_memory_slice(json_, decoder_.context(), MemorySlice(item));
+      break;
     case Item::Kind::kGap:
       write_gap(json_, item);
       break;
@@ -60,7 +65,7 @@ void look_at_summaries(TraceReader& reader) {
   check_json(to_line(totals_json(reader)));
   check_json(to_line(gaps_json(find_gaps(reader))));
   check_json(to_line(storage_json(reader)));
-  if (const auto stat = count_exits(reader, {})) check_json(to_line(rows_json(*stat)));
+  check_json(to_line(rows_json(count_exits(reader, {}))));
 }
 
 }  // namespace kvmtape::fuzz
