@@ -17,6 +17,7 @@
 #include "recorder/import/byte_source.h"
 #include "replayer/load_integer.h"
 #include "replayer/struct_decoder.h"
+#include "replayer/struct_text.h"
 #include "schema/snapshot.h"
 #include "schema/trace_format.h"
 
@@ -129,16 +130,22 @@ int decode_one_struct(const DecodeCommand& command, const DecodeContext& context
                       std::span<const uint8_t> bytes, Console& console) {
   auto fields = decode_struct(context, command.structure, bytes);
   if (!fields.ok()) return console.fail(fields.error());
+  const size_t expected = struct_bytes(context.architecture, command.structure).value_or(0);
+  if (bytes.size() != expected)
+    console.warn(fmt::format("{}: {} bytes, and a struct {} has {}: {}", command.file, bytes.size(),
+                             command.structure, expected,
+                             bytes.size() < expected ? "what lies behind them is unknown"
+                                                     : "the rest is not looked at"));
   const RawMoment moment{.kvm_run = bytes, .data = {}};
   if (!command.output.json) {
-    print_struct(command.structure, moment, *fields, console);
+    print_struct(context.architecture, command.structure, moment, *fields, console);
     return kDone;
   }
   JsonWriter json;
   begin_document(json);
   json.key("struct");
   json.string(command.structure);
-  write_fields(json, moment, *fields);
+  write_struct_fields(json, context.architecture, command.structure, moment, *fields);
   return end_document(json, console);
 }
 
@@ -175,7 +182,7 @@ int decode_exit(const DecodeCommand& command, const DecodeContext& context,
     json.begin_object();
     json.key("kvm_sync_regs");
     json.begin_object();
-    write_fields(json, decoded.moment, registers);
+    write_struct_fields(json, context.architecture, "kvm_sync_regs", decoded.moment, registers);
     json.end_object();
     json.end_object();
   }

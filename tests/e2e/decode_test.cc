@@ -71,6 +71,20 @@ TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
   EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
 }
 
+TEST_F(DecodeTest, FlagsOfAStructAreNamedAndItsLengthIsChecked) {
+  std::string events(64, '\0');
+  events[20] = 0x0c;
+  const std::string options = "--arch x86_64 --kernel 6.12 --struct kvm_vcpu_events";
+  const ToolRun json = decode_bytes(events, options + " --json");
+  EXPECT_THAT(json.err, IsEmpty());
+  EXPECT_EQ(json.json()["fields"]["flags"]["text"],
+            "KVM_VCPUEVENT_VALID_SHADOW|KVM_VCPUEVENT_VALID_SMM");
+  EXPECT_THAT(decode_bytes(events, options).out, HasSubstr("0xc KVM_VCPUEVENT_VALID_SHADOW|"));
+  EXPECT_THAT(decode_bytes(events.substr(0, 20), options).err,
+              HasSubstr("20 bytes, and a struct kvm_vcpu_events has 64: what lies behind"));
+  EXPECT_THAT(decode_bytes(events + events, options).err, HasSubstr("the rest is not looked at"));
+}
+
 TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
   const ToolRun run = decode_first("rv64-6.12.107", "--json --arch riscv64 --kernel 6.12", 48);
   EXPECT_EQ(run.status, 0);

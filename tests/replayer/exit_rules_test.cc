@@ -52,7 +52,7 @@ TEST(PortIo, DataThatWasNotRecordedOrCannotBeThereIsUnknown) {
 }
 
 TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
-  const auto why = [](const KvmRunPage& page, std::string_view name) {
+  const auto why = [](const KvmRunPage& page, const char* name) {
     const Exit exit = page.decoded();
     EXPECT_EQ(shown(exit, name), "unknown") << name;
     EXPECT_EQ(shown(exit, "io.data"), "unknown") << name;
