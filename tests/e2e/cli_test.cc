@@ -37,7 +37,7 @@ class CliTest : public ::testing::Test {
     TraceBuilder trace;
     const auto add_side = [&] {
       trace.add_mark("here").add_record(kSessionStream, RecordKind::kControlCall, 0,
-                                        {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22});
+                                        {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22, 0});
     };
     trace.add_exits(1, 1);
     add_side();
@@ -129,6 +129,31 @@ TEST_F(CliTest, AReasonThatAFailedRunLeftOverIsNotSelected) {
   EXPECT_EQ(
       tool.run("stat --json --no-keys --exit io --tail 3 " + trace).json()["totals"]["selected"],
       3);
+}
+
+TEST_F(CliTest, CallsHaveTheKernelsNames) {
+  TraceBuilder trace;
+  const auto call = [&](uint64_t descriptor, uint64_t request, uint64_t argument, uint64_t vcpu,
+                        uint64_t error, std::vector<uint64_t> in) {
+    std::vector<uint64_t> record{descriptor | request << 32, argument,
+                                 vcpu | (error != 0 ? 0xffffffff00000000 : 0),
+                                 error | in.size() * 8 << 32, 0};
+    record.insert(record.end(), in.begin(), in.end());
+    trace.add_record(kSessionStream, RecordKind::kControlCall, 0, record);
+  };
+  call(1, 0xae03, 44, 0, 0, {});  // KVM_CAP_HYPERV
+  call(2, 0x4020ae46, 0x7000, 0, 0, {3, 0x1000, 0x2000, 0x7f0000000000});
+  call(2, 0x4068aea3, 0x7000, 0, 0, {201, 1});
+  call(3, 0x4138ae84, 0x7000, 1, 22, {});
+  call(3, 0xae77, 0, 1, 0, {});
+  trace.add_exits(0, 1).seal();
+  const std::string out = tool.run("dump -v " + trace.write_to(tool.file("calls.kvmtape"))).out;
+  EXPECT_THAT(out, HasSubstr("  KVM_CHECK_EXTENSION(KVM_CAP_HYPERV) on /dev/kvm: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_USER_MEMORY_REGION(slot 3, flags 0x0, 0x2000 bytes at "
+                             "0x1000) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_ENABLE_CAP(KVM_CAP_EXIT_HYPERCALL, 0x1) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_SREGS(0x7000) on vCPU 1: refused, EINVAL\n"));
+  EXPECT_THAT(out, HasSubstr("  ioctl 0xae77(0x0) on vCPU 1: 0\n"));
 }
 
 TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
