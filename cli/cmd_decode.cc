@@ -18,6 +18,7 @@
 #include "replayer/load_integer.h"
 #include "replayer/struct_decoder.h"
 #include "schema/snapshot.h"
+#include "schema/trace_format.h"
 
 namespace kvmtape {
 namespace {
@@ -66,6 +67,11 @@ Result<std::vector<uint8_t>> image_of(const std::string& file, Console& console)
   std::vector<uint8_t> bytes(kImageBytesMax + 1);
   KVMTAPE_TRY_ASSIGN(const size_t count, source.read(bytes));
   bytes.resize(std::min(count, kImageBytesMax));
+  if (std::ranges::equal(std::span(bytes).first(std::min(count, sizeof kFileMagic)), kFileMagic))
+    return Error{ErrorCode::kUsage,
+                 "is a recording, not a raw kvm_run; kvmtape dump shows its exits",
+                 file,
+                 {}};
   if (count == 0) return Error{ErrorCode::kTruncated, "it is empty", file, {}};
   if (count > kImageBytesMax)
     console.warn(

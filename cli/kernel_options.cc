@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "analysis/session_context.h"
 #include "cli/selection.h"
@@ -47,6 +48,23 @@ Result<SessionCapability> capability_of(const std::string& text) {
   return SessionCapability{static_cast<uint32_t>(number), static_cast<int32_t>(value), false};
 }
 
+// The releases between whose headers every layout was compared (schema/abi/layouts.csv.zst). What
+// changed before the first stands in the tables too; what changes after the last cannot.
+void warn_of_range(const KernelVersion& version, const std::string& release, Console& console) {
+  constexpr KernelVersion kOldest{4, 19}, kNewest{7, 3};
+  const auto key = [](const KernelVersion& of) { return std::pair(of.major, of.minor); };
+  if (key(version) > key(kNewest))
+    console.warn(
+        fmt::format("--kernel {}: newer than {}.{}, the last that this kvmtape knows; what "
+                    "that one does is assumed",
+                    release, kNewest.major, kNewest.minor));
+  if (key(version) < key(kOldest))
+    console.warn(
+        fmt::format("--kernel {}: older than {}.{}, the first whose layouts were checked; "
+                    "what later kernels kept is assumed",
+                    release, kOldest.major, kOldest.minor));
+}
+
 }  // namespace
 
 void KernelOptions::add_to(CLI::App& verb) {
@@ -72,6 +90,7 @@ Result<Session> KernelOptions::session(Console& console) const {
         fmt::format("--kernel: nothing in '{}' says which release it is; what depends on "
                     "it stays unknown",
                     release));
+  if (const auto version = parse_kernel_release(release)) warn_of_range(*version, release, console);
   const bool possible =
       std::has_single_bit(page_bytes) && page_bytes >= kPageBytesMin && page_bytes <= kPageBytesMax;
   if (page_bytes != 0 && !possible)

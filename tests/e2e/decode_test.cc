@@ -91,6 +91,14 @@ TEST_F(DecodeTest, WhatIsNotKnownIsSaidAndTheRestDecoded) {
               HasSubstr("no kernel has pages of 77 bytes"));
 }
 
+TEST_F(DecodeTest, AKernelThatIsNotKnownIsSaidToBeAssumed) {
+  const std::string page(4096, '\0');
+  EXPECT_THAT(decode_bytes(page, "--kernel 99.1").err, HasSubstr("newer than 7.3"));
+  EXPECT_THAT(decode_bytes(page, "--kernel 4.1.2").err, HasSubstr("older than 4.19"));
+  for (const char* known : {"4.19", "6.12.117", "7.3.1", "unknown"})
+    EXPECT_THAT(decode_bytes(page, std::string("--kernel ") + known).err, IsEmpty()) << known;
+}
+
 TEST_F(DecodeTest, UsageAndUnreadableInputFail) {
   for (const char* options : {"--ret -1", "--ret 0 --errno EINTR", "--errno ENONSENSE", "--cap 215",
                               "--struct kvm_nonsense", "--struct kvm_regs --abi-variant nonsense",
