@@ -33,7 +33,7 @@ Esr esr_of(const Exit& exit) {
 
 std::string name_of(const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
-  if (exit.reason_validity == Validity::kStale) return "KVM_RUN";
+  if (exit.reason_validity == Validity::kStale || !exit.reason_recorded) return "KVM_RUN";
   return exit.name.empty() ? fmt::format("KVM_EXIT_{}", exit.reason) : std::string(exit.name);
 }
 

@@ -9,6 +9,8 @@
 
 #include "analysis/exit_label.h"
 #include "replayer/arch_names/esr.h"
+#include "replayer/failed_instruction.h"
+#include "replayer/internal_data.h"
 
 namespace kvmtape {
 namespace {
@@ -117,13 +119,58 @@ void write_esr(JsonWriter& json, const Exit& exit) {
   json.end_object();
 }
 
+// What emulation_failure.insn_bytes begin with, in words.
+void write_instruction(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded) {
+  const auto failed = failed_instruction(decoder.context(), decoded.moment, decoded.exit);
+  if (!failed) return;
+  json.key("instruction");
+  json.begin_object();
+  const bool is_code = !failed->code.empty();
+  json.key("bytes");
+  is_code ? json.bytes(failed->code[0].bytes) : json.null();
+  json.key("text");
+  is_code ? json.string(failed->code[0].text) : json.null();
+  json.key("bits");
+  json.number(static_cast<int>(failed->mode));
+  json.key("bits_known");
+  json.boolean(failed->mode_known);
+  json.end_object();
+}
+
+// The words of internal.data that are known by name, beside the list.
+void write_internal_data(JsonWriter& json, const ExitDecoder& decoder, const Exit& exit) {
+  bool any = false;
+  for (const Field& field : exit.all_fields()) {
+    if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
+    const InternalWord word = internal_word(decoder.context(), exit, field);
+    if (word.slot.empty()) continue;
+    if (!any) {
+      json.key("internal_data");
+      json.begin_list();
+    }
+    any = true;
+    json.begin_object();
+    json.key("element");
+    json.number(field.element);
+    json.key("slot");
+    json.string(word.slot);
+    json.key("value");
+    json.hex(field.value);
+    json.key("text");
+    word.meaning.empty() ? json.null() : json.string(word.meaning);
+    json.end_object();
+  }
+  if (any) json.end_list();
+}
+
 void write_reason(JsonWriter& json, const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
   const bool stale = exit.reason_validity == Validity::kStale;
+  const bool is_said = exit.reason_recorded && !stale;
   json.key("reason");
-  stale ? json.null() : json.number(exit.reason);
+  is_said ? json.number(exit.reason) : json.null();
   json.key("name");
-  stale ? json.null() : json.string(name_of(decoded));
+  is_said ? json.string(name_of(decoded)) : json.null();
   if (stale) {
     json.key("stale_reason");
     json.number(exit.reason);
@@ -190,11 +237,13 @@ void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const Deco
   else
     json.null();
   json.key("errno");
-  moment.ret_known&& moment.ret < 0 ? json.string(errno_name(-moment.ret)) : json.null();
+  moment.ret_known&& moment.ret < 0 ? json.string(errno_name(errno_of(moment.ret))) : json.null();
   write_reason(json, decoded);
   write_flags(json, decoded);
   write_fields(json, moment, decoded.exit.all_fields());
   if (decoded.exit.has_esr) write_esr(json, decoded.exit);
+  write_instruction(json, decoder, decoded);
+  write_internal_data(json, decoder, decoded.exit);
   json.key("text");
   json.string(text_of(decoder, decoded));
 }

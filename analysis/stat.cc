@@ -89,7 +89,7 @@ void rows_of(Counters& counters, Architecture architecture, Stat& stat) {
 }
 
 // Four columns of each chunk and nothing else.
-Result<void> count_columns(TraceReader& reader, const Selection& selection, Counters& counters) {
+void count_columns(TraceReader& reader, const Selection& selection, Counters& counters) {
   const auto taken = [](const std::vector<uint32_t>& wanted, uint32_t value) {
     return wanted.empty() || std::ranges::find(wanted, value) != wanted.end();
   };
@@ -97,7 +97,7 @@ Result<void> count_columns(TraceReader& reader, const Selection& selection, Coun
     if (ticks == ChunkDecoder::kNoTicks) return std::nullopt;
     return reader.ticks_to_ns(ticks);
   };
-  return reader.summarize([&](uint32_t vcpu_index, const ChunkDecoder::Summary& chunk) {
+  reader.summarize([&](uint32_t vcpu_index, const ChunkDecoder::Summary& chunk) {
     if (!taken(selection.vcpus, vcpu_index)) return;
     for (size_t i = 0; i < chunk.reasons.size(); ++i) {
       ExitCounter& counter = counters.of(chunk.reasons[i], static_cast<int32_t>(chunk.errnos[i]));
@@ -150,14 +150,14 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
 
 }  // namespace
 
-Result<Stat> count_exits(TraceReader& reader, const StatOptions& options) {
+Stat count_exits(TraceReader& reader, const StatOptions& options) {
   Stat stat;
   Counters counters;
   const bool by_column = !options.keys && options.selection.reasons.empty() &&
                          !options.selection.seq && !options.selection.time_ns &&
                          options.skip == 0 && reader.folded() == 0;
   if (by_column) {
-    KVMTAPE_TRY(count_columns(reader, options.selection, counters));
+    count_columns(reader, options.selection, counters);
     for (const VcpuTotals& vcpu : reader.vcpus())
       if (options.selection.vcpus.empty() ||
           std::ranges::find(options.selection.vcpus, vcpu.index) != options.selection.vcpus.end())

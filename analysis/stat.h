@@ -33,6 +33,6 @@ struct StatOptions {
   uint64_t skip = 0;  // exits at the beginning that are not counted
 };
 
-Result<Stat> count_exits(TraceReader& reader, const StatOptions& options);
+Stat count_exits(TraceReader& reader, const StatOptions& options);
 
 }  // namespace kvmtape

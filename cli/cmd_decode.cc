@@ -67,11 +67,6 @@ Result<std::vector<uint8_t>> image_of(const std::string& file, Console& console)
   std::vector<uint8_t> bytes(kImageBytesMax + 1);
   KVMTAPE_TRY_ASSIGN(const size_t count, source.read(bytes));
   bytes.resize(std::min(count, kImageBytesMax));
-  if (std::ranges::equal(std::span(bytes).first(std::min(count, sizeof kFileMagic)), kFileMagic))
-    return Error{ErrorCode::kUsage,
-                 "is a recording, not a raw kvm_run; kvmtape dump shows its exits",
-                 file,
-                 {}};
   if (count == 0) return Error{ErrorCode::kTruncated, "it is empty", file, {}};
   if (count > kImageBytesMax)
     console.warn(
@@ -79,6 +74,11 @@ Result<std::vector<uint8_t>> image_of(const std::string& file, Console& console)
                     "looked at. Many pages: kvmtape import --format raw-pages",
                     file, kImageBytesMax));
   return bytes;
+}
+
+bool is_trace(std::span<const uint8_t> bytes) {
+  return bytes.size() >= sizeof kFileMagic &&
+         std::ranges::equal(bytes.first(sizeof kFileMagic), kFileMagic);
 }
 
 // What a mapping holds at io.data_offset, as far as it goes.
@@ -186,14 +186,16 @@ int decode_exit(const DecodeCommand& command, const DecodeContext& context,
 int run_decode(const DecodeCommand& command, Console& console) {
   auto ret = return_of(command);
   if (!ret.ok()) return console.fail(ret.error());
-  auto session = command.kernel.session(console);
+  auto image = image_of(command.file, console);
+  if (!image.ok()) return console.fail(image.error());
+  if (is_trace(*image))
+    return console.fail(fmt::format("{}: this is a trace, no kvm_run: kvmtape dump", command.file));
+  auto session = command.kernel.session("", console);
   if (!session.ok()) return console.fail(session.error());
   if (!command.abi_variant.empty() && command.structure.empty())
     return console.fail("--abi-variant names a layout of a struct; write --struct as well");
   session->abi_variant = command.abi_variant;
   const DecodeContext context = decode_context_of(*session);
-  auto image = image_of(command.file, console);
-  if (!image.ok()) return console.fail(image.error());
   return command.structure.empty() ? decode_exit(command, context, *image, *ret, console)
                                    : decode_one_struct(command, context, *image, console);
 }

@@ -21,6 +21,7 @@ namespace kvmtape {
 namespace {
 
 constexpr std::string_view kRawPages = "raw-pages";
+constexpr std::string_view kDefaultOfStreams = "x86_64";  // scripts rely on it
 
 struct ImportCommand {
   OutputOptions output;
@@ -49,10 +50,11 @@ void print_json(const ImportReport& report, const std::string& path, Console& co
 }
 
 int run_import(const ImportCommand& command, Console& console) {
+  const bool is_pages = command.format == kRawPages;
   ImportOptions options = command.import;
   if (is_recording(options.input))
     return console.fail(options.input + ": is a recording already; kvmtape dump shows its exits");
-  auto session = command.kernel.session(console);
+  auto session = command.kernel.session(is_pages ? "" : kDefaultOfStreams, console);
   if (!session.ok()) return console.fail(session.error());
   options.session = *session;
   const bool in_default_directory = options.output.empty();
@@ -61,8 +63,7 @@ int run_import(const ImportCommand& command, Console& console) {
     if (!path.ok()) return console.fail(path.error());
     options.output = *path;
   }
-  auto report = command.format == kRawPages ? import_raw_pages(options, command.returns)
-                                            : import_raw_stream(options);
+  auto report = is_pages ? import_raw_pages(options, command.returns) : import_raw_stream(options);
   if (!report.ok()) return console.fail(report.error());
   if (in_default_directory) update_latest(options.output);
   if (report->bad_input)

@@ -73,6 +73,7 @@ class InfoText {
     line("trigger", session_.trigger);
     line("ABI", session_.abi_variant);
     for (const std::string& words : session_.left_out) line("left out", words);
+    for (const std::string& what : session_.history) line("history", what);
   }
 
   void totals() {
@@ -144,6 +145,7 @@ int run_info(const TraceOptions& options, Console& console) {
   auto opened = options.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
+  reader.check();
   const GapList gaps = find_gaps(reader);
   if (options.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};

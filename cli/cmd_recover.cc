@@ -1,6 +1,7 @@
 // `kvmtape recover`: every readable exit of a recording, file and rings, into a sealed one.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -60,7 +61,8 @@ int run_recover(RecoverCommand& command, Console& console) {
   if (reader.health().writer_alive)
     console.warn(reader.path() + ": still being recorded: what comes after is not saved");
   RewriteRequest& request = command.request;
-  request.note = "kvmtape " KVMTAPE_VERSION " recover";
+  request.note = "kvmtape " KVMTAPE_VERSION " recover from " +
+                 std::filesystem::path(reader.path()).filename().string();
   const auto totals = rewrite_trace(reader, request);
   if (!totals.ok()) return console.fail(totals.error());
   const TraceHealth& health = reader.health();

@@ -82,17 +82,17 @@ int run_stat(const StatCommand& command, Console& console) {
     const ExitDecoder decoder(decode_context_of(reader.session()));
     options.skip = SelectedItems(reader, command.select, *selection, decoder).skipped();
   }
-  auto stat = count_exits(reader, options);
-  if (!stat.ok()) return console.fail(stat.error());
+  const Stat stat = count_exits(reader, options);
+  reader.check();  // the totals are those of the whole recording
   if (command.trace.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};
     document["session"] = session_json(reader.session());
     document["totals"] = totals_json(reader);
-    document["totals"]["selected"] = stat->exits;
-    document["rows"] = rows_json(*stat);
+    document["totals"]["selected"] = stat.exits;
+    document["rows"] = rows_json(stat);
     console.print(to_line(document));
   } else {
-    print_table(*stat, command.top, console);
+    print_table(stat, command.top, console);
   }
   return report_health(reader, console);
 }

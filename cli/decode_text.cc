@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cli/human.h"
-#include "replayer/arch_names/disassembly.h"
 #include "replayer/arch_names/esr.h"
+#include "replayer/failed_instruction.h"
 
 namespace kvmtape {
 namespace {
@@ -106,8 +106,9 @@ Row flags_row(const DecodedExit& decoded) {
 
 Row reason_row(const Exit& exit) {
   return {"exit_reason",
-          exit.name.empty() ? fmt::format("{}", exit.reason)
-                            : fmt::format("{} {}", exit.reason, exit.name),
+          !exit.reason_recorded ? std::string()
+          : exit.name.empty()   ? fmt::format("{}", exit.reason)
+                                : fmt::format("{} {}", exit.reason, exit.name),
           exit.reason_validity, exit.reason_why};
 }
 
@@ -127,38 +128,16 @@ void print_esr(const Exit& exit, Console& console) {
   console.print("\n");
 }
 
-const Field* valid_of(std::span<const Field> fields, std::string_view name) {
-  for (const Field& field : fields)
-    if (field.name == name && field.validity == Validity::kValid) return &field;
-  return nullptr;
-}
-
-// The code segment says how wide code is, if it came along; else most guests run 64-bit code.
-X86Mode mode_of(Architecture architecture, std::span<const Field> registers, bool& is_known) {
-  const Field* is_long = valid_of(registers, "sregs.cs.l");
-  const Field* is_32_bit = valid_of(registers, "sregs.cs.db");
-  is_known = is_long != nullptr && is_32_bit != nullptr;
-  if (!is_known) return architecture == Architecture::kI386 ? X86Mode::k32Bit : X86Mode::k64Bit;
-  if (is_long->value != 0) return X86Mode::k64Bit;
-  return is_32_bit->value != 0 ? X86Mode::k32Bit : X86Mode::k16Bit;
-}
-
-void print_instruction(const DecodeContext& context, const DecodedExit& decoded,
-                       std::span<const Field> registers, Console& console) {
-  const Field* insn = valid_of(decoded.exit.all_fields(), "emulation_failure.insn_bytes");
-  if (insn == nullptr) return;
-  bool mode_known = false;
-  const X86Mode mode = mode_of(context.architecture, registers, mode_known);
-  const Field* rip = valid_of(registers, "regs.rip");
-  const auto list =
-      disassemble(context.architecture, context.byte_order, raw_bytes(*insn, decoded.moment),
-                  rip == nullptr ? 0 : rip->value, mode, kInstructionsMax);
-  console.print(fmt::format("\ninstruction, read as {}-bit code{}\n", static_cast<int>(mode),
-                            mode_known ? "" : " (what the guest ran was not recorded)"));
-  for (const Instruction& instruction : list)
+void print_instruction(const DecodeContext& context, const DecodedExit& decoded, Console& console) {
+  const auto failed = failed_instruction(context, decoded.moment, decoded.exit);
+  if (!failed) return;
+  console.print(fmt::format("\ninstruction, read as {}-bit code{}\n",
+                            static_cast<int>(failed->mode),
+                            failed->mode_known ? "" : " (what the guest ran was not recorded)"));
+  for (const Instruction& instruction : failed->code)
     console.print(fmt::format("  {:#x}  {:<30}  {}\n", instruction.address,
                               hex_of(instruction.bytes), instruction.text));
-  if (list.empty()) console.print("  these bytes are no instruction\n");
+  if (failed->code.empty()) console.print("  these bytes are no instruction\n");
 }
 
 }  // namespace
@@ -173,7 +152,7 @@ void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
   for (Row& row : rows_of(decoded.moment, exit.all_fields())) rows.push_back(std::move(row));
   print_table(std::move(rows), console);
   if (exit.has_esr) print_esr(exit, console);
-  print_instruction(decoder.context(), decoded, registers, console);
+  print_instruction(decoder.context(), decoded, console);
   std::vector<Field> valid;
   for (const Field& field : registers)
     if (field.validity == Validity::kValid) valid.push_back(field);

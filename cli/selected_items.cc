@@ -12,13 +12,12 @@ SelectedItems::SelectedItems(TraceReader& reader, const SelectOptions& options,
       with_side_(selection.vcpus.empty() && selection.reasons.empty() && !selection.seq),
       before_tail_(options.tail != 0) {
   if (before_tail_) {
-    uint64_t exits = reader.exits();
-    if (!options.selects_all() || reader.folded() != 0) {
-      exits = 0;
-      Item item;
-      for (reader.rewind(selection); next_taken(item);)
-        exits += item.kind == Item::Kind::kExit ? 1 : 0;
-    }
+    // Counted, since what the headers of chunks say of exits is true only of those that can be
+    // read.
+    uint64_t exits = 0;
+    Item item;
+    for (reader.rewind(selection); next_taken(item);)
+      exits += item.kind == Item::Kind::kExit ? 1 : 0;
     to_skip_ = skipped_ = exits > options.tail ? exits - options.tail : 0;
   }
   last_taken_.clear();

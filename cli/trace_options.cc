@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "cli/human.h"
 #include "cli/option_values.h"
@@ -47,7 +48,9 @@ Result<uint32_t> parse_exit_name(const std::string& name) {
 namespace {
 
 std::string next_step(const TraceReader& reader) {
-  return fmt::format("; run: kvmtape recover {} -o saved.kvmtape", reader.path());
+  const std::string& rings = reader.options().ring_directory;
+  return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", reader.path(),
+                     rings.empty() ? "" : " --ring-dir " + rings);
 }
 
 }  // namespace
@@ -88,6 +91,13 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  path,
                  {}};
   }
+  if (std::error_code error;
+      !ring_directory.empty() && !std::filesystem::is_directory(ring_directory, error))
+    return Error{ErrorCode::kIo,
+                 "--ring-dir: there is no such directory; without the option, rings are looked for "
+                 "where the recording's header says",
+                 ring_directory,
+                 {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
   auto reader = TraceReader::open(path, options);
@@ -145,7 +155,8 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
-int report_health(const TraceReader& reader, Console& console) {
+int report_health(TraceReader& reader, Console& console) {
+  if (!console.closed()) reader.check();
   const TraceHealth& health = reader.health();
   const std::string readable = counted(reader.exits(), "exit") + " readable";
   int status = kDone;
@@ -159,12 +170,14 @@ int report_health(const TraceReader& reader, Console& console) {
   if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
-    missing(fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
-                        health.ring_count == 0
-                            ? ", no rings are left"
-                            : fmt::format(", {} from {}", count_text(health.ring_exits),
-                                          counted(health.ring_count, "ring")),
-                        next_step(reader)));
+    missing(
+        fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
+                    health.ring_count == 0
+                        ? health.ring_problems.empty() ? ", no rings are left" : ", none from rings"
+                        : fmt::format(", {} from {}", count_text(health.ring_exits),
+                                      counted(health.ring_count, "ring")),
+                    next_step(reader)));
+  for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.damaged_chunks != 0)
     missing(fmt::format("{} damaged{}: {}{}", counted(health.damaged_chunks, "chunk"),
                         health.damaged_bytes == 0 ? "" : ", " + bytes_text(health.damaged_bytes),

@@ -44,10 +44,11 @@ struct SelectOptions {
 
   void add_to(CLI::App& verb);
   Result<Selection> selection(const TraceReader& reader) const;
-  bool selects_all() const { return vcpus.empty() && exits.empty() && seq.empty() && time.empty(); }
 };
 
-// kIncomplete if exits may be missing, kDone otherwise; says why on standard error.
-int report_health(const TraceReader& reader, Console& console);
+// kIncomplete if exits may be missing, kDone otherwise; says why on standard error. It speaks of
+// the whole recording, whatever was selected: what the verb did not read is checked here, unless
+// nobody reads its output any more.
+int report_health(TraceReader& reader, Console& console);
 
 }  // namespace kvmtape

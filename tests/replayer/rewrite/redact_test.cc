@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
 #include <unordered_set>
@@ -18,6 +19,10 @@ namespace {
 constexpr RedactionProfile kProfiles[] = {RedactionProfile::kPayload, RedactionProfile::kRegs,
                                           RedactionProfile::kStrict};
 
+bool keeps_field(RedactionProfile profile, std::string_view name) {
+  return keeps(profile, sensitivity_of(name).value_or(Sensitivity::kPayload));
+}
+
 TEST(RedactionTable, every_field_that_readers_see_has_a_sensitivity) {
   for (const abi::MemberField& row : abi::member_fields()) {
     if (row.field.form == abi::FieldForm::kPadding) continue;
@@ -25,7 +30,8 @@ TEST(RedactionTable, every_field_that_readers_see_has_a_sensitivity) {
   }
   for (const abi::AbiField& row : abi::header_fields())
     EXPECT_TRUE(sensitivity_of(row.name)) << row.name;
-  EXPECT_FALSE(keeps_field(RedactionProfile::kPayload, "a_field.of_the_future"));
+  EXPECT_FALSE(sensitivity_of("a_field.of_the_future"));
+  EXPECT_FALSE(keeps(RedactionProfile::kPayload, Field().sensitivity)) << "unless a table says so";
 }
 
 TEST(RedactionTable, profiles_are_steps) {
@@ -35,6 +41,20 @@ TEST(RedactionTable, profiles_are_steps) {
               keeps_field(RedactionProfile::kPayload, name));
     EXPECT_LE(keeps_field(RedactionProfile::kStrict, name),
               keeps_field(RedactionProfile::kRegs, name));
+  }
+}
+
+TEST(RedactionTable, a_decoded_field_has_the_sensitivity_of_its_name) {
+  DecodeContext context;
+  context.architecture = Architecture::kX86_64;
+  const ExitDecoder decoder(context);
+  std::array<uint8_t, kCoreWords * kWordBytes> page{};
+  Exit exit;
+  for (uint8_t reason = 0; reason <= 46; ++reason) {
+    page[8] = reason;
+    decoder.decode({page, {}, 0, true, false}, exit);
+    for (const Field& field : exit.all_fields())
+      EXPECT_EQ(field.sensitivity, sensitivity_of(field.name)) << field.name;
   }
 }
 
