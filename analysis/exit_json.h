@@ -11,8 +11,9 @@
 
 namespace kvmtape {
 
-// All members of an exit but "registers"; the object stays open, so that registers that were taken
-// with the exit can follow (write_register_set). Without a clock its times are null.
+// All members of an exit but "registers"; the object stays open, so that registers and memory that
+// were taken with the exit can follow (write_register_set, memory_slice.h). Without a clock its
+// times are null.
 void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
                 const DecodedExit& decoded, bool with_raw, bool has_clock);
 // Of those, the ones that its bytes and KVM_RUN's return say, from "ret" to "text".

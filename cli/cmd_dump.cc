@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <vector>
 
 #include "analysis/exit_json.h"
+#include "analysis/memory_slice.h"
 #include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
@@ -20,15 +22,20 @@ struct DumpCommand {
   bool raw = false;
 };
 
-// JSON lines. An exit's object stays open until it is known which registers were taken with it.
+// JSON lines. An exit's object stays open until it is known which registers and memory were taken
+// with it.
 class JsonLines {
  public:
   JsonLines(const TraceReader& reader, const ExitDecoder& decoder, bool raw, Console& console)
       : reader_(reader), decoder_(decoder), raw_(raw), console_(console) {}
 
   bool print(const Item& item) {
-    if (item.kind == Item::Kind::kRegisters && exit_open_ && item.vcpu_index == vcpu_ &&
-        item.seq == seq_) {
+    const bool is_of_exit = exit_open_ && item.vcpu_index == vcpu_ && item.seq == seq_;
+    if (item.kind == Item::Kind::kMemory && is_of_exit) {  // may stand between its registers
+      memory_.emplace_back(item);
+      return true;
+    }
+    if (item.kind == Item::Kind::kRegisters && is_of_exit) {
       if (!registers_open_) {
         json_.key("registers");
         json_.begin_object();
@@ -56,6 +63,7 @@ class JsonLines {
         write_mark(json_, item);
         break;
       case Item::Kind::kRegisters:
+      case Item::Kind::kMemory:
       case Item::Kind::kOther:
         return true;
     }
@@ -66,6 +74,13 @@ class JsonLines {
   bool finish() {
     if (!exit_open_) return true;
     if (registers_open_) json_.end_object();
+    if (!memory_.empty()) {
+      json_.key("memory");
+      json_.begin_list();
+      for (const MemorySlice& slice : memory_) write_memory_slice(json_, decoder_.context(), slice);
+      json_.end_list();
+      memory_.clear();
+    }
     json_.end_object();
     exit_open_ = registers_open_ = false;
     return print_line();
@@ -87,6 +102,7 @@ class JsonLines {
   DecodedExit decoded_;
   bool exit_open_ = false;
   bool registers_open_ = false;
+  std::vector<MemorySlice> memory_;
   uint32_t vcpu_ = 0;
   uint64_t seq_ = 0;
 };

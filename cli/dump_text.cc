@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "analysis/exit_label.h"
+#include "analysis/memory_slice.h"
 #include "cli/call_text.h"
 #include "cli/human.h"
 #include "schema/snapshot.h"
@@ -47,6 +48,9 @@ bool DumpText::print(const Item& item) {
       return print_line("-", item.time_ns, "mark", "35", printable(std::string(item.mark)));
     case Item::Kind::kRegisters:
       return !options_.all || print_bytes("registers", item.side->payload);
+    case Item::Kind::kMemory:
+      return print_line(place_of(item, item.seq), item.time_ns, "memory", "",
+                        printable(memory_slice_text(decoder_.context(), MemorySlice(item))));
     case Item::Kind::kOther:
       return item.side->kind != RecordKind::kControlCall || print_call(item);
   }

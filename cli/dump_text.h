@@ -1,5 +1,6 @@
 // The lines of `dump`: `vcpu:seq  time  NAME  text`, times in seconds from the start. What is not
-// an exit has a word in lower case for its name: gap, repeat, mark, call, registers. One thread.
+// an exit has a word in lower case for its name: gap, repeat, mark, call, registers,
+// memory. One thread.
 #pragma once
 
 #include <string>

@@ -12,8 +12,7 @@ SelectedItems::SelectedItems(TraceReader& reader, const SelectOptions& options,
       with_side_(selection.vcpus.empty() && selection.reasons.empty() && !selection.seq),
       before_tail_(options.tail != 0) {
   if (before_tail_) {
-    // Counted, since what the headers of chunks say of exits is true only of those that can be
-    // read.
+    // What the headers of chunks say of exits is true only of those that can be read.
     uint64_t exits = 0;
     Item item;
     for (reader.rewind(selection); next_taken(item);)
@@ -58,6 +57,7 @@ bool SelectedItems::takes(const Item& item) {
       return true;
     }
     case Item::Kind::kRegisters:
+    case Item::Kind::kMemory:
     case Item::Kind::kRepeat: {
       if (!by_reason_) return true;
       const auto last = last_taken_.find(item.vcpu_index);

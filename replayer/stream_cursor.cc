@@ -221,6 +221,14 @@ bool StreamCursor::take_side() {
           &item_.repeat.last_tsc, &item_.repeat.monitor_ticks_min, &item_.repeat.monitor_ticks_max})
       *value = load_le<uint64_t>(value);
     item_.seq = item_.repeat.of_seq;
+  } else if (side.kind == RecordKind::kMemorySlice && read_payload(side, item_.slice)) {
+    MemorySliceRecord& slice = item_.slice;
+    for (uint64_t* value : {&slice.guest_physical, &slice.guest_virtual})
+      *value = load_le<uint64_t>(value);
+    for (uint32_t* value : {&slice.of, &slice.bytes}) *value = load_le<uint32_t>(value);
+    const auto behind = side.payload.subspan(sizeof slice);
+    item_.slice_bytes = behind.first(std::min<size_t>(slice.bytes, behind.size()));
+    item_.kind = Item::Kind::kMemory;
   } else if (side.kind == RecordKind::kMark) {
     item_.kind = Item::Kind::kMark;
     const size_t bytes = std::min(static_cast<size_t>(std::max(side.ret, 0)), side.payload.size());

@@ -48,10 +48,10 @@ std::string_view to_string(GapReason why);  // "ring full"
 
 // Registers, memory slices, control calls: the record and where it stands.
 struct Item {
-  enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kOther };
+  enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kMemory, kOther };
   Kind kind = Kind::kExit;
   uint32_t vcpu_index = 0;
-  // kExit. `registers` of an exit follow it as items of their own with the same seq.
+  // kExit. Registers and memory slices of an exit follow it as items of their own, same seq.
   const RecordedExit* exit = nullptr;
   const StreamDescription* stream = nullptr;
   int64_t time_ns = 0;              // of the exit, or of the record
@@ -62,6 +62,8 @@ struct Item {
   Gap gap;
   RepeatRecord repeat{};
   std::string_view mark;
+  MemorySliceRecord slice{};  // kMemory, and its bytes
+  std::span<const uint8_t> slice_bytes;
   const SideRecord* side = nullptr;
 };
 

@@ -146,12 +146,19 @@ struct RegistersRecord {
   uint32_t reserved;
 };
 
-enum class MemorySliceOf : uint32_t { kInstruction = 1, kStack = 2 };
+// What stands at the instruction or stack pointer, from the pointer on or just before it. The
+// record's flags are how many bits wide the guest's code is (x86: 16, 32 or 64), 0 if not known.
+enum class MemorySliceOf : uint32_t {
+  kInstruction = 1,
+  kStack = 2,
+  kBeforeInstruction = 3,
+  kBelowStack = 4,
+};
 struct MemorySliceRecord {
-  uint64_t guest_physical;
-  uint64_t guest_virtual;  // the register value that led here
-  uint32_t of;             // MemorySliceOf
-  uint32_t bytes;          // that follow
+  uint64_t guest_physical;  // of the first byte; the next page may lie elsewhere
+  uint64_t guest_virtual;   // of the first byte, its segment's base included
+  uint32_t of;              // MemorySliceOf
+  uint32_t bytes;           // that follow
 };
 
 struct ClockPairRecord {

@@ -265,10 +265,12 @@ void VcpuCapture::take_registers(uint64_t tsc, uint32_t reason, int32_t ret) noe
   // relaxed: what forbids them comes to this thread later than this flag
   if (!options_.allow_ioctls || ioctls_forbidden_.load(std::memory_order_relaxed))
     note_registers_not_taken(crash, *this);
-  else if (crash)
-    take_crash_registers(vcpu_fd_, *this);
-  else
+  else if (!crash)
     take_debug_registers(vcpu_fd_, *this);
+  else {
+    take_crash_registers(vcpu_fd_, *this);
+    ++crashes_;
+  }
   errno = saved_errno;
 }
 

@@ -62,6 +62,8 @@ class VcpuCapture final : private RegisterSink {
     return lost_without_ring_.load(std::memory_order_relaxed);  // relaxed: statistics
   }
   bool has_ring() const noexcept { return ring_.bound(); }
+  // vCPU thread. Crash exits whose registers have been asked for.
+  uint32_t crashes() const noexcept { return crashes_; }
 
  private:
   struct Moment {
@@ -118,6 +120,7 @@ class VcpuCapture final : private RegisterSink {
   bool sync_key_due_ = true;     // no sync area has been published in this block
   bool registers_due_possible_;  // the policy may ask at an ordinary exit
   uint32_t registers_countdown_;
+  uint32_t crashes_ = 0;
   uint64_t saved_valid_regs_ = 0;
   bool valid_regs_changed_ = false;
   uint64_t record_tsc_ = 0;

@@ -80,6 +80,27 @@ void Drain::fill(Stream& stream, bool final) {
     }
     stream.pending_words += words;
     stream.segments.push_back({stream.pending_words, batch.begin, batch.words.size()});
+    if (crash_memory_) look_for_crashes(stream, stream.pending_words - batch.words.size());
+  }
+}
+
+// Of what a ring has just brought, from pending[from] on: control calls that say where guest memory
+// lies, and crash exits, behind whose registers it then stands.
+void Drain::look_for_crashes(Stream& stream, size_t from) {
+  for (size_t at = from; at < stream.pending_words;) {
+    const size_t length = load_le<uint64_t>(&stream.pending[at]) & 0xffff;
+    if (length < kRecordHeaderWords || length > stream.pending_words - at) return;
+    const std::span<const uint64_t> record(&stream.pending[at], length);
+    at += length;
+    if (stream.vcpu_index == kSessionStream) {
+      if (kind_of_record(record) == RecordKind::kControlCall)
+        regions_.note_call(payload_of_record(record));
+    } else if (stream.crash_memory.look(record)) {
+      slices_.clear();
+      stream.crash_memory.take(regions_, slices_);
+      stream.insert(at, slices_);
+      at += slices_.size();
+    }
   }
 }
 

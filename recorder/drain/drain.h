@@ -16,6 +16,7 @@
 
 #include "recorder/drain/clock_reading.h"
 #include "recorder/drain/file_series.h"
+#include "recorder/drain/guest_memory.h"
 #include "recorder/drain/keeper.h"
 #include "schema/chunk_codec.h"
 #include "schema/ring_reader.h"
@@ -36,6 +37,9 @@ class Drain final : public Keeper {
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
   void note_session_changed() override { session_due_ = true; }
+  // From now on guest memory is taken at crash exits (crash_memory.h): system calls of the thread
+  // that pumps, on the process that writes the rings.
+  void take_crash_memory() { crash_memory_ = true; }
 
   // Moves what is in the rings into chunks; writes those that are full or whose ring needs room,
   // and everything once a second (a cut). Returns whether any ring is more than a quarter full: the
@@ -60,6 +64,7 @@ class Drain final : public Keeper {
  private:
   struct Stream;
   void fill(Stream& stream, bool final);
+  void look_for_crashes(Stream& stream, size_t from);
   bool write_stream(Stream& stream);
   bool retry(Stream& stream);
   bool write_session();
@@ -91,6 +96,9 @@ class Drain final : public Keeper {
   size_t lost_vcpus_written_ = 0;
   uint64_t retry_ns_ = 0;  // after a failed append: when to try again
   std::optional<Error> last_error_;
+  bool crash_memory_ = false;
+  GuestRegions regions_;
+  std::vector<uint64_t> slices_;  // scratch
 };
 
 }  // namespace kvmtape

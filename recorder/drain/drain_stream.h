@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/drain/crash_memory.h"
 #include "recorder/drain/drain.h"
 
 namespace kvmtape {
@@ -16,7 +17,10 @@ inline constexpr size_t kBlockStartWords =
 
 struct Drain::Stream {
   Stream(RingHeader* ring, const StreamDescription& description)
-      : reader(ring), encoder(description), vcpu_index(description.vcpu_index) {
+      : reader(ring),
+        encoder(description),
+        vcpu_index(description.vcpu_index),
+        crash_memory(*ring, description.architecture) {
     pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
     taken = safe = reader.position();
   }
@@ -24,6 +28,7 @@ struct Drain::Stream {
   RingReader reader;
   ChunkEncoder encoder;
   uint32_t vcpu_index;
+  CrashMemory crash_memory;
 
   // Words handed out by the reader and not yet taken by the encoder: [0, pending_words).
   std::vector<uint64_t> pending;
@@ -58,6 +63,21 @@ struct Drain::Stream {
     lost_written = encoder.lost_total();
     safe = taken;
     reader.release(safe);
+  }
+
+  // Puts words that stand in no ring in front of pending[at], which lies in the last segment or
+  // just behind it.
+  void insert(size_t at, const std::vector<uint64_t>& words) {
+    pending.insert(pending.begin() + static_cast<ptrdiff_t>(at), words.begin(), words.end());
+    pending_words += words.size();
+    Segment& last = segments.back();
+    if (at == last.end) return;
+    const size_t behind = last.end - at;
+    Segment rest{last.end + words.size(), last.begin, behind};
+    last.end = at;
+    last.words -= behind;
+    rest.begin.bytes += last.words * kWordBytes;
+    segments.push_back(rest);
   }
 
   // The encoder took the first `words` words of `pending`.

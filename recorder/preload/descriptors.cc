@@ -65,6 +65,10 @@ void set_descriptor(int fd, Descriptor is) noexcept {
   g_table[fd].store(entry, std::memory_order_release);  // pairs with descriptor()
 }
 
+bool any_descriptor() noexcept {
+  return g_end.load(std::memory_order_relaxed) != 0;  // relaxed: only grows
+}
+
 void forget_descriptors(unsigned first, unsigned last) noexcept {
   const unsigned end = g_end.load(std::memory_order_relaxed);  // relaxed: a bound of what was set
   for (unsigned fd = first; fd < end && fd <= last; ++fd)

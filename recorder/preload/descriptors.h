@@ -23,6 +23,8 @@ void clear_descriptor_table() noexcept;
 
 Descriptor descriptor(int fd) noexcept;
 void set_descriptor(int fd, Descriptor is) noexcept;
+// Whether any was ever set: the process has to do with KVM.
+bool any_descriptor() noexcept;
 void forget_descriptors(unsigned first, unsigned last) noexcept;
 
 // What the kernel says that it is; `vcpu_id` is set for kVcpu (~0 where the kernel does not tell).

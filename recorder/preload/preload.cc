@@ -32,15 +32,17 @@ constexpr uint32_t kAuditArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
 // What set-up of a vCPU asks of the kernel beside the monitor's own calls.
-constexpr int kSetUpCalls[] = {SYS_openat,         SYS_fallocate,     SYS_mmap,
-                               SYS_munmap,         SYS_close,         SYS_read,
-                               SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigtimedwait,
-                               SYS_readlinkat,     SYS_newfstatat,    SYS_getpid};
+constexpr int kSetUpCalls[] = {
+    SYS_openat,     SYS_fallocate,      SYS_mmap,          SYS_munmap,          SYS_close,
+    SYS_read,       SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigtimedwait, SYS_readlinkat,
+    SYS_newfstatat, SYS_fstat,          SYS_getpid,        SYS_unlinkat,
+#if defined(__x86_64__)  // which glibc uses where there are both
+    SYS_readlink,   SYS_unlink,
+#endif
+};
 
 bool g_recording = false;
 int g_pid = 0;
-// Not to be found out by a system call: a filter may be there that kills for it.
-std::atomic<bool> g_set_up_forbidden{false};
 // A page that is zero in a forked child (madvise(2), MADV_WIPEONFORK), and 1 in who wrote it: a
 // child must not touch the rings of its parent's vCPUs.
 volatile char* g_own_page = nullptr;
@@ -64,16 +66,22 @@ __attribute__((constructor(103))) void begin() {
 void begin_anew() noexcept {
   clear_descriptor_table();
   forget_vcpus();
-  g_pid = ::getpid();
+  if (!set_up_forbidden()) g_pid = ::getpid();
   *g_own_page = 1;
+}
+
+// What of KVM's a descriptor must be that took this request: KVM's letter is not quite its own.
+Kind asked_for(uint32_t request) noexcept {
+  if (request == KVM_CREATE_VM) return Kind::kSystem;
+  return request == KVM_CREATE_VCPU ? Kind::kVm : Kind::kUnknown;
 }
 
 bool is_kvm(uint32_t request) noexcept { return (request >> 8 & 0xff) == KVMIO; }
 
-Descriptor known_descriptor(int fd) noexcept {
+Descriptor known_descriptor(int fd, uint32_t request) noexcept {
   Descriptor is = descriptor(fd);
-  // relaxed: set by the thread that installs the filter before it does
-  if (is.kind != Kind::kUnknown || g_set_up_forbidden.load(std::memory_order_relaxed)) return is;
+  if (is.kind != Kind::kUnknown) return is;
+  if (set_up_forbidden()) return {asked_for(request), nullptr};
   uint32_t vcpu_id = 0;
   is.kind = examine(fd, vcpu_id);
   if (is.kind == Kind::kVcpu) {
@@ -87,13 +95,12 @@ Descriptor known_descriptor(int fd) noexcept {
 
 int run_vcpu(int fd, unsigned long request, void* argument) noexcept {
   Descriptor is = descriptor(fd);
-  if (is.vcpu == nullptr) is = known_descriptor(fd);
+  if (is.vcpu == nullptr) is = known_descriptor(fd, KVM_RUN);
   if (is.vcpu == nullptr) return next::ioctl(fd, request, argument);
   // acquire: pairs with the release in vcpu.cc, behind which the capture was made
   Vcpu::State state = is.vcpu->state.load(std::memory_order_acquire);
   if (state == Vcpu::State::kUnmapped) [[unlikely]] {
-    // relaxed: as in known_descriptor
-    if (!g_set_up_forbidden.load(std::memory_order_relaxed)) find_mapping(*is.vcpu, fd);
+    if (!set_up_forbidden()) find_mapping(*is.vcpu, fd);
     state = is.vcpu->state.load(std::memory_order_acquire);  // acquire: as above
     if (state == Vcpu::State::kUnmapped) return next::ioctl(fd, request, argument);
   }
@@ -114,7 +121,7 @@ void note_new_descriptor(uint32_t request, void* argument, int result) noexcept 
 }
 
 int control_ioctl(int fd, unsigned long request, void* argument) noexcept {
-  const Descriptor is = known_descriptor(fd);
+  const Descriptor is = known_descriptor(fd, static_cast<uint32_t>(request));
   const int result = next::ioctl(fd, request, argument);
   if (is.kind == Kind::kUnknown || is.kind == Kind::kForeign) return result;
   const int error = errno;
@@ -169,9 +176,7 @@ int on_ioctl(int fd, unsigned long request, void* argument) noexcept {
 
 void on_mapped(void* address, size_t bytes, int fd, off_t offset) noexcept {
   if (!g_recording || offset != 0 || *g_own_page == 0) return;
-  // relaxed: as in known_descriptor
-  if (const Descriptor is = descriptor(fd);
-      is.vcpu != nullptr && !g_set_up_forbidden.load(std::memory_order_relaxed))
+  if (const Descriptor is = descriptor(fd); is.vcpu != nullptr)
     vcpu_mapped(*is.vcpu, fd, address, bytes);
 }
 
@@ -190,17 +195,14 @@ void on_closing(unsigned first, unsigned last) noexcept {
   const int saved_errno = errno;
   // A child of vfork closes its own copies; this table is its parent's.
   if (first != last || descriptor(static_cast<int>(first)).kind != Kind::kUnknown)
-    if (g_set_up_forbidden.load(std::memory_order_relaxed) ||  // relaxed: as in known_descriptor
-        ::getpid() == g_pid)
-      forget_descriptors(first, last);
+    if (set_up_forbidden() || ::getpid() == g_pid) forget_descriptors(first, last);
   errno = saved_errno;
 }
 
 void on_filter(const sock_fprog* filter) noexcept {
   if (!g_recording || *g_own_page == 0) return;
   if (filter == nullptr || !allows_register_ioctls(*filter)) forbid_register_ioctls();
-  if (filter == nullptr || !allows_all_of(*filter, kSetUpCalls))
-    g_set_up_forbidden.store(true, std::memory_order_relaxed);  // relaxed: see known_descriptor
+  if (filter == nullptr || !allows_all_of(*filter, kSetUpCalls)) forbid_set_up();
 }
 
 }  // namespace kvmtape::interpose

@@ -27,8 +27,7 @@ RingHeader* g_session_ring = nullptr;
 // The file in the session's directory, if it has at least `bytes_min` bytes.
 void* map_file(const char* name, size_t bytes_min) noexcept {
   char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/%s", g_directory, name) >= static_cast<int>(sizeof path))
-    return nullptr;
+  if (!path_in_session(name, path, sizeof path)) return nullptr;
   const int fd = ::open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return nullptr;
   struct stat status {};
@@ -77,8 +76,8 @@ bool lock_session_ring() noexcept {
 
 RecordControl* shared_control() noexcept { return g_control; }
 
-bool ring_path(uint32_t index, char* path, size_t bytes) noexcept {
-  const int length = snprintf(path, bytes, "%s/vcpu-%u.ring", g_directory, index);
+bool path_in_session(const char* name, char* path, size_t bytes) noexcept {
+  const int length = snprintf(path, bytes, "%s/%s", g_directory, name);
   return length > 0 && static_cast<size_t>(length) < bytes;
 }
 

@@ -13,8 +13,8 @@ namespace kvmtape::preload {
 // Null where nothing is recorded: no variable, a directory that is gone, another version of ours.
 RecordControl* shared_control() noexcept;
 
-// Path of vCPU `index`'s ring. False if it does not fit.
-bool ring_path(uint32_t index, char* path, size_t bytes) noexcept;
+// Path of a file in the session's directory. False if it does not fit.
+bool path_in_session(const char* name, char* path, size_t bytes) noexcept;
 
 // Writes into the session's ring, in turn with all threads and processes of the recording; a lock
 // that stays taken is not waited for. `call` lacks its payload sizes.

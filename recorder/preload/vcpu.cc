@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +11,11 @@
 
 #include <new>
 
+#include "recorder/preload/descriptors.h"
 #include "recorder/preload/interpose.h"
+#include "recorder/preload/rings.h"
 #include "recorder/preload/shared_session.h"
-#include "recorder/ring/ring_memory.h"
+#include "recorder/ring/clock.h"
 
 namespace kvmtape::preload {
 namespace {
@@ -27,11 +28,19 @@ pthread_mutex_t g_mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 // Guarded by g_mutex.
 Vcpu* g_vcpus = nullptr;
 bool g_ioctls_forbidden = false;
+// So that a vCPU can be made where a filter kills for an mmap; further ones are mapped.
+constexpr size_t kVcpusAtHand = kUnrecordedVcpusMax;
+Vcpu g_at_hand[kVcpusAtHand];
+size_t g_at_hand_used = 0;
+
+std::atomic<bool> g_set_up_forbidden{false};
 
 // Where kvm_runs lie, for a quick look at every munmap of the monitor's; only grows.
 std::atomic<uintptr_t> g_lowest{UINTPTR_MAX};
 std::atomic<uintptr_t> g_highest{0};
 
+// Two threads that meet here ask the kernel for a futex: no program of two threads has a filter
+// against that.
 class SetUpLock {
  public:
   SetUpLock() noexcept : held_(pthread_mutex_lock(&g_mutex) == 0) {}
@@ -63,33 +72,6 @@ void count_only(Vcpu& vcpu, RecordControl& control) noexcept {
   vcpu.state.store(Vcpu::State::kCounted, std::memory_order_release);  // pairs with on_ioctl
 }
 
-// The ring's memory within the cap over all; null header if there is none.
-RingMemory take_ring(const Vcpu& vcpu, RecordControl& control) noexcept {
-  RingSpec spec{control.session,
-                control.next_index.fetch_add(1, std::memory_order_relaxed),  // a count
-                vcpu.id,
-                control.ring_bytes,
-                control.overwrite != 0,
-                control.flight != 0};
-  char path[PATH_MAX];
-  RingMemory memory;
-  if (!ring_path(spec.vcpu_index, path, sizeof path)) return memory;
-  if (!control.filter.has_vcpu(vcpu.id)) spec.ring_bytes = kRingBytesMin;  // stays empty
-  for (;; spec.ring_bytes /= 2) {  // a flight recorder makes do with less
-    const uint64_t bytes = ring_geometry(spec.ring_bytes).file_bytes();
-    // relaxed: a sum that nothing else hangs on
-    if (control.ring_bytes_used.fetch_add(bytes, std::memory_order_relaxed) + bytes <=
-        control.ring_bytes_total)
-      memory = make_ring_memory(path, spec, control.boot_id);
-    if (memory.header != nullptr) {
-      next::close(memory.fd);
-      return memory;
-    }
-    control.ring_bytes_used.fetch_sub(bytes, std::memory_order_relaxed);  // relaxed: as above
-    if (control.flight == 0 || spec.ring_bytes <= kRingBytesMin) return memory;
-  }
-}
-
 void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
   RecordControl& control = *shared_control();
   vcpu.fd = fd;
@@ -101,7 +83,8 @@ void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
     g_lowest.store(begin, std::memory_order_relaxed);             // relaxed: as above
   if (begin + bytes > g_highest.load(std::memory_order_relaxed))  // relaxed: as above
     g_highest.store(begin + bytes, std::memory_order_relaxed);    // relaxed: as above
-  const RingMemory memory = take_ring(vcpu, control);
+  const RingMemory memory =
+      set_up_forbidden() ? take_spare_ring(vcpu.id, control) : make_ring(vcpu.id, control);
   if (memory.header == nullptr) return count_only(vcpu, control);
   vcpu.ring = memory.header;
   vcpu.ring_bytes = memory.bytes;
@@ -112,6 +95,22 @@ void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
   vcpu.state.store(Vcpu::State::kRecorded, std::memory_order_release);  // pairs with on_ioctl
   // release: pairs with the acquire in `record`, which then opens the ring
   control.rings_made.fetch_add(1, std::memory_order_release);
+}
+
+// Holds a crashed vCPU a moment longer, so that `record` finds the guest's memory as it was, or at
+// all: many a monitor ends itself next. By looking, since a filter may kill for a system call, and
+// only for the first crashes.
+void wait_for_crash_reader(RecordControl& control) noexcept {
+  constexpr uint32_t kCrashesMax = 16;
+  if (control.crash_wait_ticks == 0) return;
+  // release: pairs with the acquire in `record`
+  const uint32_t mine = control.crashes.fetch_add(1, std::memory_order_release) + 1;
+  if (mine > kCrashesMax) return;
+  const uint64_t begin = read_clock();
+  // acquire: pairs with the release in `record`
+  while (control.crashes_read.load(std::memory_order_acquire) < mine &&
+         read_clock() - begin < control.crash_wait_ticks)
+    pause_cpu();
 }
 
 bool owns(const void* address) noexcept {
@@ -126,8 +125,12 @@ Vcpu* add_vcpu(uint32_t id, int fd) noexcept {
   const KeepErrno keep;
   const SetUpLock lock;
   if (!lock.held()) return nullptr;
-  void* memory = next::mmap(nullptr, sizeof(Vcpu), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* memory = MAP_FAILED;
+  if (g_at_hand_used < kVcpusAtHand)
+    memory = &g_at_hand[g_at_hand_used++];
+  else if (!set_up_forbidden())
+    memory = next::mmap(nullptr, sizeof(Vcpu), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   auto* vcpu = new (memory) Vcpu{};
   vcpu->id = id;
@@ -206,7 +209,7 @@ void range_unmapped(void* address, size_t bytes) noexcept {
                                             std::memory_order_acq_rel);  // pairs with on_ioctl
     if (state == Vcpu::State::kRecorded) {
       vcpu->capture().finish();
-      next::munmap(vcpu->ring, vcpu->ring_bytes);
+      if (!set_up_forbidden()) next::munmap(vcpu->ring, vcpu->ring_bytes);
     }
     vcpu->ring = nullptr;
     vcpu->run = nullptr;
@@ -221,10 +224,30 @@ void forbid_register_ioctls() noexcept {
     if (vcpu->ring != nullptr) vcpu->capture().forbid_ioctls();
 }
 
+bool set_up_forbidden() noexcept {
+  // relaxed: set by the thread that installs the filter before it does
+  return g_set_up_forbidden.load(std::memory_order_relaxed);
+}
+
+void forbid_set_up() noexcept {
+  const KeepErrno keep;
+  const SetUpLock lock;
+  if (lock.held() && !set_up_forbidden() && any_descriptor()) {
+    uint32_t all = 0, unmapped = 0;
+    for (const Vcpu* vcpu = g_vcpus; vcpu != nullptr; vcpu = vcpu->next, ++all)
+      if (vcpu->run == nullptr) ++unmapped;
+    // A monitor that has made one has made all of them.
+    make_spare_rings(all == 0 ? kSpareRingsMax : unmapped, *shared_control());
+  }
+  g_set_up_forbidden.store(true, std::memory_order_relaxed);  // relaxed: see set_up_forbidden
+}
+
 void forget_vcpus() noexcept {
   // The parent's other threads are not here to unlock it.
   g_mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
   g_vcpus = nullptr;
+  g_at_hand_used = 0;
+  forget_spare_rings();
 }
 
 int run(Vcpu& vcpu, Vcpu::State state, int fd, unsigned long request, void* argument) noexcept {
@@ -235,7 +258,10 @@ int run(Vcpu& vcpu, Vcpu::State state, int fd, unsigned long request, void* argu
   vcpu.capture().enter();
   const int answer = next::ioctl(fd, request, argument);
   const int error = errno;
+  const uint32_t crashes = vcpu.capture().crashes();
   vcpu.capture().exit(answer, error);
+  if (vcpu.capture().crashes() != crashes) [[unlikely]]
+    wait_for_crash_reader(*shared_control());
   errno = error;
   return answer;
 }

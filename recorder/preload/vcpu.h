@@ -51,6 +51,10 @@ void find_mapping(Vcpu& vcpu, int fd) noexcept;
 void range_unmapped(void* address, size_t bytes) noexcept;
 // A system call filter would kill for a register ioctl: none is made from now on.
 void forbid_register_ioctls() noexcept;
+// A system call filter would kill for what set-up asks of the kernel, beside the monitor's own
+// calls. Makes rings for vCPUs to come; from then on nothing is asked. Any thread.
+void forbid_set_up() noexcept;
+bool set_up_forbidden() noexcept;
 // A forked child: the vCPUs and rings are the parent's.
 void forget_vcpus() noexcept;
 

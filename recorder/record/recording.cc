@@ -28,6 +28,7 @@ constexpr uint64_t kSessionRingBytes =
     1024 * 1024;  // a large monitor starts with thousands of calls
 // A consumer that spins on a ring costs the vCPU more than capture does; an idle one costs nothing.
 constexpr uint32_t kHurryUs = 100, kBusyUs = 1000, kIdleUs = 10'000;
+constexpr uint64_t kCrashWaitsPerSecond = 20;  // 50 ms: a few times as long as this process sleeps
 
 Session describe(const RecordingOptions& options, const std::vector<std::string>& command,
                  uint32_t& run_bytes) {
@@ -87,12 +88,16 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
     return failed(made.error());
 
   start_clocks(session);
+  const uint64_t session_ticks = session.ticks_per_second;
   if (options.flight)
     recording->drain_ = std::make_unique<FlightRecorder>(
         std::move(file), std::move(session), options.triggers, options.bounds.files_max);
-  else
-    recording->drain_ =
-        std::make_unique<Drain>(std::move(file), std::move(session), options.bounds);
+  else {
+    auto drain = std::make_unique<Drain>(std::move(file), std::move(session), options.bounds);
+    drain->take_crash_memory();
+    recording->control_->crash_wait_ticks = session_ticks / kCrashWaitsPerSecond;
+    recording->drain_ = std::move(drain);
+  }
   recording->drain_->add_stream(header);
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = recording->drain_->begin(); !written.ok()) return failed(written.error());
@@ -153,7 +158,8 @@ void Recording::open_new_rings() {
     const std::string name = entry.path().filename().string();
     if (entry.path().extension() != ".ring" || rings_.contains(name)) continue;
     auto ring = RingFile::open(entry.path().string(), RingFile::Access::kShared);
-    if (!ring.ok()) continue;  // being made: comes with the next count
+    // Being made, or a spare one that no vCPU has yet: comes with a later count.
+    if (!ring.ok() || ring->header()->session != control_->session) continue;
     fresh.push_back(ring->header());
     rings_.emplace(name, std::move(*ring));
   }
@@ -168,7 +174,11 @@ void Recording::open_new_rings() {
 uint32_t Recording::pump() {
   open_new_rings();
   if (server_) server_->poll();
+  // acquire: pairs with the release in the preload library, whose ring then holds the exit
+  const uint32_t crashes = control_->crashes.load(std::memory_order_acquire);
   const bool hurry = drain_->pump();
+  // release: pairs with the acquire of the vCPU's thread that waits
+  control_->crashes_read.store(crashes, std::memory_order_release);
   const uint64_t exits = drain_->totals().exits;
   if (hurry)
     pause_us_ = kHurryUs;

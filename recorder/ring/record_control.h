@@ -15,7 +15,7 @@
 namespace kvmtape {
 
 inline constexpr uint64_t kRecordControlMagic = 0x6c6f72746e6f6374;  // "tcontrol", little-endian
-inline constexpr uint32_t kRecordControlVersion = 2;                 // both sides agree exactly
+inline constexpr uint32_t kRecordControlVersion = 3;                 // both sides agree exactly
 inline constexpr const char* kRecordControlFile = "control";
 // Names the session's ring directory to the preload library.
 inline constexpr const char* kRecordDirectoryVariable = "KVMTAPE_RECORD_DIRECTORY";
@@ -34,6 +34,8 @@ struct RecordControl {
   uint32_t registers;  // RegisterPolicy
   uint32_t registers_every;
   uint32_t flight;  // rings that nobody consumes: they coalesce, and may be smaller than wanted
+  // How long a crashed vCPU waits for `record` to read guest memory; 0: it does not read any.
+  uint64_t crash_wait_ticks;
 
   CaptureFilter filter;
 
@@ -46,6 +48,10 @@ struct RecordControl {
   std::atomic<uint32_t> rings_made;  // rises when a new ring may be read
   std::atomic<uint32_t> calls_lost;  // control calls that found session.ring taken for too long
   std::atomic<uint64_t> ring_bytes_used;
+  // Crash exits whose registers are in a ring, and how many of them `record` has come by to read
+  // guest memory for: the monitor may be gone a moment later.
+  std::atomic<uint32_t> crashes;
+  std::atomic<uint32_t> crashes_read;
 
   // vCPUs whose exits are only counted, because there was no memory for a ring. What does not fit
   // is counted with the last.

@@ -306,8 +306,8 @@ TEST_F(CliTest, ImportOfWhatIsNoStreamLeavesNothing) {
             0);
   const auto latest = tool.run("info --json").json()["session"]["uuid"];
   const std::string trace = tool.file("none.kvmtape");
-  for (const char* input :
-       {"raw-stream text", "raw-stream /dev/null", "raw-pages text", "raw-pages /dev/null"}) {
+  for (const char* input : {"raw-stream text", "raw-stream /dev/null",
+                            "raw-pages --arch x86_64 text", "raw-pages --arch x86_64 /dev/null"}) {
     const ToolRun run = tool.run("import -o " + trace + " --format " + input, "echo hello >text;");
     EXPECT_EQ(run.status, 2) << input;
     EXPECT_THAT(run.err, HasSubstr("nothing was imported")) << input;

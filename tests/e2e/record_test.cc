@@ -60,13 +60,23 @@ TEST_P(EveryWay, TheMonitorPrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
 }
 INSTANTIATE_TEST_SUITE_P(Ways, EveryWay,
                          ::testing::Values("plain", "by-number", "signed-request", "copied",
-                                           "two-vcpus", "two-vms", "fork", "filter", "daemon",
-                                           "killed", "crash"),
+                                           "two-vcpus", "two-vms", "fork", "filter", "early-filter",
+                                           "cloud-hypervisor", "daemon", "killed", "crash",
+                                           "triple-fault"),
                          [](const auto& way) {
                            std::string name = way.param;
                            std::erase(name, '-');
                            return name;
                          });
+
+TEST_F(RecordTest, WhereAFilterForbidsAllPreparationExitsAreCounted) {
+  const std::string command = kMonitor + " filter-first 50";
+  const ToolRun recorded = record(command);
+  EXPECT_EQ(recorded.out, shell(command).out);
+  EXPECT_EQ(recorded.status, 7) << recorded.err;
+  EXPECT_EQ(totals()["exits"], 0);
+  EXPECT_EQ(totals()["lost"], 51);
+}
 
 TEST_F(RecordTest, ACrashBringsItsRegisters) {
   record(kMonitor + " crash 3");
@@ -74,6 +84,39 @@ TEST_F(RecordTest, ACrashBringsItsRegisters) {
   EXPECT_EQ(lines.back()["name"], "KVM_EXIT_INTERNAL_ERROR");
   EXPECT_TRUE(lines.back()["registers"].is_object()) << lines.back();
 }
+
+#if defined(__x86_64__)
+nlohmann::json slice_of(const nlohmann::json& exit, const std::string& of) {
+  for (const auto& slice : exit["memory"])
+    if (slice["of"] == of) return slice;
+  return nullptr;
+}
+
+TEST_F(RecordTest, ACrashBringsTheMemoryAtItsPointersThoughTheMonitorEndsAtOnce) {
+  record(kMonitor + " triple-fault 3");
+  const auto exit = dump("--json --tail 1").json_lines().back();
+  EXPECT_EQ(exit["name"], "KVM_EXIT_SHUTDOWN");
+  const auto code = slice_of(exit, "instruction");
+  EXPECT_EQ(code["guest_virtual"], "0x100e");
+  EXPECT_EQ(code["guest_physical"], "0x100e");
+  EXPECT_EQ(code["instructions"][0], "ud2");
+  EXPECT_EQ(slice_of(exit, "before instruction")["bytes"],
+            std::string(100, '0') + "66b903000000e610fec0664975f8");
+  EXPECT_EQ(slice_of(exit, "stack")["bytes"], std::string(512, '0'));
+  EXPECT_THAT(dump("").out, HasSubstr("at rip 0x100e (physical 0x100e): 0f 0b 00 00"));
+}
+
+TEST_F(RecordTest, RedactionTakesTheMemoryAway) {
+  record(kMonitor + " triple-fault 3");
+  for (const std::string profile : {"payload", "regs", "strict"}) {
+    const std::string to = tool.file(profile);
+    ASSERT_EQ(tool.run("redact --force --profile " + profile + " -o " + to + " " + trace).status,
+              0);
+    const auto exit = tool.run("dump --json --tail 1 " + to).json_lines().back();
+    EXPECT_EQ(slice_of(exit, "instruction")["bytes"], "") << profile << exit;
+  }
+}
+#endif
 
 TEST_F(RecordTest, AMonitorThatIsKilledLeavesASealedTrace) {
   const ToolRun run = record(kMonitor + " killed 50");
@@ -200,7 +243,7 @@ class QemuTest : public RecordTest {
 
 TEST_F(QemuTest, TheFirmwareOfOneVcpuIsRecorded) {
   record("timeout 2 " + kQemu);
-  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_GT(totals()["exits"], 50);  // however slow the machine
   EXPECT_EQ(totals()["lost"], 0);
   EXPECT_THAT(dump("--exit KVM_EXIT_IO").out, HasSubstr("OUT port "));
 }
@@ -211,7 +254,7 @@ TEST_F(QemuTest, ADaemonOfTwoVcpusUnderItsOwnFilterIsRecordedToItsEnd) {
                              " && sleep 2 && kill $(cat " + pid + ")'");
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("2 vCPUs, 0 lost"));
-  EXPECT_GT(totals()["exits"], 500);
+  EXPECT_GT(totals()["exits"], 50);  // however slow the machine
 }
 
 }  // namespace

@@ -3,18 +3,13 @@
 // that must not change. small_monitor WAY EXITS
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/kvm.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,7 +20,11 @@
 #include <thread>
 #include <vector>
 
+#include "tests/e2e/monitor_filters.h"
+
 namespace {
+
+using namespace kvmtape::testing;
 
 constexpr uint64_t kCodeAddress = 0x1000;
 constexpr size_t kMemoryBytes = 0x10000;
@@ -62,7 +61,8 @@ struct SmallVm {
 };
 
 // Real mode: writes AL to the port `exits` times, counting up, then halts. Or, for `crash`, jumps
-// to where there is no memory, whence KVM cannot fetch an instruction to emulate.
+// to where there is no memory, whence KVM cannot fetch an instruction to emulate; for
+// `triple-fault`, does what only the table of interrupts could handle that prepare_cpu() empties.
 std::vector<uint8_t> guest_code(uint32_t exits) {
   std::vector<uint8_t> code = {0x66, 0xb9,  0, 0, 0, 0,  // mov ecx, exits
                                0xe6, kPort,              // out port, al
@@ -75,6 +75,10 @@ std::vector<uint8_t> guest_code(uint32_t exits) {
     code.pop_back();
     code.insert(code.end(), {0xea, 0x00, 0x00, 0x00, 0x20});  // jmp 0x2000:0
   }
+  if (way_is("triple-fault")) {
+    code.pop_back();
+    code.insert(code.end(), {0x0f, 0x0b});  // ud2
+  }
   return code;
 }
 
@@ -83,6 +87,10 @@ void prepare_cpu(int fd) {
   if (ioctl(fd, KVM_GET_SREGS, &sregs) != 0) fail("KVM_GET_SREGS");
   sregs.cs.base = 0;
   sregs.cs.selector = 0;
+  if (way_is("triple-fault")) {  // in 16-bit protected mode: real mode has its table at 0
+    sregs.cr0 |= 1;
+    sregs.idt.limit = 0;
+  }
   if (ioctl(fd, KVM_SET_SREGS, &sregs) != 0) fail("KVM_SET_SREGS");
   kvm_regs regs{};
   regs.rip = kCodeAddress;
@@ -143,28 +151,6 @@ void run(SmallVcpu& vcpu) {
   }
 }
 
-// Kills for whatever a run loop has no need of, KVM_GET_* among it: as Firecracker's filter and
-// Cloud Hypervisor's do.
-void install_filter() {
-  std::vector<sock_filter> steps = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, KVM_RUN, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
-  for (const uint32_t call :
-       {SYS_write, SYS_exit_group, SYS_close, SYS_munmap, SYS_brk, SYS_clock_gettime}) {
-    steps.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
-    steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  }
-  steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-  const sock_fprog program{static_cast<unsigned short>(steps.size()), steps.data()};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-    fail("seccomp");
-}
-
 // A child that inherits a VM may not run it, and must not disturb its parent.
 void let_a_child_try(SmallVm& vm) {
   fflush(stdout);
@@ -201,6 +187,20 @@ void run_all(SmallVm& vm) {
   for (std::thread& thread : threads) thread.join();
 }
 
+SmallVm make_and_run_by_filtered_threads(int kvm, uint32_t exits) {
+  std::thread([] { install_cloud_hypervisor_api_filter(); }).join();
+  SmallVm vm;
+  std::thread([&] {
+    install_cloud_hypervisor_vmm_filter();
+    vm = make_vm(kvm, 1, exits);
+    std::thread([&] {
+      install_cloud_hypervisor_vcpu_filter();
+      run(vm.vcpus[0]);
+    }).join();
+  }).join();
+  return vm;
+}
+
 void become_daemon() {
   fflush(stdout);
   if (fork() != 0) _exit(0);
@@ -219,19 +219,24 @@ int main(int argc, char** argv) {
   if (way_is("daemon")) become_daemon();
   const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
   if (kvm < 0) fail("/dev/kvm");
+  printf("small monitor\n");
+  fflush(stdout);  // now, since it asks for things that a filter may know nothing of
+  if (!way_is("filter-first") && ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+    fail("KVM_GET_API_VERSION");
+  if (way_is("early-filter") || way_is("filter-first")) install_small_monitor_filter();
   std::vector<SmallVm> vms;
-  vms.push_back(make_vm(kvm, way_is("two-vcpus") ? 2 : 1, exits));
+  if (way_is("cloud-hypervisor"))
+    vms.push_back(make_and_run_by_filtered_threads(kvm, exits));
+  else
+    vms.push_back(make_vm(kvm, way_is("two-vcpus") ? 2 : 1, exits));
   if (way_is("two-vms")) vms.push_back(make_vm(kvm, 1, exits));
   if (way_is("fork")) let_a_child_try(vms[0]);
   if (getenv("SMALL_MONITOR_STOP") != nullptr) wait_to_be_watched();
-  if (way_is("filter")) {
-    printf("filtered\n");
-    fflush(stdout);
-    install_filter();
-  }
+  if (way_is("filter")) install_run_loop_filter();
   timespec begin{}, end{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);  // the machine may have others to serve
-  for (SmallVm& vm : vms) run_all(vm);
+  for (SmallVm& vm : vms)
+    if (!way_is("cloud-hypervisor")) run_all(vm);
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
   for (const SmallVm& vm : vms) print(vm);
   if (way_is("timed"))

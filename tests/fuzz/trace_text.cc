@@ -5,6 +5,7 @@
 
 #include "analysis/exit_json.h"
 #include "analysis/gaps.h"
+#include "analysis/memory_slice.h"
 #include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "analysis/stat.h"
@@ -35,6 +36,10 @@ void TraceText::look_at(const Item& item) {
       json_.begin_object();
       write_register_set(json_, decoder_.context(), *item.side);
       json_.end_object();
+      break;
+    case Item::Kind::kMemory:
+      memory_slice_text(decoder_.context(), MemorySlice(item));
+      write_memory_slice(json_, decoder_.context(), MemorySlice(item));
       break;
     case Item::Kind::kGap:
       write_gap(json_, item);

@@ -11,6 +11,8 @@ inline uint64_t read_clock() noexcept {
   asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
   return ticks;
 }
+// Between two looks at what another CPU will write.
+inline void pause_cpu() noexcept { asm volatile("yield"); }
 inline constexpr const char* kClockName = "cntvct";
 inline uint64_t clock_frequency() noexcept {
   uint64_t hertz;

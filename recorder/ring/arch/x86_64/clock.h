@@ -10,6 +10,8 @@
 namespace kvmtape {
 
 inline uint64_t read_clock() noexcept { return __rdtsc(); }
+// Between two looks at what another CPU will write.
+inline void pause_cpu() noexcept { _mm_pause(); }
 inline constexpr const char* kClockName = "tsc";
 // 0: the CPU does not tell; measured against CLOCK_MONOTONIC instead.
 inline uint64_t clock_frequency() noexcept { return 0; }
