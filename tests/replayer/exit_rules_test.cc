@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 #include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
