@@ -22,8 +22,7 @@ struct ChangePlace {
   static constexpr int32_t kNoExit = -2;
 
   int32_t exit_reason = kNoExit;
-  std::string_view
-      field{};  // "debug.arch.far", "flags", "exit_reason"; empty: that it exits at all
+  std::string_view field{};  // "debug.arch.far", "flags", "exit_reason"; empty: that it exits
   uint64_t register_id = 0;  // of KVM_GET_ONE_REG
 
   static ChangePlace at_exit(uint32_t reason) { return at_field(reason, {}); }
