@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/decode_text.h"
 #include "cli/kernel_options.h"
+#include "cli/selection.h"
 #include "cli/trace_options.h"
 #include "recorder/import/byte_source.h"
 #include "replayer/load_integer.h"
@@ -37,19 +38,18 @@ struct DecodeCommand {
   std::string file;
 };
 
-Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
-
 Result<int32_t> errno_number(const std::string& name) {
   for (int32_t number = 1; number <= kErrnoMax; ++number)
     if (errno_name(number) == name) return number;
-  return usage(fmt::format("--errno: no error is called '{}'; write EINTR or its number", name));
+  return usage_error(
+      fmt::format("--errno: no error is called '{}'; write EINTR or its number", name));
 }
 
 // 0 or the negated errno; nullopt: nobody knows. `--ret -4` is how the kernel says EINTR itself.
 Result<std::optional<int32_t>> return_of(const DecodeCommand& command) {
   const int32_t ret = command.ret.value_or(command.error.empty() ? 0 : -1);
   if (!command.error.empty() && ret >= 0)
-    return usage(
+    return usage_error(
         fmt::format("--ret {} does not go with --errno: it says that KVM_RUN succeeded; "
                     "write --ret -1",
                     ret));
@@ -58,8 +58,8 @@ Result<std::optional<int32_t>> return_of(const DecodeCommand& command) {
     return std::optional(-number);
   }
   if (ret == -1)
-    return usage("--ret -1 says that KVM_RUN failed, but not how; write --errno EINTR, say");
-  if (ret < -kErrnoMax) return usage(fmt::format("--ret {}: no errno is that large", ret));
+    return usage_error("--ret -1 says that KVM_RUN failed, but not how; write --errno EINTR, say");
+  if (ret < -kErrnoMax) return usage_error(fmt::format("--ret {}: no errno is that large", ret));
   return command.ret ? std::optional(std::min(ret, 0)) : std::nullopt;
 }
 
