@@ -64,9 +64,8 @@ TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
 }
 
 TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
-  std::string bytes(128, '0');
-  bytes[0] = '\1';
-  const auto debug = decode_bytes(bytes, "--json --arch x86_64 --struct kvm_debugregs");
+  const auto debug = decode_bytes(std::string("\1").append(127, '0'),
+                                  "--json --arch x86_64 --struct kvm_debugregs");
   EXPECT_EQ(debug.json()["struct"], "kvm_debugregs");
   EXPECT_EQ(debug.json()["fields"]["db"]["value"][0], "0x3030303030303001");
   EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
