@@ -190,7 +190,7 @@ void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const Deco
   else
     json.null();
   json.key("errno");
-  moment.ret_known&& moment.ret < 0 ? json.string(errno_name(-moment.ret)) : json.null();
+  moment.ret_known&& moment.ret < 0 ? json.string(errno_name(errno_of(moment.ret))) : json.null();
   write_reason(json, decoded);
   write_flags(json, decoded);
   write_fields(json, moment, decoded.exit.all_fields());

@@ -18,7 +18,8 @@
  *         kvmtape_exit(tape, ret, ret < 0 ? errno : 0);
  *         ... handle run->exit_reason ...
  *     }
- *     kvmtape_close(session);
+ *     kvmtape_totals totals;
+ *     if (kvmtape_close(session, &totals, &error) != 0) fprintf(stderr, "%s\n", error.text);
  *
  * Rules
  *  - Every function takes NULL for session or vcpu and then does nothing, so that a monitor may go

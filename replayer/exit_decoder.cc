@@ -129,7 +129,8 @@ const ExitDecoder::Plan& ExitDecoder::plan_of(const Exit& exit) const {
 // Every field of the plan, with its value, before any rule.
 void ExitDecoder::begin(const Plan& plan, const RawMoment& moment, Exit& exit) const {
   Field* const fields = exit.fields.data();
-  const uint64_t id = first_plan_id_ + (&plan == &header_ ? 0 : 1 + (&plan - plans_.data()));
+  const uint64_t id =
+      first_plan_id_ + (&plan == &header_ ? 0 : 1 + static_cast<uint64_t>(&plan - plans_.data()));
   if (exit.plan_id != id) {
     std::ranges::copy(plan.fields, fields);
   } else {

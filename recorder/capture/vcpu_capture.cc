@@ -142,7 +142,8 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   }
   if (reason == kExitIo && ret >= 0) {
     moment.data_bytes = port_data_bytes();
-    moment.data = reinterpret_cast<const uint8_t*>(run_) + shadow_[5];
+    // A number, not a pointer, while it may lie outside: data_bytes is 0 then.
+    moment.data = reinterpret_cast<const uint8_t*>(reinterpret_cast<uintptr_t>(run_) + shadow_[5]);
     const uint64_t before = exit_data_word_;
     exit_data_word_ = moment.data_bytes == 0 ? 0 : load_tail(moment.data, moment.data_bytes);
     if (exit_data_word_ != before) exit_may_repeat_ = false;
