@@ -33,7 +33,7 @@ Esr esr_of(const Exit& exit) {
 
 std::string name_of(const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
-  if (exit.reason_validity == Validity::kStale) return "KVM_RUN";
+  if (exit.reason_validity == Validity::kStale || !exit.reason_recorded) return "KVM_RUN";
   return exit.name.empty() ? fmt::format("KVM_EXIT_{}", exit.reason) : std::string(exit.name);
 }
 
@@ -49,6 +49,9 @@ std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
   const std::string failure =
       failed ? fmt::format("failed: {}; ", errno_name(errno_of(decoded.moment.ret)))
              : std::string();
+  // Nobody knows whose exit_reason it is, and so which fields there are.
+  if (failed && decoded.exit.reason_validity == Validity::kUnknown)
+    return failure + std::string(decoded.exit.reason_why);
   const auto learnt = [&](const Field& field) {
     if (field.validity != Validity::kValid) return false;
     const Field* before = decoded.exit.find(field.name, field.element);

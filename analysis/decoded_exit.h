@@ -22,7 +22,8 @@ struct DecodedExit {
 
 void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, DecodedExit& decoded);
 
-// "KVM_EXIT_IO", "KVM_EXIT_44"; "KVM_RUN" where it failed and reported no exit.
+// "KVM_EXIT_IO", "KVM_EXIT_44"; "KVM_RUN" where it failed and reported no exit, or the
+// recording ends before the reason.
 std::string name_of(const DecodedExit& decoded);
 // One line for people: the exit's, or the answer's where only that holds the data (of a read).
 std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded);

@@ -56,6 +56,7 @@ Json session_json(const Session& session) {
       {"registers", text_or_null(session.register_policy)},
       {"ring_full", text_or_null(session.ring_full)},
       {"left_out", session.left_out},
+      {"history", session.history},
       {"redaction", text_or_null(session.redaction)},
       {"trigger", text_or_null(session.trigger)},
       {"abi_variant", text_or_null(session.abi_variant)},

@@ -89,7 +89,7 @@ void rows_of(Counters& counters, Architecture architecture, Stat& stat) {
 }
 
 // Four columns of each chunk and nothing else.
-Result<void> count_columns(TraceReader& reader, const Selection& selection, Counters& counters) {
+void count_columns(TraceReader& reader, const Selection& selection, Counters& counters) {
   const auto taken = [](const std::vector<uint32_t>& wanted, uint32_t value) {
     return wanted.empty() || std::ranges::find(wanted, value) != wanted.end();
   };
@@ -97,10 +97,9 @@ Result<void> count_columns(TraceReader& reader, const Selection& selection, Coun
     if (ticks == ChunkDecoder::kNoTicks) return std::nullopt;
     return reader.ticks_to_ns(ticks);
   };
-  return reader.summarize([&](uint32_t vcpu_index, const ChunkDecoder::Summary& chunk) {
+  reader.summarize([&](uint32_t vcpu_index, const ChunkDecoder::Summary& chunk) {
     if (!taken(selection.vcpus, vcpu_index)) return;
     for (size_t i = 0; i < chunk.reasons.size(); ++i) {
-      if (!taken(selection.reasons, chunk.reasons[i])) continue;
       ExitCounter& counter = counters.of(chunk.reasons[i], static_cast<int32_t>(chunk.errnos[i]));
       add(counter.all, ns(chunk.guest[i]), ns(chunk.monitor[i]));
     }
@@ -127,17 +126,23 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
         for (Counter* counter : {repeated.all, repeated.of_key})
           if (counter != nullptr) counter->count += item.repeat.count;
     }
-    if (item.kind != Item::Kind::kExit || seen++ < options.skip) continue;
+    if (item.kind != Item::Kind::kExit) continue;
     const RecordedExit& recorded = *item.exit;
+    if (options.keys || !options.selection.reasons.empty()) {
+      RawMoment moment;
+      moment.kvm_run = recorded.kvm_run;
+      moment.data = recorded.data;
+      moment.ret = recorded.ret;
+      moment.ret_known = decoder.context().ret_recorded;
+      decoder.decode(moment, exit);
+      // Selected by a reason that a failed KVM_RUN left over: it is no such exit.
+      if (!options.selection.reasons.empty() && exit.reason_validity == Validity::kStale) continue;
+    }
+    if (seen++ < options.skip) continue;
     ExitCounter& counter = counters.of(recorded.reason, errno_of(recorded.ret));
     add(counter.all, item.guest_ns, item.monitor_ns);
     Repeated& repeated = last[item.vcpu_index] = {item.seq, &counter.all, nullptr};
     if (!options.keys) continue;
-    RawMoment moment;
-    moment.kvm_run = recorded.kvm_run;
-    moment.data = recorded.data;
-    moment.ret = recorded.ret;
-    decoder.decode(moment, exit);
     if (const auto key = exit_key(exit))
       add(*(repeated.of_key = &key_counter(counter, *key)), item.guest_ns, item.monitor_ns);
   }
@@ -145,13 +150,14 @@ void count_decoded(TraceReader& reader, const StatOptions& options, Counters& co
 
 }  // namespace
 
-Result<Stat> count_exits(TraceReader& reader, const StatOptions& options) {
+Stat count_exits(TraceReader& reader, const StatOptions& options) {
   Stat stat;
   Counters counters;
-  const bool by_column = !options.keys && !options.selection.seq && !options.selection.time_ns &&
+  const bool by_column = !options.keys && options.selection.reasons.empty() &&
+                         !options.selection.seq && !options.selection.time_ns &&
                          options.skip == 0 && reader.folded() == 0;
   if (by_column) {
-    KVMTAPE_TRY(count_columns(reader, options.selection, counters));
+    count_columns(reader, options.selection, counters);
     for (const VcpuTotals& vcpu : reader.vcpus())
       if (options.selection.vcpus.empty() ||
           std::ranges::find(options.selection.vcpus, vcpu.index) != options.selection.vcpus.end())

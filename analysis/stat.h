@@ -29,10 +29,10 @@ struct Stat {
 
 struct StatOptions {
   Selection selection;
-  bool keys = true;   // below each exit; needs every exit decoded
+  bool keys = true;   // below each exit; needs every exit decoded, as do selected reasons
   uint64_t skip = 0;  // exits at the beginning that are not counted
 };
 
-Result<Stat> count_exits(TraceReader& reader, const StatOptions& options);
+Stat count_exits(TraceReader& reader, const StatOptions& options);
 
 }  // namespace kvmtape

@@ -10,6 +10,7 @@
 #include "analysis/session_context.h"
 #include "cli/commands.h"
 #include "cli/dump_text.h"
+#include "cli/selected_items.h"
 #include "cli/trace_options.h"
 
 namespace kvmtape {
@@ -106,34 +107,23 @@ class JsonLines {
   uint64_t seq_ = 0;
 };
 
-// Hands items to `print` from the `skipped`-th exit on, until it returns false.
-template <typename Print>
-void walk(TraceReader& reader, const Selection& selection, uint64_t skipped, Print print) {
-  uint64_t exits = 0;
-  Item item;
-  for (reader.rewind(selection); reader.next(item);) {
-    exits += item.kind == Item::Kind::kExit ? 1 : 0;
-    if (exits <= skipped && skipped != 0) continue;
-    if (!print(item)) return;
-  }
-}
-
 int run_dump(const DumpCommand& command, Console& console) {
   auto opened = command.trace.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
   auto selection = command.select.selection(reader);
   if (!selection.ok()) return console.fail(selection.error());
-  const uint64_t skipped = command.select.skipped(reader, *selection);
   const ExitDecoder decoder(decode_context_of(reader.session()));
+  SelectedItems items(reader, command.select, *selection, decoder);
+  Item item;
   if (command.trace.json) {
     console.print(to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
     JsonLines lines(reader, decoder, command.raw, console);
-    walk(reader, *selection, skipped, [&](const Item& item) { return lines.print(item); });
+    while (items.next(item) && lines.print(item)) continue;
     lines.finish();
   } else {
     DumpText lines(reader, decoder, {command.raw, command.trace.verbose}, console);
-    walk(reader, *selection, skipped, [&](const Item& item) { return lines.print(item); });
+    while (items.next(item) && lines.print(item)) continue;
   }
   return report_health(reader, console);
 }

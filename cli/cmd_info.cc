@@ -38,10 +38,13 @@ class InfoText {
 
   void session(bool all) {
     line("recording", reader_.path());
-    line("session", fmt::format("{}, by {}", to_string(session_.uuid), session_.recorder));
+    line("session",
+         to_string(session_.uuid) + (session_.recorder.empty() ? "" : ", by " + session_.recorder));
+    const bool lasted = reader_.duration_ns() > 0;
     if (session_.start.realtime_ns != 0)
-      line("recorded", fmt::format("{}, for {}", utc_text(session_.start.realtime_ns), duration()));
-    else
+      line("recorded",
+           utc_text(session_.start.realtime_ns) + (lasted ? ", for " + duration() : ""));
+    else if (lasted)
       line("recorded", "for " + duration());
     line("kernel", session_.kernel_release.empty()
                        ? "not known"
@@ -70,12 +73,13 @@ class InfoText {
     line("trigger", session_.trigger);
     line("ABI", session_.abi_variant);
     for (const std::string& words : session_.left_out) line("left out", words);
+    for (const std::string& what : session_.history) line("history", what);
   }
 
   void totals() {
     const uint64_t exits = reader_.exits();
-    line("exits", fmt::format("{}, {} lost, {} vCPUs", count_text(exits),
-                              count_text(reader_.lost()), reader_.vcpus().size()));
+    line("exits", fmt::format("{}, {} lost, {}", count_text(exits), count_text(reader_.lost()),
+                              counted(reader_.vcpus().size(), "vCPU")));
     size_t shown = 0;
     for (const VcpuTotals& vcpu : reader_.vcpus()) {
       if (shown++ == kVcpusShown) break;
@@ -141,6 +145,7 @@ int run_info(const TraceOptions& options, Console& console) {
   auto opened = options.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
+  reader.check();
   const GapList gaps = find_gaps(reader);
   if (options.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};

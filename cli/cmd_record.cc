@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/record_filter.h"
 #include "cli/trace_options.h"
 #include "recorder/attach/attach.h"
@@ -135,17 +136,21 @@ void add_record(CLI::App& app, Action& chosen) {
   RecordingOptions& recording = command->record.recording;
   command->output.add_to(*verb);
   verb->add_option("-o,--output", recording.path,
-                   "the recording to write; without it, a new one in the default directory");
+                   "the recording to write; without it, a new one in the default directory")
+      ->check(recording_file())
+      ->type_name("FILE");
   verb->add_flag("--force", recording.force, "replace an existing recording");
   verb->add_option("--ring", recording.ring_bytes, "memory for each vCPU's ring; 1M unless given")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(size_in_bytes(1))
+      ->type_name("SIZE");
   verb->add_option("--ring-dir", recording.ring_directory, "where the rings lie");
   verb->add_option("--full", command->ring_full, "what goes when a ring is full")
-      ->check(CLI::IsMember({"drop", "overwrite"}));
+      ->check(one_of({"drop", "overwrite"}));
   verb->add_option("--flight", command->flight_bytes,
                    "keep each vCPU's last exits in a ring of so many bytes; write nothing until a "
                    "trigger")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(size_in_bytes(1))
+      ->type_name("SIZE");
   verb->add_option("--trigger", command->triggers,
                    "what makes a flight recorder write: crash, same=N/T, slow=T, silent=T, end (T: "
                    "10ms); repeatable; crash and end unless given")
@@ -159,8 +164,8 @@ void add_record(CLI::App& app, Action& chosen) {
   add_filters(*verb, *command);
   verb->add_option("--max-size", recording.bounds.bytes_max,
                    "put the file aside when it has so many bytes, and begin the next")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(kFileBytesMin, uint64_t{1} << 62))
+      ->transform(size_in_bytes(kFileBytesMin))
+      ->type_name("SIZE")
       ->excludes("--flight");
   verb->add_option("--max-age", command->age, "the same when it is so old: 10s, 5m, 1h")
       ->check([](const std::string& text) {
@@ -169,7 +174,9 @@ void add_record(CLI::App& app, Action& chosen) {
       })
       ->excludes("--flight");
   verb->add_option("--max-files", recording.bounds.files_max,
-                   "how many files are kept, the newest; 0: all; 16 unless given");
+                   "how many files are kept, the newest; 0: all; 16 unless given")
+      ->check(any_number())
+      ->type_name("N");
   verb->add_option("--registers", command->registers,
                    "when registers are taken: debug-exits, sync, every, every=N or never")
       ->check([command](const std::string& text) {
@@ -183,9 +190,10 @@ void add_record(CLI::App& app, Action& chosen) {
                  "says how it would be recorded and why; starts nothing");
   CLI::Option* pid = verb->add_option("-p,--pid", command->pid,
                                       "attach to this process, until it ends or SIGINT comes")
-                         ->check(CLI::PositiveNumber);
+                         ->check(positive_number())
+                         ->type_name("PID");
   verb->add_option("--way", command->way, "with -p: bpf, ptrace, or auto, the better that works")
-      ->check(CLI::IsMember({"auto", "bpf", "ptrace"}))
+      ->check(one_of({"auto", "bpf", "ptrace"}))
       ->needs(pid);
   verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
       ->excludes(pid);
@@ -194,9 +202,12 @@ void add_record(CLI::App& app, Action& chosen) {
     if (command->pid == 0 && command->record.command.empty())
       throw CLI::RequiredError("a command behind --, or -p PID");
     if (command->pid != 0 && command->flight_bytes != 0)
-      throw CLI::ValidationError("--flight is for monitors that are preloaded, not for -p");
+      throw CLI::ValidationError(
+          "--flight does not go with -p: start the monitor by kvmtape record --flight SIZE -- "
+          "COMMAND");
     if (command->pid != 0 && !command->vcpus.empty())
-      throw CLI::ValidationError("--vcpu is for monitors that are preloaded, not for -p");
+      throw CLI::ValidationError(
+          "--vcpu does not go with -p: start the monitor by kvmtape record --vcpu N -- COMMAND");
     set_flight(*command);
     if (!command->age.empty())
       command->record.recording.bounds.age_ns_max = *parse_duration(command->age);

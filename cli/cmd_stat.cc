@@ -5,9 +5,12 @@
 #include <memory>
 
 #include "analysis/recording_json.h"
+#include "analysis/session_context.h"
 #include "analysis/stat.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
+#include "cli/selected_items.h"
 #include "cli/trace_options.h"
 
 namespace kvmtape {
@@ -36,9 +39,10 @@ void print_table(const Stat& stat, size_t top, Console& console) {
     width = std::max(width, row.key.empty() ? row.exit.size() : row.key.size() + 2);
   const std::string times = fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}", "min",
                                         "mean", "p50", "p99", "p999", "max", "total");
-  console.print(console.painted(fmt::format("{:<{}} {:>12} {:>7}  {} {}\n", "exit", width, "count",
+  console.print(console.painted(fmt::format("{:<{}} {:>12} {:>7}  {} {}", "exit", width, "count",
                                             "share", "time in", times),
-                                "1"));
+                                "1") +
+                "\n");
   size_t keys = 0, hidden = 0;
   const auto print_hidden = [&] {
     if (hidden != 0) console.print(fmt::format("  {}\n", counted(hidden, "more key")));
@@ -74,18 +78,21 @@ int run_stat(const StatCommand& command, Console& console) {
   StatOptions options;
   options.selection = *selection;
   options.keys = !command.no_keys;
-  options.skip = command.select.skipped(reader, *selection);
-  auto stat = count_exits(reader, options);
-  if (!stat.ok()) return console.fail(stat.error());
+  if (command.select.tail != 0) {
+    const ExitDecoder decoder(decode_context_of(reader.session()));
+    options.skip = SelectedItems(reader, command.select, *selection, decoder).skipped();
+  }
+  const Stat stat = count_exits(reader, options);
+  reader.check();  // the totals are those of the whole recording
   if (command.trace.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};
     document["session"] = session_json(reader.session());
     document["totals"] = totals_json(reader);
-    document["totals"]["selected"] = stat->exits;
-    document["rows"] = rows_json(*stat);
+    document["totals"]["selected"] = stat.exits;
+    document["rows"] = rows_json(stat);
     console.print(to_line(document));
   } else {
-    print_table(*stat, command.top, console);
+    print_table(stat, command.top, console);
   }
   return report_health(reader, console);
 }
@@ -99,7 +106,9 @@ void add_stat(CLI::App& app, Action& chosen) {
   command->select.add_to(*verb);
   verb->add_flag("--no-keys", command->no_keys,
                  "exits only, not by port, address, MSR or hypercall: much faster");
-  verb->add_option("--top", command->top, "keys shown below each exit (text only)");
+  verb->add_option("--top", command->top, "keys shown below each exit (text only)")
+      ->check(any_number())
+      ->type_name("N");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {
       command->trace.apply(console);

@@ -31,6 +31,7 @@ class Console {
 
   // False when nobody reads any more, or it cannot be written: stop working.
   bool print(std::string_view text);
+  bool closed() const { return pipe_closed_ || write_error_ != 0; }
   // `text` in an SGR colour, "31", where colours are wanted.
   std::string painted(std::string_view text, std::string_view sgr) const;
 

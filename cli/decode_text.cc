@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "cli/human.h"
-#include "replayer/arch_names/disassembly.h"
 #include "replayer/arch_names/esr.h"
+#include "replayer/failed_instruction.h"
+#include "replayer/struct_text.h"
 
 namespace kvmtape {
 namespace {
@@ -17,6 +18,12 @@ struct Row {
   std::string name, value;
   Validity validity;
   std::string_view why;
+};
+
+// What the fields are of, if not of kvm_run.
+struct Struct {
+  Architecture architecture = Architecture::kUnknown;
+  std::string_view name;
 };
 
 std::string hex_of(std::span<const uint8_t> bytes) {
@@ -36,7 +43,8 @@ std::string value_text(const RawMoment& moment, const Field& field) {
 }
 
 // Elements of a list that nobody may believe, for one reason, take one row.
-std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields) {
+std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields,
+                         const Struct& of = {}) {
   std::vector<Row> rows;
   for (size_t first = 0, end = 0; first < fields.size(); first = end) {
     const Field& field = fields[first];
@@ -51,6 +59,8 @@ std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields)
     else if (field.element >= 0)
       row.name += fmt::format("[{}]", field.element);
     if (end - first == 1) row.value = value_text(moment, field);
+    const std::string bits = struct_field_text(of.architecture, of.name, field);
+    if (!bits.empty()) row.value += " " + bits;
     rows.push_back(std::move(row));
   }
   return rows;
@@ -106,8 +116,9 @@ Row flags_row(const DecodedExit& decoded) {
 
 Row reason_row(const Exit& exit) {
   return {"exit_reason",
-          exit.name.empty() ? fmt::format("{}", exit.reason)
-                            : fmt::format("{} {}", exit.reason, exit.name),
+          !exit.reason_recorded ? std::string()
+          : exit.name.empty()   ? fmt::format("{}", exit.reason)
+                                : fmt::format("{} {}", exit.reason, exit.name),
           exit.reason_validity, exit.reason_why};
 }
 
@@ -127,38 +138,16 @@ void print_esr(const Exit& exit, Console& console) {
   console.print("\n");
 }
 
-const Field* valid_of(std::span<const Field> fields, std::string_view name) {
-  for (const Field& field : fields)
-    if (field.name == name && field.validity == Validity::kValid) return &field;
-  return nullptr;
-}
-
-// The code segment says how wide code is, if it came along; else most guests run 64-bit code.
-X86Mode mode_of(Architecture architecture, std::span<const Field> registers, bool& is_known) {
-  const Field* is_long = valid_of(registers, "sregs.cs.l");
-  const Field* is_32_bit = valid_of(registers, "sregs.cs.db");
-  is_known = is_long != nullptr && is_32_bit != nullptr;
-  if (!is_known) return architecture == Architecture::kI386 ? X86Mode::k32Bit : X86Mode::k64Bit;
-  if (is_long->value != 0) return X86Mode::k64Bit;
-  return is_32_bit->value != 0 ? X86Mode::k32Bit : X86Mode::k16Bit;
-}
-
-void print_instruction(const DecodeContext& context, const DecodedExit& decoded,
-                       std::span<const Field> registers, Console& console) {
-  const Field* insn = valid_of(decoded.exit.all_fields(), "emulation_failure.insn_bytes");
-  if (insn == nullptr) return;
-  bool mode_known = false;
-  const X86Mode mode = mode_of(context.architecture, registers, mode_known);
-  const Field* rip = valid_of(registers, "regs.rip");
-  const auto list =
-      disassemble(context.architecture, context.byte_order, raw_bytes(*insn, decoded.moment),
-                  rip == nullptr ? 0 : rip->value, mode, kInstructionsMax);
-  console.print(fmt::format("\ninstruction, read as {}-bit code{}\n", static_cast<int>(mode),
-                            mode_known ? "" : " (what the guest ran was not recorded)"));
-  for (const Instruction& instruction : list)
+void print_instruction(const DecodeContext& context, const DecodedExit& decoded, Console& console) {
+  const auto failed = failed_instruction(context, decoded.moment, decoded.exit);
+  if (!failed) return;
+  console.print(fmt::format("\ninstruction, read as {}-bit code{}\n",
+                            static_cast<int>(failed->mode),
+                            failed->mode_known ? "" : " (what the guest ran was not recorded)"));
+  for (const Instruction& instruction : failed->code)
     console.print(fmt::format("  {:#x}  {:<30}  {}\n", instruction.address,
                               hex_of(instruction.bytes), instruction.text));
-  if (list.empty()) console.print("  these bytes are no instruction\n");
+  if (failed->code.empty()) console.print("  these bytes are no instruction\n");
 }
 
 }  // namespace
@@ -173,19 +162,20 @@ void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
   for (Row& row : rows_of(decoded.moment, exit.all_fields())) rows.push_back(std::move(row));
   print_table(std::move(rows), console);
   if (exit.has_esr) print_esr(exit, console);
-  print_instruction(decoder.context(), decoded, registers, console);
+  print_instruction(decoder.context(), decoded, console);
   std::vector<Field> valid;
   for (const Field& field : registers)
     if (field.validity == Validity::kValid) valid.push_back(field);
   if (valid.empty()) return;
   console.print("\nregisters in kvm_run\n");
-  print_table(rows_of(decoded.moment, valid), console);
+  print_table(rows_of(decoded.moment, valid, {decoder.context().architecture, "kvm_sync_regs"}),
+              console);
 }
 
-void print_struct(std::string_view name, const RawMoment& moment, std::span<const Field> fields,
-                  Console& console) {
+void print_struct(Architecture architecture, std::string_view name, const RawMoment& moment,
+                  std::span<const Field> fields, Console& console) {
   console.print(fmt::format("struct {}\n\n", console.painted(name, "1")));
-  print_table(rows_of(moment, fields), console);
+  print_table(rows_of(moment, fields, {architecture, name}), console);
 }
 
 }  // namespace kvmtape

@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/suggest.h"
+#include "cli/usage.h"
 #include "recorder/record/record.h"
 
 namespace kvmtape {
@@ -31,12 +32,6 @@ constexpr char kFooter[] =
     "be\n"
     "missing. `kvmtape VERB --help` says more.";
 
-std::vector<std::string> verb_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
-  return names;
-}
-
 // A verb that does not exist would be reported as a stray argument.
 int unknown_verb(const CLI::App& app, const std::string& word, Console& console) {
   const std::string near = nearest_name(word, verb_names(app));
@@ -45,12 +40,12 @@ int unknown_verb(const CLI::App& app, const std::string& word, Console& console)
       near.empty() ? "kvmtape --help lists them" : "did you mean: kvmtape " + near + "?"));
 }
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error, Console& console) {
+int wrong_command_line(const CLI::App& app, const CLI::ParseError& error, Console& console) {
   const auto parsed = app.get_subcommands();
-  const std::string verb = parsed.empty() ? "" : " " + parsed.front()->get_name();
-  const int failed = console.fail(fmt::format("{}; see kvmtape{} --help", error.what(), verb));
+  const int failed = console.fail(usage_text(app, error));
   // Whoever started a monitor through `record` takes 2 for the monitor's own.
-  return verb == " record" ? kRecordFailed : failed;
+  const bool is_record = !parsed.empty() && parsed.front()->get_name() == "record";
+  return is_record ? kRecordFailed : failed;
 }
 
 int run(int argc, char** argv) {
@@ -87,7 +82,7 @@ int run(int argc, char** argv) {
     console.print(std::string(version.what()) + "\n");
     return console.finish(kDone);
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error, console);
+    return wrong_command_line(app, error, console);
   }
   if (!chosen) {
     console.print(app.help());

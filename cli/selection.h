@@ -10,7 +10,11 @@
 
 namespace kvmtape {
 
-Result<uint64_t> parse_number(const std::string& text);
+// Of what was typed, with what to write instead.
+Error usage_error(std::string message);
+
+// `option` is what an error names.
+Result<uint64_t> parse_number(std::string_view option, const std::string& text);
 // "100-200", "100-" and "100".
 Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text);
 // "A,B", each in nanoseconds, or with a unit (s ms us ns), or with a point in seconds as `dump`

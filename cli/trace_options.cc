@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "recorder/trace_directory.h"
@@ -21,7 +23,9 @@ bool exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0 || errno != ENOENT;
 }
 
-Result<uint32_t> reason_number(const std::string& name) {
+}  // namespace
+
+Result<uint32_t> parse_exit_name(const std::string& name) {
   const int64_t number = exit_reason_number(name);
   if (number >= 0) return static_cast<uint32_t>(number);
   std::vector<std::string> names;
@@ -41,8 +45,12 @@ Result<uint32_t> reason_number(const std::string& name) {
                {}};
 }
 
+namespace {
+
 std::string next_step(const TraceReader& reader) {
-  return fmt::format("; run: kvmtape recover {} -o saved.kvmtape", reader.path());
+  const std::string& rings = reader.options().ring_directory;
+  return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", reader.path(),
+                     rings.empty() ? "" : " --ring-dir " + rings);
 }
 
 }  // namespace
@@ -52,7 +60,7 @@ void OutputOptions::add_to(CLI::App& verb) {
   verb.add_flag("-q,--quiet", quiet, "no warnings");
   verb.add_flag("-v,--verbose", verbose, "more");
   verb.add_option("--color", color, "auto, always or never; auto heeds NO_COLOR")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
+      ->check(one_of({"auto", "always", "never"}));
 }
 
 void OutputOptions::apply(Console& console) const {
@@ -83,9 +91,23 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  path,
                  {}};
   }
+  if (std::error_code error;
+      !ring_directory.empty() && !std::filesystem::is_directory(ring_directory, error))
+    return Error{ErrorCode::kIo,
+                 "--ring-dir: there is no such directory; without the option, rings are looked for "
+                 "where the recording's header says",
+                 ring_directory,
+                 {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
-  return TraceReader::open(path, options);
+  auto reader = TraceReader::open(path, options);
+  if (!reader.ok() && reader.error().code == ErrorCode::kNotATrace &&
+      reader.error().byte_offset.has_value()) {
+    reader.error().byte_offset.reset();
+    reader.error().message +=
+        "; of raw bytes kvmtape decode shows one page and kvmtape import records many";
+  }
+  return reader;
 }
 
 void SelectOptions::add_to(CLI::App& verb) {
@@ -96,14 +118,20 @@ void SelectOptions::add_to(CLI::App& verb) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb.add_option("--seq", seq, "only these sequence numbers, A-B");
-  verb.add_option("--time", time, "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s)");
-  verb.add_option("--tail", tail, "only the last N selected exits")->check(CLI::PositiveNumber);
+  verb.add_option(
+      "--time", time,
+      "only from A to B, A,B: 81234 (ns), 12.5ms, 0.000081234 (s); marks and calls too, which "
+      "--vcpu, --exit and --seq leave out");
+  verb.add_option("--tail", tail,
+                  "only the last N selected exits, and what stands behind the first of them")
+      ->check(positive_number())
+      ->type_name("N");
 }
 
 Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   Selection selection;
   for (const std::string& text : vcpus) {
-    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number(text));
+    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number("--vcpu", text));
     const bool known =
         std::ranges::any_of(reader.vcpus(), [&](const auto& vcpu) { return vcpu.index == index; });
     if (!known)
@@ -115,7 +143,7 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
     selection.vcpus.push_back(static_cast<uint32_t>(index));
   }
   for (const std::string& name : exits) {
-    KVMTAPE_TRY_ASSIGN(const uint32_t reason, reason_number(name));
+    KVMTAPE_TRY_ASSIGN(const uint32_t reason, parse_exit_name(name));
     selection.reasons.push_back(reason);
   }
   if (!seq.empty()) {
@@ -127,19 +155,8 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
-uint64_t SelectOptions::skipped(TraceReader& reader, const Selection& selection) const {
-  if (tail == 0) return 0;
-  uint64_t exits_selected = reader.exits();
-  if (!selects_all() || reader.folded() != 0) {
-    exits_selected = 0;
-    Item item;
-    for (reader.rewind(selection); reader.next(item);)
-      exits_selected += item.kind == Item::Kind::kExit ? 1 : 0;
-  }
-  return exits_selected > tail ? exits_selected - tail : 0;
-}
-
-int report_health(const TraceReader& reader, Console& console) {
+int report_health(TraceReader& reader, Console& console) {
+  if (!console.closed()) reader.check();
   const TraceHealth& health = reader.health();
   const std::string readable = counted(reader.exits(), "exit") + " readable";
   int status = kDone;
@@ -151,17 +168,23 @@ int report_health(const TraceReader& reader, Console& console) {
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));
   if (health.writer_alive)
-    missing(fmt::format("still being recorded: {} so far", readable));
+    missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
-    missing(fmt::format("unsealed: {} from the file, {} from {}{}",
-                        counted(health.file_exits, "exit"), count_text(health.ring_exits),
-                        counted(health.ring_count, "ring"), next_step(reader)));
+    missing(
+        fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
+                    health.ring_count == 0
+                        ? health.ring_problems.empty() ? ", no rings are left" : ", none from rings"
+                        : fmt::format(", {} from {}", count_text(health.ring_exits),
+                                      counted(health.ring_count, "ring")),
+                    next_step(reader)));
+  for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.damaged_chunks != 0)
-    missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
-                        bytes_text(health.damaged_bytes), readable, next_step(reader)));
+    missing(fmt::format("{} damaged{}: {}{}", counted(health.damaged_chunks, "chunk"),
+                        health.damaged_bytes == 0 ? "" : ", " + bytes_text(health.damaged_bytes),
+                        readable, next_step(reader)));
   if (reader.lost() != 0)
-    missing(fmt::format("{} lost; they stand in the recording as gaps: kvmtape info {}",
-                        counted(reader.lost(), "exit"), reader.path()));
+    missing(
+        fmt::format("{} lost; kvmtape info says where, and why", counted(reader.lost(), "exit")));
   if (health.footer_damaged)
     console.warn(reader.path() + ": the index at its end is damaged; nothing else rests on it");
   if (health.head_lost)

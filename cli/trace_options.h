@@ -32,6 +32,9 @@ struct TraceOptions : OutputOptions {
   Result<std::unique_ptr<TraceReader>> open() const;
 };
 
+// --exit: KVM_EXIT_IO, io or 2.
+Result<uint32_t> parse_exit_name(const std::string& name);
+
 struct SelectOptions {
   std::vector<std::string> vcpus;
   std::vector<std::string> exits;
@@ -41,12 +44,11 @@ struct SelectOptions {
 
   void add_to(CLI::App& verb);
   Result<Selection> selection(const TraceReader& reader) const;
-  // How many selected exits stand before the last `tail`; walks the trace if it must.
-  uint64_t skipped(TraceReader& reader, const Selection& selection) const;
-  bool selects_all() const { return vcpus.empty() && exits.empty() && seq.empty() && time.empty(); }
 };
 
-// kIncomplete if exits may be missing, kDone otherwise; says why on standard error.
-int report_health(const TraceReader& reader, Console& console);
+// kIncomplete if exits may be missing, kDone otherwise; says why on standard error. It speaks of
+// the whole recording, whatever was selected: what the verb did not read is checked here, unless
+// nobody reads its output any more.
+int report_health(TraceReader& reader, Console& console);
 
 }  // namespace kvmtape

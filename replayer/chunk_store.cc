@@ -288,6 +288,14 @@ Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder)
   return decoder.open(chunk);
 }
 
+void ChunkStore::mark_unreadable(size_t number, Error why) {
+  const ChunkRef& ref = chunks_[number];
+  const uint64_t first = std::max(ref.entry.first_seq, ref.skip_below);
+  const uint64_t missing = ref.entry.end_seq > first ? ref.entry.end_seq - first : 0;
+  // Its gaps were counted by its header.
+  mark_damaged(number, 0, missing - std::min(missing, ref.entry.lost), std::move(why));
+}
+
 void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits,
                               Error why) {
   ChunkRef& ref = chunks_[number];

@@ -77,6 +77,8 @@ class ChunkStore {
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
   // Notes, once, that a chunk cannot be read from sequence `from` on.
   void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
+  // The same of a chunk of which nothing can be read.
+  void mark_unreadable(size_t number, Error why);
 
  private:
   bool use_index(const FileTrailer& trailer, bool session_known);

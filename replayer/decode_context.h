@@ -27,6 +27,9 @@ struct KernelVersion {
 // nullopt: nothing in the text says which.
 std::optional<KernelVersion> parse_kernel_release(std::string_view release);
 
+// Whose exit reasons and event words KVM hands on, as it found them in the processor.
+enum class X86Virtualization : uint8_t { kUnknown, kVmx, kSvm };
+
 struct DecodeContext {
   Architecture architecture = Architecture::kUnknown;
   ByteOrder byte_order = ByteOrder::kLittle;
@@ -34,7 +37,8 @@ struct DecodeContext {
   std::string kernel_version_text;           // uname -v: distributions' patch level
   uint32_t page_bytes = 4096;                // 0: not known
   std::map<uint32_t, int32_t> capabilities;  // KVM_CAP_ number to answer; missing: not asked
-  std::string abi_variant;                   // empty: mainline
+  X86Virtualization x86_virtualization = X86Virtualization::kUnknown;  // of the host
+  std::string abi_variant;                                             // empty: mainline
   RedactionProfile redaction = RedactionProfile::kNone;  // what was removed from the recording
   bool ret_recorded = true;  // false: of bare pages, RawMoment::ret_known
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "replayer/redaction.h"
+
 namespace kvmtape {
 
 enum class Validity : uint8_t {
@@ -33,6 +35,7 @@ struct Field {
   uint16_t bytes = 0;     // 0: absent from the recording, or an empty byte string
   bool in_data = false;   // io.data: the bytes are RawMoment::data, not kvm_run's
   FieldKind kind = FieldKind::kInteger;
+  Sensitivity sensitivity = Sensitivity::kPayload;  // what a redaction goes by
   Validity validity = Validity::kUnknown;
   std::string_view why;         // why it is not valid, a sentence without its full stop; else empty
   uint64_t value = 0;           // integers; meaningful only when valid
@@ -48,7 +51,8 @@ static_assert(kExitFieldsMax <= 64, "a bit for each");
 
 struct Exit {
   uint32_t reason = 0;
-  std::string_view name;  // "KVM_EXIT_IO"; empty: this build knows no such reason
+  bool reason_recorded = true;  // false: the bytes end before it, and `reason` is 0
+  std::string_view name;        // "KVM_EXIT_IO"; empty: this build knows no such reason
   Validity reason_validity = Validity::kValid;  // kStale: KVM_RUN failed and left the old one
   std::string_view reason_why;
 

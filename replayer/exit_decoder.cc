@@ -83,6 +83,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
 
   Field field;
   field.name = row.name;
+  field.sensitivity = sensitivity_of(row.name).value_or(Sensitivity::kPayload);
   field.offset = static_cast<uint16_t>(base + row.offset);
   field.validity = Validity::kValid;
   if (has == Known::kNo && row.since > reason_since) {
@@ -217,13 +218,13 @@ void ExitDecoder::judge_redaction(Exit& exit) const {
   };
   const auto is_removed = [&](const Field& field) {
     return std::ranges::any_of(fields, [&](const Field& other) {
-      return !keeps_field(profile, other.name) && shares_bytes(field, other);
+      return !keeps(profile, other.sensitivity) && shares_bytes(field, other);
     });
   };
   exit.changed_fields = kAllFields;
   for (Field& field : fields) {
     if (field.validity == Validity::kAbsent) continue;
-    if (field.validity == Validity::kValid && keeps_field(profile, field.name) &&
+    if (field.validity == Validity::kValid && keeps(profile, field.sensitivity) &&
         !is_removed(field))
       continue;
     field.validity = Validity::kUnknown;
@@ -238,7 +239,8 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   exit.esr = 0;
   exit.reason = view.load_at<uint32_t>(kReasonOffset);
   exit.name = exit.reason < plans_.size() ? plans_[exit.reason].reason_name : std::string_view{};
-  if (moment.kvm_run.size() < kReasonOffset + sizeof exit.reason) {
+  exit.reason_recorded = moment.kvm_run.size() >= kReasonOffset + sizeof exit.reason;
+  if (!exit.reason_recorded) {
     exit.name = {};
     exit.reason_validity = Validity::kUnknown;
     exit.reason_why = kNotRecorded;

@@ -81,11 +81,6 @@ int64_t exit_reason_number(std::string_view name);
 // "write 4 bytes 0x12345678 to 0xfee000b0". Says what is not known rather than printing it.
 std::string exit_text(const DecodeContext& context, const RawMoment& moment, const Exit& exit);
 
-// What x86 puts into internal.data[element], such as "exit_reason"; empty: not known. The order of
-// a delivery event's words changed between 6.12 and 7.2.
-std::string_view internal_data_slot(const DecodeContext& context, uint32_t suberror, uint32_t ndata,
-                                    int element);
-
 // The bytes of a field as they lay in memory; empty when they were not recorded.
 std::span<const uint8_t> raw_bytes(const Field& field, const RawMoment& moment);
 

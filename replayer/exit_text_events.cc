@@ -6,6 +6,8 @@
 #include "replayer/arch_names/vmx.h"
 #include "replayer/arch_names/x86_debug.h"
 #include "replayer/exit_text_writer.h"
+#include "replayer/failed_instruction.h"
+#include "replayer/internal_data.h"
 
 namespace kvmtape {
 
@@ -40,6 +42,18 @@ void ExitText::debug_x86() const {
     print(": {}", dr6_text(dr6->value));
 }
 
+// ", insn 0f 0b ud2"; all of the bytes where they are none.
+void ExitText::instruction(const FailedInstruction& failed) const {
+  print(", insn");
+  const Field* insn = valid("emulation_failure.insn_bytes");
+  const bool is_code = !failed.code.empty();
+  const auto bytes =
+      is_code ? std::span<const uint8_t>(failed.code[0].bytes) : raw_bytes(*insn, moment);
+  for (uint8_t byte : bytes) print(" {:02x}", byte);
+  print(" {}", is_code ? failed.code[0].text : "(no instruction)");
+  if (!failed.mode_known) print(" (read as {}-bit code)", static_cast<int>(failed.mode));
+}
+
 void ExitText::internal_error() const {
   const Field* suberror = valid("internal.suberror");
   if (suberror == nullptr) return print("internal error, not described by this kernel");
@@ -47,33 +61,35 @@ void ExitText::internal_error() const {
     print("{}", suberror->value_name);
   else
     print("suberror {:#x}", suberror->value);
-  if (const Field* insn = valid("emulation_failure.insn_bytes")) {
-    print(", instruction");
-    for (uint8_t byte : raw_bytes(*insn, moment)) print(" {:02x}", byte);
-    return;
-  }
-  const Field* ndata = valid("internal.ndata");
+  const bool is_emulation = exit.find("emulation_failure.flags") != nullptr;
+  if (const auto failed = failed_instruction(context, moment, exit)) instruction(*failed);
   for (const Field& field : exit.all_fields()) {
     if (field.name != "internal.data" || field.validity != Validity::kValid) continue;
-    const std::string_view slot =
-        ndata == nullptr ? std::string_view{}
-                         : internal_data_slot(context, static_cast<uint32_t>(suberror->value),
-                                              static_cast<uint32_t>(ndata->value), field.element);
-    print(", {} {:#x}", slot.empty() ? "data" : slot, field.value);
+    const InternalWord word = internal_word(context, exit, field);
+    // Of an emulation failure the first words have names of their own, and few of the rest matter.
+    if (is_emulation && word.slot != "exit_reason" && word.slot != "exit_code") continue;
+    print(", {} {:#x}", word.slot.empty() ? "data" : word.slot, field.value);
+    if (!word.meaning.empty()) print(" {}", word.meaning);
   }
 }
 
-// Which vendor's code it is, x86 does not say: VMX's failed entries have bit 31 set.
 void ExitText::fail_entry() const {
   const Field* reason = valid("fail_entry.hardware_entry_failure_reason");
   const bool x86 =
       context.architecture == Architecture::kX86_64 || context.architecture == Architecture::kI386;
   if (reason == nullptr || !x86) return fields_of("fail_entry");
-  constexpr int kVmxFailedEntryBit = 31;
-  if (reason->value >> kVmxFailedEntryBit == 1 || reason->value < 32)
-    print("entry failed: {}", vmx_fail_entry_text(reason->value));
-  else
-    print("entry failed: {}", svm_exit_code_text(reason->value));
+  switch (context.x86_virtualization) {
+    case X86Virtualization::kVmx:
+      print("entry failed: {:#x} {}", reason->value, vmx_fail_entry_text(reason->value));
+      break;
+    case X86Virtualization::kSvm:
+      print("entry failed: {:#x} {}", reason->value, svm_exit_code_text(reason->value));
+      break;
+    case X86Virtualization::kUnknown:
+      print("entry failed: {:#x} (of VMX or of SVM: the host's vendor is not known)",
+            reason->value);
+      break;
+  }
   print(", cpu {}", hex("fail_entry.cpu"));
 }
 

@@ -13,6 +13,8 @@
 
 namespace kvmtape {
 
+struct FailedInstruction;
+
 struct ExitText {
   const DecodeContext& context;
   const RawMoment& moment;
@@ -31,6 +33,7 @@ struct ExitText {
   void debug_x86() const;
   void arm_abort() const;
   void internal_error() const;
+  void instruction(const FailedInstruction& failed) const;
   void fail_entry() const;
   void system_event() const;
 

@@ -5,9 +5,6 @@ namespace kvmtape {
 namespace {
 
 constexpr uint32_t kEmulation = 1;
-constexpr uint32_t kSimulEx = 2;
-constexpr uint32_t kDeliveryEv = 3;
-constexpr uint32_t kUnexpectedExitReason = 4;
 constexpr uint32_t kNdataMax = 16;
 constexpr uint64_t kFlagInstructionBytes = 1;
 constexpr uint8_t kInsnBytesMax = 15;
@@ -57,31 +54,6 @@ void judge_internal_error(const RuleView& view) {
     judge_emulation_failure(view, ndata);
   }
   if (suberror != kEmulation) view.drop("emulation_failure.");
-}
-
-std::string_view internal_data_slot(const DecodeContext& context, uint32_t suberror, uint32_t ndata,
-                                    int element) {
-  if (element < 0 || static_cast<uint32_t>(element) >= ndata) return {};
-  switch (suberror) {
-    case kSimulEx: {  // handle_exception_nmi in vmx.c
-      constexpr std::string_view kSlots[] = {"vect_info", "intr_info", "error_code", "last_cpu"};
-      return element < 4 ? kSlots[element] : std::string_view{};
-    }
-    case kDeliveryEv: {  // __vmx_handle_exit up to 6.12; vendor-neutral and always five since 7.2
-      constexpr std::string_view kFour[] = {"vectoring_info", "exit_reason", "exit_qualification",
-                                            "last_cpu"};
-      constexpr std::string_view kFive[] = {"vectoring_info", "exit_reason", "exit_qualification",
-                                            "gpa", "last_cpu"};
-      constexpr std::string_view kNeutral[] = {"info2", "reason", "info1", "gpa", "last_cpu"};
-      if (ndata > 5) return {};
-      if (ndata < 5) return kFour[element];
-      return context.kernel && context.kernel->at_least(7, 2) ? kNeutral[element] : kFive[element];
-    }
-    case kUnexpectedExitReason:
-      return element == 0 ? "exit_reason" : element == 1 ? "last_cpu" : "";
-    default:
-      return {};
-  }
 }
 
 }  // namespace kvmtape

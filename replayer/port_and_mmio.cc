@@ -8,6 +8,29 @@ namespace {
 
 constexpr uint8_t kExitIoOut = 1;
 constexpr size_t kDataBytesOfMmio = 8;
+constexpr std::string_view kElsewhere = "io.data_offset is not the page behind kvm_run";
+constexpr std::string_view kMoreThanAPage = "io.size times io.count is more than a page";
+
+// What no kernel writes: kvm_fast_pio, emulator_pio_in_out and sev_es_string_io of x86.c set a
+// direction of 0 or 1, a size of 1, 2 or 4, a count of at least 1 whose bytes fit the page, and
+// KVM_PIO_PAGE_OFFSET * PAGE_SIZE. KVM_PIO_PAGE_OFFSET is 1 in asm/kvm_host.h of all versions.
+// True: none of it is there.
+bool judge_io_values(const RuleView& view, uint64_t wanted, bool is_behind_kvm_run) {
+  const uint8_t size = view.u8(1);
+  const uint32_t count = view.u32(4);
+  const bool has_direction = view.u8(0) <= kExitIoOut;
+  if (!has_direction)
+    view.mark("io.direction", Validity::kUnknown, "neither KVM_EXIT_IO_IN nor KVM_EXIT_IO_OUT");
+  const bool has_size = size == 1 || size == 2 || size == 4;
+  if (!has_size)
+    view.mark("io.size", Validity::kUnknown, "no port access is of this size, only of 1, 2 or 4");
+  if (count == 0)
+    view.mark("io.count", Validity::kUnknown, "0: KVM does not exit for an empty access");
+  else if (has_size && wanted > kDataBytesMax)
+    view.mark("io.count", Validity::kUnknown, kMoreThanAPage);
+  if (!is_behind_kvm_run) view.mark("io.data_offset", Validity::kUnknown, kElsewhere);
+  return has_direction && has_size && count != 0;
+}
 
 }  // namespace
 
@@ -18,6 +41,8 @@ void judge_io(const RuleView& view) {
   const uint64_t data_offset = view.u64(8);
   const uint32_t page_bytes = view.kernel.context.page_bytes;
   const uint64_t wanted = size * count;  // 8 and 32 bits: cannot overflow
+  const bool is_behind_kvm_run = page_bytes == 0 || data_offset == page_bytes;
+  const bool is_possible = judge_io_values(view, wanted, is_behind_kvm_run);
 
   Field* const appended = view.append();
   if (appended == nullptr) return;
@@ -29,11 +54,11 @@ void judge_io(const RuleView& view) {
   data.bytes =
       static_cast<uint16_t>(std::min<uint64_t>({wanted, view.moment.data.size(), kDataBytesMax}));
 
-  // KVM_PIO_PAGE_OFFSET is 1 in arch/x86/include/asm/kvm_host.h of all versions.
-  if (page_bytes != 0 && data_offset != page_bytes)
-    return view.mark(data, Validity::kUnknown, "io.data_offset is not the page behind kvm_run");
-  if (wanted > kDataBytesMax)
-    return view.mark(data, Validity::kUnknown, "io.size times io.count is more than a page");
+  if (!is_behind_kvm_run) return view.mark(data, Validity::kUnknown, kElsewhere);
+  if (wanted > kDataBytesMax) return view.mark(data, Validity::kUnknown, kMoreThanAPage);
+  if (!is_possible)
+    return view.mark(data, Validity::kUnknown,
+                     "io.direction, io.size or io.count is none that KVM writes");
   if (data.bytes < wanted)
     return view.mark(data, Validity::kUnknown, "not all bytes at io.data_offset were recorded");
   if (!is_out && !view.moment.is_answer) view.mark(data, Validity::kStale, kFilledByMonitor);

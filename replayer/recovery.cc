@@ -159,10 +159,11 @@ void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& sto
     }
     if (good) good = ring_encoder.add(words, true);
     if (!good) {
-      store.health().note(Error{ErrorCode::kCorrupt,
-                                "a record of block " + std::to_string(block.number) +
-                                    " does not hold together; the rest of the ring is left out",
-                                ring.path, std::nullopt});
+      store.health().note_ring(
+          Error{ErrorCode::kCorrupt,
+                "a record of block " + std::to_string(block.number) +
+                    " does not hold together; the rest of the ring is left out",
+                ring.path, std::nullopt});
       break;
     }
   }

@@ -188,10 +188,4 @@ std::optional<Sensitivity> sensitivity_of(std::string_view field) {
   return found == kByName->end() ? std::nullopt : std::optional(found->second);
 }
 
-bool keeps_field(RedactionProfile profile, std::string_view field) {
-  if (profile == RedactionProfile::kNone) return true;
-  const auto sensitivity = sensitivity_of(field);
-  return sensitivity && keeps(profile, *sensitivity);
-}
-
 }  // namespace kvmtape

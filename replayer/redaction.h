@@ -45,6 +45,5 @@ constexpr bool keeps(RedactionProfile profile, Sensitivity sensitivity) {
   }
   return false;
 }
-bool keeps_field(RedactionProfile profile, std::string_view field);
 
 }  // namespace kvmtape

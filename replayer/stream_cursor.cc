@@ -46,9 +46,14 @@ bool StreamCursor::chunk_selected(const ChunkRef& ref) const {
   const IndexEntry& entry = ref.entry;
   const bool empty = entry.first_seq == entry.end_seq;
   if (!empty && !seq_selected(entry.first_seq, entry.end_seq - 1)) return false;
-  if (selection_.time_ns && (clock_.time_ns(entry.last_tsc) < selection_.time_ns->first ||
-                             clock_.time_ns(entry.first_tsc) > selection_.time_ns->second))
-    return false;
+  if (selection_.time_ns) {
+    if (clock_.time_ns(entry.first_tsc) > selection_.time_ns->second) return false;
+    // last_tsc is of the last exit; marks and calls stand behind it until the next chunk begins.
+    if (next_ < stream_.chunks.size()) {
+      const uint64_t next = store_.chunks()[stream_.chunks[next_]].entry.first_tsc;
+      if (clock_.time_ns(std::max(entry.last_tsc, next)) < selection_.time_ns->first) return false;
+    }
+  }
   // Gaps and repeats are shown whatever reasons were asked for; so is what has no exits.
   if (selection_.reasons.empty() || entry.reasons.empty() || empty ||
       entry.end_seq - entry.first_seq != entry.exits)

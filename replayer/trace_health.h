@@ -13,22 +13,28 @@ namespace kvmtape {
 
 // Decides between exit codes 0, 1, 2 and 3.
 struct TraceHealth {
-  bool sealed = false;              // a footer stands at the end
-  bool writer_alive = false;        // its recorder still runs: the end is not the end
-  bool footer_damaged = false;      // redundant: everything in it was found by scanning
-  bool head_lost = false;           // the file header or the first session chunk is damaged
-  std::optional<uint64_t> torn_at;  // byte where the writer died inside a chunk
-  uint64_t damaged_chunks = 0;      // found while scanning, walking and verifying
-  uint64_t damaged_bytes = 0;       // that belong to no readable chunk
-  std::vector<Error> problems;      // one for each, in order of discovery, at most kProblemsMax
-  uint64_t file_exits = 0;          // readable in the file
-  uint64_t ring_exits = 0;          // readable in the rings only
-  uint64_t ring_count = 0;          // rings that held any
-  uint64_t lost = 0;                // exits in gaps: dropped, overwritten, damaged
+  bool sealed = false;               // a footer stands at the end
+  bool writer_alive = false;         // its recorder still runs: the end is not the end
+  bool footer_damaged = false;       // redundant: everything in it was found by scanning
+  bool head_lost = false;            // the file header or the first session chunk is damaged
+  std::optional<uint64_t> torn_at;   // byte where the writer died inside a chunk
+  uint64_t damaged_chunks = 0;       // found while scanning, walking and verifying
+  uint64_t damaged_bytes = 0;        // that belong to no readable chunk
+  std::vector<Error> problems;       // one for each, in order of discovery, at most kProblemsMax
+  uint64_t file_exits = 0;           // readable in the file
+  uint64_t ring_exits = 0;           // readable in the rings only
+  uint64_t ring_count = 0;           // rings that held any
+  uint64_t lost = 0;                 // exits in gaps: dropped, overwritten, damaged
+  std::vector<Error> ring_problems;  // of `problems`: rings that cannot be read, or not to the end
 
   static constexpr size_t kProblemsMax = 100;
   void note(Error problem) {
     if (problems.size() < kProblemsMax) problems.push_back(std::move(problem));
+  }
+
+  void note_ring(Error problem) {
+    ring_problems.push_back(problem);
+    note(std::move(problem));
   }
 
   // Whether every exit is here; if not, exits may be missing (exit code 3 of the command line).

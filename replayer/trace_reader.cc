@@ -90,7 +90,7 @@ Result<void> TraceReader::State::add_rings() {
   if (rings.rings.empty() && rings.problems.empty()) return {};
   KVMTAPE_TRY(map());
   store.health().writer_alive = rings.writer_alive;
-  for (Error& problem : rings.problems) store.health().note(std::move(problem));
+  for (Error& problem : rings.problems) store.health().note_ring(std::move(problem));
   if (store.health().sealed) return {};
   for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
   return {};
@@ -109,9 +109,9 @@ void TraceReader::State::find_session() {
         session = std::move(*decoded);
         return;
       }
-      store.mark_damaged(number, 0, 0, std::move(decoded.error()));
+      store.mark_unreadable(number, std::move(decoded.error()));
     } else {
-      store.mark_damaged(number, 0, 0, std::move(bytes.error()));
+      store.mark_unreadable(number, std::move(bytes.error()));
     }
   }
   session = Session{};
@@ -210,6 +210,7 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
 }
 
 const std::string& TraceReader::path() const { return state_->path; }
+const TraceReader::Options& TraceReader::options() const { return state_->options; }
 uint64_t TraceReader::file_bytes() const { return state_->file.bytes().size(); }
 const Session& TraceReader::session() const { return state_->session; }
 const TraceHealth& TraceReader::health() const { return state_->store.health(); }
@@ -281,17 +282,18 @@ bool TraceReader::next(Item& item) {
   return false;
 }
 
-Result<void> TraceReader::for_each_chunk(
+void TraceReader::for_each_chunk(
     const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit) {
   State& state = *state_;
   ChunkDecoder decoder;
   for (size_t number = 0; number < state.store.chunks().size(); ++number) {
     const ChunkRef& ref = state.store.chunks()[number];
     if (ref.entry.type != ChunkType::kExits || ref.duplicate) continue;
-    if (!state.store.open(number, state.options.verify_checksums, decoder)) continue;
-    KVMTAPE_TRY(visit(ref.entry.vcpu_index, decoder));
+    Result<void> read = state.store.open(number, state.options.verify_checksums, decoder);
+    if (read) read = visit(ref.entry.vcpu_index, decoder);
+    if (!read) state.store.mark_unreadable(number, std::move(read.error()));
   }
-  return {};
+  state.count();
 }
 
 Result<void> TraceReader::for_each_stored_chunk(
@@ -315,6 +317,17 @@ Result<void> TraceReader::for_each_stored_chunk(
   return {};
 }
 
+void TraceReader::check() {
+  ChunkStore& store = state_->store;
+  for (size_t number = 0; number < store.chunks().size(); ++number) {
+    const ChunkRef& ref = store.chunks()[number];
+    if (ref.entry.type != ChunkType::kExits || ref.duplicate || ref.checked) continue;
+    if (auto bytes = store.bytes(number, true); !bytes)
+      store.mark_unreadable(number, std::move(bytes.error()));
+  }
+  state_->count();
+}
+
 void TraceReader::verify() {
   State& state = *state_;
   for (size_t number = 0; number < state.store.chunks().size(); ++number) {
@@ -329,7 +342,7 @@ void TraceReader::verify() {
     } else if (entry.type == ChunkType::kSession) {
       if (auto session = decode_session(*bytes); !session) good = session.error();
     }
-    if (!good) state.store.mark_damaged(number, 0, 0, std::move(good.error()));
+    if (!good) state.store.mark_unreadable(number, std::move(good.error()));
   }
   // Walking notes every chunk of exits that cannot be read to its end.
   const bool verify_checksums = std::exchange(state.options.verify_checksums, true);

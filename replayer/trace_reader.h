@@ -84,6 +84,7 @@ class TraceReader {
   ~TraceReader();
 
   const std::string& path() const;
+  const Options& options() const;  // as it was opened
   uint64_t file_bytes() const;
   const Session& session() const;
   const TraceHealth& health() const;
@@ -106,16 +107,16 @@ class TraceReader {
   // Counts and times only: calls `visit` for each chunk of exits with its vCPU index. Reads four
   // columns and nothing else (50 million exits/s).
   template <typename Visit>
-  Result<void> summarize(Visit visit) {
-    return for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {
+  void summarize(Visit visit) {
+    for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {
       KVMTAPE_TRY_ASSIGN(auto summary, chunk.summarize());
       visit(vcpu_index, summary);
       return {};
     });
   }
-  // Every readable chunk of exits, opened, in file order; ends at the first error that `visit`
-  // returns. Damaged ones are passed over (health() has them after verify()).
-  Result<void> for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
+  // Every readable chunk of exits, opened, in file order. One that cannot be opened, and one of
+  // which `visit` returns an error, is damaged: health() and lost() have it when this returns.
+  void for_each_chunk(const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit);
 
   // A chunk as it lies in the file or as recovery made it from a ring.
   struct StoredChunk {
@@ -130,6 +131,9 @@ class TraceReader {
   // recording. What stands in an earlier chunk as a whole is passed over.
   Result<void> for_each_stored_chunk(const std::function<Result<void>(const StoredChunk&)>& visit);
 
+  // Computes the checksum of each chunk of exits that nobody has read yet: for who says how a
+  // recording is and has looked at a part of it. What it finds is added to health().
+  void check();
   // Reads and decodes every chunk; what it finds is added to health().
   void verify();
 

@@ -26,7 +26,8 @@ struct ImportReport {
   uint64_t entries = 0;  // answers without an exit
   uint32_t vcpus = 0;
   uint64_t trace_bytes = 0;
-  // Where the input stops making sense; all before it is in the trace.
+  // Where the input stops making sense; all before it is in the trace. (If that is nothing, the
+  // import failed: an Error instead of a report, and no trace.)
   std::optional<Error> bad_input;
 };
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,7 +28,9 @@ class Returns {
     path_ = path;
     if (path.empty()) return {};
     file_.open(path);
-    if (!file_) return Error{ErrorCode::kIo, "cannot open it", path, {}};
+    if (!file_)
+      return Error{
+          ErrorCode::kIo, std::string("cannot open it: ") + std::strerror(errno), path, {}};
     return {};
   }
 
@@ -43,6 +48,40 @@ class Returns {
  private:
   std::string path_;
   std::ifstream file_;
+};
+
+// Reads one page and its return at a time; what it hands out lives until the next.
+class PageReader {
+ public:
+  struct Page {
+    std::span<const uint8_t> bytes;
+    int32_t ret = 0;
+  };
+
+  PageReader(ByteSource source, Returns returns, std::string path)
+      : source_(std::move(source)), returns_(std::move(returns)), path_(std::move(path)) {}
+
+  // nullopt: the pages ended in order.
+  Result<std::optional<Page>> next() {
+    const uint64_t at = source_.position();
+    auto bytes = source_.read(page_);
+    if (!bytes) {
+      if (bytes.error().path.empty()) bytes.error().path = path_;
+      return std::move(bytes.error());
+    }
+    if (*bytes == 0) return std::optional<Page>{};
+    if (*bytes < page_.size())
+      return Error{ErrorCode::kTruncated, "it ends inside a page", path_, at};
+    KVMTAPE_TRY_ASSIGN(const int32_t ret, returns_.next(pages_++));
+    return std::optional(Page{page_, ret});
+  }
+
+ private:
+  ByteSource source_;
+  Returns returns_;
+  std::string path_;
+  std::array<uint8_t, kRawPageBytes> page_{};
+  uint64_t pages_ = 0;
 };
 
 class PageImporter {
@@ -109,37 +148,26 @@ Result<ImportReport> import_raw_pages(const ImportOptions& options, const std::s
   session.ring_directory.clear();
   session.recorder = "kvmtape " KVMTAPE_VERSION " import raw-pages";
   if (returns.empty()) session.left_out.emplace_back(kLeftOutRet);
+  PageReader pages(std::move(source), std::move(rets), options.input);
+  // What has not one page leaves no trace behind.
+  auto page = pages.next();
+  if (page && !page->has_value())
+    page = Error{ErrorCode::kTruncated, "it is empty", options.input, {}};
+  if (!page) {
+    page.error().message += "; nothing was imported";
+    return std::move(page.error());
+  }
   KVMTAPE_TRY_ASSIGN(TraceFile file,
                      TraceFile::create(options.output, options.force, session.uuid));
   PageImporter importer(std::move(file), std::move(session));
   KVMTAPE_TRY(importer.begin());
   ImportReport report;
   report.vcpus = 1;
-  auto stop = [&](Error error) {
-    if (error.path.empty()) error.path = options.input;
-    report.bad_input = std::move(error);
-  };
-  std::array<uint8_t, kRawPageBytes> page;
-  for (;;) {
-    const uint64_t at = source.position();
-    auto bytes = source.read(page);
-    if (!bytes) {
-      stop(bytes.error());
-      break;
-    }
-    if (*bytes == 0) break;
-    if (*bytes < page.size()) {
-      stop({ErrorCode::kTruncated, "it ends inside a page", {}, at});
-      break;
-    }
-    auto ret = rets.next(report.exits);
-    if (!ret) {
-      stop(ret.error());
-      break;
-    }
-    KVMTAPE_TRY(importer.add(page, *ret));
+  for (; page && page->has_value(); page = pages.next()) {
+    KVMTAPE_TRY(importer.add((*page)->bytes, (*page)->ret));
     ++report.exits;
   }
+  if (!page) report.bad_input = std::move(page.error());
   KVMTAPE_TRY_ASSIGN(report.trace_bytes, importer.finish());
   return report;
 }

@@ -188,6 +188,13 @@ class Importer {
   uint64_t chunks_at_session_ = 0;
 };
 
+Error not_importable(const Result<std::optional<RawRecord>>& first, const std::string& input) {
+  Error error = first ? Error{ErrorCode::kTruncated, "it is empty", {}, {}} : first.error();
+  error.path = input;
+  error.message += "; nothing was imported";
+  return error;
+}
+
 }  // namespace
 
 Result<ImportReport> import_raw_stream(const ImportOptions& options) {
@@ -200,13 +207,15 @@ Result<ImportReport> import_raw_stream(const ImportOptions& options) {
   session.start = session.now = {};
   session.ring_directory.clear();
   session.recorder = "kvmtape " KVMTAPE_VERSION " import raw-stream";
+  RawStreamReader reader(std::move(source));
+  // What does not begin as a stream is not one, and leaves no trace behind.
+  auto record = reader.next();
+  if (!record || !record->has_value()) return not_importable(record, options.input);
   KVMTAPE_TRY_ASSIGN(TraceFile file,
                      TraceFile::create(options.output, options.force, session.uuid));
   Importer importer(std::move(file), std::move(session));
-  RawStreamReader reader(std::move(source));
   ImportReport report;
-  for (;;) {
-    auto record = reader.next();
+  for (;; record = reader.next()) {
     if (!record) {
       report.bad_input = std::move(record.error());
       report.bad_input->path = options.input;

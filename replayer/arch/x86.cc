@@ -1,5 +1,7 @@
 // x86_64 and i386. Read in arch/x86/kvm of Debian's linux-source 6.1.192 and 6.12.117.
 #include "replayer/arch/arch_rules.h"
+#include "replayer/arch_names/svm.h"
+#include "replayer/arch_names/vmx.h"
 #include "replayer/exit_rules.h"
 
 namespace kvmtape {
@@ -20,15 +22,42 @@ bool may_have_failed_early(const RuleView& view) {
 constexpr std::string_view kEarly = "KVM_RUN failed, maybe before it wrote this";
 
 void judge_flags(const RuleView& view) {
-  if (!may_have_failed_early(view)) return;
-  view.exit.flags_validity = Validity::kUnknown;
-  view.exit.flags_why = kEarly;
+  constexpr uint16_t kAll = 7;  // KVM_RUN_X86_* of asm/kvm.h, up to 7.3
+  if (may_have_failed_early(view)) {
+    view.exit.flags_validity = Validity::kUnknown;
+    view.exit.flags_why = kEarly;
+  } else if ((view.exit.flags & ~kAll) != 0) {
+    view.exit.flags_validity = Validity::kUnknown;
+    view.exit.flags_why = "bits that no kernel up to 7.3 sets";
+  }
+}
+
+// post_kvm_run_save in x86.c assigns truth values, a task priority of four bits, and an APIC base
+// that kvm_apic_set_base of lapic.c let pass: bits 7:0 and 9 and what lies above 52 bits of address
+// are reserved.
+void judge_header_values(const RuleView& view) {
+  constexpr uint64_t kCr8Max = 15, kApicBaseReserved = 0xfff00000000002ff;
+  const bool all_possible = view.load_at<uint8_t>(12) <= 1 && view.load_at<uint8_t>(13) <= 1 &&
+                            view.load_at<uint64_t>(16) <= kCr8Max &&
+                            (view.load_at<uint64_t>(24) & kApicBaseReserved) == 0;
+  if (all_possible || view.moment.is_answer) return;  // the monitor writes what it likes
+  for (const Field& field : view.fields()) {
+    if (field.validity != Validity::kValid) continue;
+    const bool is_truth = field.name == "ready_for_interrupt_injection" || field.name == "if_flag";
+    if (is_truth && field.value > 1)
+      view.mark(field, Validity::kUnknown, "KVM writes 0 or 1, and this is neither");
+    else if (field.name == "cr8" && field.value > kCr8Max)
+      view.mark(field, Validity::kUnknown, "CR8 has four bits: KVM writes 0 to 15");
+    else if (field.name == "apic_base" && (field.value & kApicBaseReserved) != 0)
+      view.mark(field, Validity::kUnknown, "reserved bits of the MSR are set: KVM lets none pass");
+  }
 }
 
 void judge_header(const RuleView& view) {
   if (!view.moment.is_answer)
     view.mark("request_interrupt_window", Validity::kStale,
               "the monitor writes it for the next KVM_RUN; see the answer");
+  judge_header_values(view);
   if (!may_have_failed_early(view)) return;
   for (std::string_view name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
     view.mark(name, Validity::kUnknown, kEarly);
@@ -47,16 +76,48 @@ void judge_debug(const RuleView& view) {
     constexpr std::string_view kWhy = "written for #DB only, and this is neither #DB nor #BP";
     view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
     view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
-  } else if (view.kernel.since(5, 7) == Known::kNo) {
+  } else if (view.kernel.since(5, 7) == Known::kNo &&
+             view.kernel.context.x86_virtualization != X86Virtualization::kVmx) {
     // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7.
-    constexpr std::string_view kWhy =
-        "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
-    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
-    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
+    const bool is_svm = view.kernel.context.x86_virtualization == X86Virtualization::kSvm;
+    const Validity validity = is_svm ? Validity::kStale : Validity::kUnknown;
+    const std::string_view why =
+        is_svm ? "before 5.7 SVM does not write it for #DB"
+               : "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
+    view.mark("debug.arch.dr6", validity, why);
+    view.mark("debug.arch.dr7", validity, why);
   } else if (!can_be_dr7(view.u64(24))) {
     // kvm_vcpu_do_singlestep and kvm_vcpu_check_code_breakpoint fill in everything but dr7.
     view.mark("debug.arch.dr7", Validity::kStale,
               "not a DR7 value: KVM emulated the instruction and did not write it");
+  }
+}
+
+// handle_exit of vmx.c writes the full exit reason of a failed entry or the VM-instruction error,
+// that of svm.c the exit code. The number alone does not say which of the two it is.
+void judge_fail_entry(const RuleView& view) {
+  constexpr uint64_t kVmxEntryFailed = uint64_t{1} << 31;
+  for (const Field& field : view.fields()) {
+    if (field.name != "fail_entry.hardware_entry_failure_reason" ||
+        field.validity != Validity::kValid)
+      continue;
+    std::string_view name;
+    switch (view.kernel.context.x86_virtualization) {
+      case X86Virtualization::kVmx: {
+        const auto low = static_cast<uint32_t>(field.value);
+        name = (low & kVmxEntryFailed) != 0 ? decode_vmx_exit_reason(low).name
+                                            : vmx_instruction_error(low);
+        break;
+      }
+      case X86Virtualization::kSvm:
+        name = svm_exit_code_name(field.value);
+        break;
+      case X86Virtualization::kUnknown:
+        return;
+    }
+    Field& named = view.edit(field);
+    named.kind = FieldKind::kEnumerated;
+    named.value_name = name;
   }
 }
 
@@ -148,6 +209,9 @@ void judge_exit(const RuleView& view) {
       break;
     case 6:
       judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      break;
+    case 9:
+      judge_fail_entry(view);
       break;
     case 17:
       judge_internal_error(view);

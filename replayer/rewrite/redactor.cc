@@ -52,11 +52,11 @@ std::span<const uint8_t> Redactor::redact(const RawMoment& moment, Image& image)
   };
   for (const auto [offset, bytes] : kAlwaysKept) copy(offset, bytes);
   for (const Field& field : exit_.all_fields())
-    if (!field.in_data && field.validity == Validity::kValid && keeps_field(profile_, field.name))
+    if (!field.in_data && field.validity == Validity::kValid && keeps(profile_, field.sensitivity))
       copy(field.offset, field.bytes);
   // Fields may share bytes: what is removed goes, whoever else has it.
   for (const Field& field : exit_.all_fields())
-    if (!field.in_data && !keeps_field(profile_, field.name) && field.offset + field.bytes <= core)
+    if (!field.in_data && !keeps(profile_, field.sensitivity) && field.offset + field.bytes <= core)
       std::fill_n(image.begin() + field.offset, field.bytes, uint8_t{0});
   size_t size = core;
   if (keeps_registers()) {  // the sync area

@@ -15,6 +15,16 @@ namespace {
 
 using StoredChunk = TraceReader::StoredChunk;
 
+// What no reader of the new file could tell; empty of a recording that was whole.
+std::string outcome_of(const RewriteTotals& totals) {
+  if (totals.exits_from_rings == 0 && totals.exits_damaged == 0 && totals.bytes_lost == 0)
+    return {};
+  return ": exits " + std::to_string(totals.exits_from_file) + " from the file, " +
+         std::to_string(totals.exits_from_rings) + " from rings, " +
+         std::to_string(totals.exits_damaged) + " lost to damage; " +
+         std::to_string(totals.bytes_lost) + " bytes unreadable";
+}
+
 class Rewriter {
  public:
   Rewriter(const TraceReader& from, const RewriteRequest& request, TraceFile to)
@@ -29,12 +39,13 @@ class Rewriter {
     KVMTAPE_TRY(write_session());
     KVMTAPE_TRY(
         from.for_each_stored_chunk([this](const StoredChunk& chunk) { return take(chunk); }));
-    KVMTAPE_TRY(write_session());
-    KVMTAPE_TRY(to_.seal());
     const TraceHealth& health = from.health();
     totals_.chunks_lost += health.damaged_chunks;
     totals_.bytes_lost += health.damaged_bytes;
     if (health.torn_at) totals_.bytes_lost += from.file_bytes() - *health.torn_at;
+    session_.history.back() += outcome_of(totals_);
+    KVMTAPE_TRY(write_session());  // readers take the last one
+    KVMTAPE_TRY(to_.seal());
     totals_.exits_lost_before = to_.lost() - totals_.exits_damaged;
     totals_.bytes_written = to_.bytes();
     return totals_;

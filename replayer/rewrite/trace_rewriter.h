@@ -27,7 +27,8 @@ class RecordEditor {
 struct RewriteRequest {
   std::string path;                // to write; never the recording that is read
   bool force = false;              // replace an existing file
-  std::string note;                // for the header: what was done, Session::history
+  std::string note;                // for the header: what was done, Session::history; what rings
+                                   // gave and what was lost is added to it
   RecordEditor* editor = nullptr;  // none: everything stays as it is
 };
 

@@ -34,13 +34,13 @@ DecodeContext context_of(const Session& session) {
 Result<Counted> count(TraceReader& reader) {
   Counted counted;
   uint64_t by_reason[64] = {};
-  KVMTAPE_TRY(reader.summarize([&](uint32_t, const ChunkDecoder::Summary& chunk) {
+  reader.summarize([&](uint32_t, const ChunkDecoder::Summary& chunk) {
     counted.exits += chunk.reasons.size();
     for (size_t i = 0; i < chunk.reasons.size(); ++i) {
       ++by_reason[chunk.reasons[i] % 64];
       if (chunk.monitor[i] != ChunkDecoder::kNoTicks) counted.check += chunk.monitor[i];
     }
-  }));
+  });
   counted.check += by_reason[2];
   return counted;
 }

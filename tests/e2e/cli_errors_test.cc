@@ -1,6 +1,7 @@
 // Bad input and bad usage: a clear sentence, the right exit status, never a crash.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -121,6 +122,72 @@ TEST_F(CliErrorsTest, HelpAndVersionGoToStandardOutput) {
   EXPECT_THAT(tool.run("").out, HasSubstr("Begin with"));
   EXPECT_EQ(tool.run("--version").status, 0);
   EXPECT_THAT(tool.run("stat --help").out, HasSubstr("--no-keys"));
+}
+
+TEST_F(CliErrorsTest, AWrongCommandLineIsToldWhatToWriteInstead) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"dmup", "there is no verb 'dmup'; did you mean: kvmtape dump?"},
+      {"dump --tial 3 x", "there is no option '--tial'; did you mean --tail?\n"},
+      {"dump -tail 3 x", "there is no option '-tail'; did you mean --tail?\n"},
+      {"dump --zzz x", "there is no option '--zzz'; see kvmtape dump --help\n"},
+      {"--zzz", "there is no option '--zzz'; see kvmtape --help\n"},
+      {"--json dump", "'--json' stands before the verb: write kvmtape dump --json"},
+      {"dump a b", "'b' is a word too many; see kvmtape dump --help\n"},
+      {"dump --tail x", "--tail: 'x' is no number greater than 0; see"},
+      {"dump --tail", "--tail needs a value: only the last N"},
+      {"dump --tail 1 --tail 2", "--tail may be given only once; see"},
+      {"dump --json=x", "--json takes no value, not 'x'; see"},
+      {"dump --vcpu 0 x", "there is no such file"},
+      {"dump --color=alway x", "--color: 'alway' is unknown; did you mean always?\n"},
+      {"dump --color=x", "--color: 'x' is none of auto, always, never; see"},
+      {"stat --top -1", "--top: '-1' is no number from 0 on; see"},
+      {"recover x", "--output is missing: the recording to write; see kvmtape recover --help\n"},
+      {"decode --ret x y", "--ret: 'x' is no number that fits: what KVM_RUN returned"},
+  };
+  for (const auto& [arguments, said] : cases) {
+    const ToolRun run = tool.run(arguments);
+    EXPECT_EQ(run.status, 2) << arguments;
+    EXPECT_THAT(run.err, HasSubstr(said)) << arguments;
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  }
+}
+
+TEST_F(CliErrorsTest, ARecordingIsNotWrittenToStandardOutput) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  for (const char* verb : {"recover ", "redact --profile payload ", "import --format raw-pages "}) {
+    const ToolRun run = tool.run(verb + path + " -o -");
+    EXPECT_EQ(run.status, 2) << verb;
+    EXPECT_THAT(run.err, HasSubstr("--output: a recording is not written to standard output"));
+    EXPECT_FALSE(std::filesystem::exists(tool.file("-"))) << verb;
+  }
+}
+
+TEST_F(CliErrorsTest, ARecordingIsNoRawBytes) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  for (const char* verb :
+       {"decode --arch x86_64 ", "import --format raw-pages ", "import --format raw-stream "}) {
+    const ToolRun run = tool.run(verb + path);
+    EXPECT_EQ(run.status, 2) << verb;
+    EXPECT_THAT(run.err, HasSubstr("kvmtape dump")) << verb;
+    EXPECT_THAT(run.out, IsEmpty()) << verb;
+  }
+}
+
+TEST_F(CliErrorsTest, WhatCannotBeDoneSaysWhatToDoNext) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  const std::pair<std::string, const char*> cases[] = {
+      {"recover " + path + " -o none/x", "make its directory first"},
+      {"dump --vcpu x " + path, "--vcpu: 'x' is not a number"},
+      {"dump --seq 5-3 " + path, "write A-B"},
+      {"info /dev/zero", "a trace is read from a file"},
+      {"import --format raw-pages --arch x86_64 --returns none /dev/null", "No such file"},
+      {"info " KVMTAPE_SOURCE_DIR "/README.md", "kvmtape import records many\n"},
+  };
+  for (const auto& [arguments, said] : cases) {
+    const ToolRun run = tool.run(arguments);
+    EXPECT_EQ(run.status, 2) << arguments;
+    EXPECT_THAT(run.err, HasSubstr(said)) << arguments;
+  }
 }
 
 TEST_F(CliErrorsTest, AFullDiskIsAFailure) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <regex>
 #include <string>
 
 #include "tests/support/run_tool.h"
@@ -29,6 +31,22 @@ class CliTest : public ::testing::Test {
     trace.add_exits(0, 5).add_gap(0, 7, GapReason::kRingFull).add_exits(0, 2).add_mark("here");
     trace.seal();
     return trace.write_to(tool.file("gap.kvmtape"));
+  }
+  // A mark and a refused call before the exits of a vCPU, two of each behind them.
+  std::string trace_with_side_lines() {
+    constexpr uint64_t kVcpuDescriptor = 2;
+    TraceBuilder trace;
+    const auto add_side = [&] {
+      trace.add_mark("here").add_record(
+          kSessionStream, RecordKind::kControlCall, 0,
+          {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22, 0});
+    };
+    trace.add_exits(1, 1);
+    add_side();
+    trace.add_exits(0, 5);
+    add_side();
+    trace.seal();
+    return trace.write_to(tool.file("side.kvmtape"));
   }
   Tool tool;
 };
@@ -73,6 +91,128 @@ TEST_F(CliTest, SelectionsNarrowTheDump) {
   EXPECT_EQ(lines("--tail 3"), 3u);
   EXPECT_EQ(lines("--vcpu 0 --tail 2"), 2u);
   EXPECT_EQ(lines("--time 0,0"), 1u);
+}
+
+TEST_F(CliTest, MarksAndCallsAreSelectedByTimeAlone) {
+  const std::string trace = trace_with_side_lines();
+  const auto count = [&](const std::string& options, const char* word) {
+    const std::string out = tool.run("dump " + options + " " + trace).out;
+    size_t found = 0;
+    for (size_t at = 0; (at = out.find(word, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  for (const char* word : {"  mark  ", "  call  "}) {
+    EXPECT_EQ(count("", word), 2u) << word;
+    for (const char* options : {"--vcpu 0", "--exit mmio", "--exit 44", "--seq 0-9"})
+      EXPECT_EQ(count(options, word), 0u) << options << word;
+    EXPECT_EQ(count("--tail 2", word), 1u) << word;
+    EXPECT_EQ(count("--tail 99", word), 2u) << word;
+  }
+  const auto marks = tool.run("dump --json " + trace).json_lines();
+  const std::string last = marks.back()["time_ns"].dump();
+  EXPECT_EQ(count("--time " + last + ",", "  mark  "), 1u);
+  EXPECT_EQ(count("--time 0," + last, "  mark  "), 2u);
+}
+
+TEST_F(CliTest, AReasonThatAFailedRunLeftOverIsNotSelected) {
+  const std::string trace = KVMTAPE_SOURCE_DIR "/traces/probe-x86_64-6.18.kvmtape";
+  size_t io = 0, stale = 0;
+  for (const auto& line : tool.run("dump --json " + trace).json_lines()) {
+    io += line.value("reason", nlohmann::json()) == 2;
+    stale += line.value("stale_reason", nlohmann::json()) == 2;
+  }
+  ASSERT_GT(io, 0u);
+  ASSERT_GT(stale, 0u);
+  const auto selected = tool.run("dump --json --exit io " + trace).json_lines();
+  EXPECT_EQ(selected.size(), 1 + io);
+  for (size_t i = 1; i < selected.size(); ++i) EXPECT_EQ(selected[i]["name"], "KVM_EXIT_IO");
+  EXPECT_EQ(tool.run("dump --json --exit io --tail 9999 " + trace).json_lines(), selected);
+  EXPECT_EQ(tool.run("stat --json --exit io " + trace).json()["totals"]["selected"], io);
+  EXPECT_EQ(
+      tool.run("stat --json --no-keys --exit io --tail 3 " + trace).json()["totals"]["selected"],
+      3);
+}
+
+TEST_F(CliTest, CallsHaveTheKernelsNames) {
+  TraceBuilder trace;
+  const auto call = [&](uint64_t descriptor, uint64_t request, uint64_t argument, uint64_t vcpu,
+                        uint64_t error, std::vector<uint64_t> in) {
+    std::vector<uint64_t> record{descriptor | request << 32, argument,
+                                 vcpu | (error != 0 ? 0xffffffff00000000 : 0),
+                                 error | in.size() * 8 << 32, 0};
+    record.insert(record.end(), in.begin(), in.end());
+    trace.add_record(kSessionStream, RecordKind::kControlCall, 0, record);
+  };
+  call(1, 0xae03, 44, 0, 0, {});  // KVM_CAP_HYPERV
+  call(2, 0x4020ae46, 0x7000, 0, 0, {3, 0x1000, 0x2000, 0x7f0000000000});
+  call(2, 0x4068aea3, 0x7000, 0, 0, {201, 1});
+  call(3, 0x4138ae84, 0x7000, 1, 22, {});
+  call(3, 0xae77, 0, 1, 0, {});
+  trace.add_exits(0, 1).seal();
+  const std::string out = tool.run("dump -v " + trace.write_to(tool.file("calls.kvmtape"))).out;
+  EXPECT_THAT(out, HasSubstr("  KVM_CHECK_EXTENSION(KVM_CAP_HYPERV) on /dev/kvm: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_USER_MEMORY_REGION(slot 3, flags 0x0, 0x2000 bytes at "
+                             "0x1000) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_ENABLE_CAP(KVM_CAP_EXIT_HYPERCALL, 0x1) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_SREGS(0x7000) on vCPU 1: refused, EINVAL\n"));
+  EXPECT_THAT(out, HasSubstr("  ioctl 0xae77(0x0) on vCPU 1: 0\n"));
+}
+
+TEST_F(CliTest, WhatWritesARecordingSaysItsTotalsAsJson) {
+  const std::string out = tool.file("out.kvmtape");
+  const auto totals_of = [&](const std::string& arguments) {
+    const ToolRun run = tool.run(arguments + " --json --force -o " + out);
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out.rfind("{\"kvmtape_json\":1,\"path\":\"" + out + "\"", 0), 0u) << run.out;
+    return run.json()["totals"];
+  };
+  const auto imported = totals_of("import --format raw-stream " + kStreams + "ipxe_virtio.raw.zst");
+  const auto redacted = totals_of("redact --profile payload " + sealed_trace());
+  EXPECT_EQ(imported["exits"], 6863);
+  EXPECT_EQ(imported["vcpus"], 1);
+  EXPECT_EQ(imported["lost"], 0);
+  EXPECT_EQ(redacted["exits"], 8);
+  EXPECT_EQ(redacted["vcpus"], 2);
+  EXPECT_EQ(redacted["bytes"], std::filesystem::file_size(out));
+  EXPECT_EQ(totals_of("recover " + sealed_trace())["exits"], 8);
+}
+
+TEST_F(CliTest, AllColoursEndOnTheirLine) {
+  const std::string out = tool.run("stat --color=always " + sealed_trace()).out;
+  for (size_t at = 0; (at = out.find('\n', at)) != std::string::npos; ++at)
+    EXPECT_NE(out.substr(at + 1, 4), "\x1b[0m");
+}
+
+TEST_F(CliTest, InfoLeavesOutWhatNobodyKnows) {
+  TraceBuilder trace;
+  trace.add_exits(0, 1).seal();
+  const std::string out = tool.run("info " + trace.write_to(tool.file("one.kvmtape"))).out;
+  EXPECT_THAT(out, HasSubstr("1, 0 lost, 1 vCPU\n"));
+  EXPECT_THAT(out, Not(HasSubstr(", by \n")));
+}
+
+TEST_F(CliTest, TheManualPageHasEveryVerbAndOption) {
+  const std::vector<uint8_t> bytes = file_bytes(KVMTAPE_SOURCE_DIR "/docs/kvmtape.1");
+  std::string manual(bytes.begin(), bytes.end());
+  std::erase(manual, '\\');
+  const std::string help = tool.run("--help").out;
+  const std::regex verb_line("\n  ([a-z]+) +[^ ]"), option("--[a-z][a-z-]*");
+  size_t options = 0;
+  for (std::sregex_iterator verb(help.begin() + static_cast<ptrdiff_t>(help.find("Subcommands:")),
+                                 help.end(), verb_line),
+       end;
+       verb != end; ++verb) {
+    const std::string name = (*verb)[1];
+    EXPECT_TRUE(manual.find(".B " + name) != std::string::npos ||
+                manual.find(".BR " + name) != std::string::npos)
+        << name;
+    const std::string text = tool.run(name + " --help").out;
+    for (std::sregex_iterator found(text.begin(), text.end(), option); found != end; ++found) {
+      ++options;
+      EXPECT_THAT(manual, HasSubstr(found->str())) << name;
+    }
+  }
+  EXPECT_GT(options, 80u);
 }
 
 TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
@@ -159,6 +299,22 @@ TEST_F(CliTest, ImportOfACutStreamKeepsWhatCameBefore) {
   EXPECT_EQ(run.status, 3) << run.err;
   EXPECT_THAT(run.err, HasSubstr("everything before it was imported"));
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
+}
+
+TEST_F(CliTest, ImportOfWhatIsNoStreamLeavesNothing) {
+  ASSERT_EQ(tool.run("import --format raw-stream -q " + kStreams + "ipxe_virtio.raw.zst").status,
+            0);
+  const auto latest = tool.run("info --json").json()["session"]["uuid"];
+  const std::string trace = tool.file("none.kvmtape");
+  for (const char* input : {"raw-stream text", "raw-stream /dev/null",
+                            "raw-pages --arch x86_64 text", "raw-pages --arch x86_64 /dev/null"}) {
+    const ToolRun run = tool.run("import -o " + trace + " --format " + input, "echo hello >text;");
+    EXPECT_EQ(run.status, 2) << input;
+    EXPECT_THAT(run.err, HasSubstr("nothing was imported")) << input;
+    EXPECT_FALSE(std::filesystem::exists(trace)) << input;
+    EXPECT_EQ(tool.run(std::string("import --format ") + input, "echo hello >text;").status, 2);
+    EXPECT_EQ(tool.run("info --json").json()["session"]["uuid"], latest) << input;
+  }
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const std::string kRaw = KVMTAPE_SOURCE_DIR "/traces/raw/";
 
@@ -63,10 +64,26 @@ TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
 }
 
 TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
-  const auto debug = decode_bytes("\1" + std::string(127, '0'), "--json --struct kvm_debugregs");
+  std::string bytes(128, '0');
+  bytes[0] = 1;
+  const auto debug = decode_bytes(bytes, "--json --arch x86_64 --struct kvm_debugregs");
   EXPECT_EQ(debug.json()["struct"], "kvm_debugregs");
   EXPECT_EQ(debug.json()["fields"]["db"]["value"][0], "0x3030303030303001");
   EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
+}
+
+TEST_F(DecodeTest, FlagsOfAStructAreNamedAndItsLengthIsChecked) {
+  std::string events(64, '\0');
+  events[20] = 0x0c;
+  const std::string options = "--arch x86_64 --kernel 6.12 --struct kvm_vcpu_events";
+  const ToolRun json = decode_bytes(events, options + " --json");
+  EXPECT_THAT(json.err, IsEmpty());
+  EXPECT_EQ(json.json()["fields"]["flags"]["text"],
+            "KVM_VCPUEVENT_VALID_SHADOW|KVM_VCPUEVENT_VALID_SMM");
+  EXPECT_THAT(decode_bytes(events, options).out, HasSubstr("0xc KVM_VCPUEVENT_VALID_SHADOW|"));
+  EXPECT_THAT(decode_bytes(events.substr(0, 20), options).err,
+              HasSubstr("20 bytes, and a struct kvm_vcpu_events has 64: what lies behind"));
+  EXPECT_THAT(decode_bytes(events + events, options).err, HasSubstr("the rest is not looked at"));
 }
 
 TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
@@ -76,7 +93,16 @@ TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
   const auto fields = run.json()["fields"];
   EXPECT_EQ(fields["mmio.phys_addr"]["validity"], "valid");
   EXPECT_EQ(fields["mmio.len"]["validity"], "unknown");
-  EXPECT_EQ(decode_first("rv64-6.12.107", "--arch riscv64", 5).status, 0);
+  EXPECT_EQ(fields["mmio.len"]["why"], "these bytes were not recorded");
+}
+
+TEST_F(DecodeTest, APageThatEndsBeforeTheReasonHasNone) {
+  const auto exit = decode_first("rv64-6.12.107", "--json --arch riscv64", 5).json();
+  EXPECT_TRUE(exit["reason"].is_null() && exit["name"].is_null());
+  EXPECT_EQ(exit["reason_validity"], "unknown");
+  EXPECT_EQ(exit["reason_why"], "these bytes were not recorded");
+  EXPECT_TRUE(exit["flags"]["value"].is_null());
+  EXPECT_THAT(decode_first("rv64-6.12.107", "--arch riscv64", 5).out, Not(HasSubstr("KVM_EXIT_")));
 }
 
 TEST_F(DecodeTest, WhatIsNotKnownIsSaidAndTheRestDecoded) {
@@ -91,16 +117,54 @@ TEST_F(DecodeTest, WhatIsNotKnownIsSaidAndTheRestDecoded) {
               HasSubstr("no kernel has pages of 77 bytes"));
 }
 
+TEST_F(DecodeTest, NobodyGuessesWhoseKernelWroteTheBytes) {
+  const ToolRun decode = decode_first("rv64-6.12.107", "--kernel 6.12.107");
+  EXPECT_EQ(decode.status, 2);
+  EXPECT_THAT(decode.out, IsEmpty());
+  EXPECT_THAT(decode.err, HasSubstr("--arch with one of x86_64, i386, aarch64"));
+  const ToolRun import = tool.run("import --format raw-pages -o " + tool.file("t.kvmtape") + " " +
+                                  kRaw + "rv64-6.12.107.bin.zst");
+  EXPECT_EQ(import.status, 2);
+  EXPECT_THAT(import.err, HasSubstr("--arch"));
+}
+
+TEST_F(DecodeTest, ArchitecturesHaveOtherNamesAndNotEveryByteOrder) {
+  const ToolRun arm64 = decode_first("a64-6.12.117-n1", "--arch arm64 --kernel 6.12.117");
+  EXPECT_THAT(arm64.out, HasSubstr("KVM_EXIT_MMIO  write 1 byte 88 to 0x9000000"));
+  for (const char* name : {"amd64", "x86-64", "ppc64le", "riscv", "s390"})
+    EXPECT_THAT(decode_first("a64-6.12.117-n1", "--arch " + std::string(name)).err, IsEmpty());
+  for (const char* name : {"x86_64", "i386", "riscv64", "loongarch64"}) {
+    const ToolRun big = decode_first("rv64-6.12.107", "--big-endian --arch " + std::string(name));
+    EXPECT_EQ(big.status, 2) << name;
+    EXPECT_THAT(big.err, HasSubstr("little-endian"));
+  }
+}
+
+TEST_F(DecodeTest, ATraceIsNoImage) {
+  const ToolRun run = tool.run("decode " KVMTAPE_SOURCE_DIR "/traces/rv64-6.12.107.kvmtape");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("this is a trace, no kvm_run: kvmtape dump"));
+}
+
+TEST_F(DecodeTest, AKernelBeyondTheTablesIsSaid) {
+  for (const char* release : {"4.5.0", "7.4.1"})
+    EXPECT_THAT(
+        decode_first("rv64-6.12.107", "--arch riscv64 --kernel " + std::string(release)).err,
+        HasSubstr("from 4.6 to 7.3"));
+  EXPECT_THAT(decode_first("rv64-6.12.107", "--arch riscv64 --kernel 7.3.4").err, IsEmpty());
+}
+
 TEST_F(DecodeTest, UsageAndUnreadableInputFail) {
   for (const char* options : {"--ret -1", "--ret 0 --errno EINTR", "--errno ENONSENSE", "--cap 215",
                               "--struct kvm_nonsense", "--struct kvm_regs --abi-variant nonsense",
                               "--abi-variant arm64-ext-iabt"}) {
-    const ToolRun run = decode_bytes(std::string(300, '0'), options);
+    const ToolRun run =
+        decode_bytes(std::string(300, '0'), std::string("--arch x86_64 ") + options);
     EXPECT_EQ(run.status, 2) << options;
     EXPECT_THAT(run.out, IsEmpty());
   }
-  EXPECT_EQ(tool.run("decode /dev/null").status, 2);
-  EXPECT_EQ(tool.run("decode " + tool.file("missing")).status, 2);
+  EXPECT_EQ(tool.run("decode --arch x86_64 /dev/null").status, 2);
+  EXPECT_EQ(tool.run("decode --arch x86_64 " + tool.file("missing")).status, 2);
 }
 
 // A page of x86-64 that exits with KVM_EXIT_IO out to port 0x3f8, elements of one byte, and the
@@ -120,13 +184,15 @@ std::string port_write(uint32_t count, uint64_t data_offset) {
 }
 
 TEST_F(DecodeTest, PortDataIsTakenFromTheMappingAndNeverFromBeyondIt) {
-  const auto exit = decode_bytes(port_write(1, 4096), "--json --kernel 6.1.50").json();
+  const auto exit =
+      decode_bytes(port_write(1, 4096), "--json --arch x86_64 --kernel 6.1.50").json();
   EXPECT_EQ(exit["fields"]["io.data"]["value"], "41");
   for (const auto& [count, data_offset] : {std::pair{UINT32_MAX, uint64_t{4096}},
                                            {1u, 4097},
                                            {1u, UINT64_MAX},
                                            {2u, UINT64_MAX - 1}}) {
-    const ToolRun run = decode_bytes(port_write(count, data_offset), "--json --kernel 6.1.50");
+    const ToolRun run =
+        decode_bytes(port_write(count, data_offset), "--json --arch x86_64 --kernel 6.1.50");
     EXPECT_EQ(run.status, 0);
     EXPECT_EQ(run.json()["fields"]["io.data"]["validity"], "unknown")
         << count << ' ' << data_offset;
@@ -159,8 +225,9 @@ TEST_F(DecodeTest, RawPagesOfS390HaveTheLongerHeader) {
 }
 
 TEST_F(DecodeTest, AFileThatEndsInsideAPageKeepsTheWholePages) {
-  const ToolRun run = tool.run("import --format raw-pages -o " + tool.file("t.kvmtape") + " pages",
-                               "head -c 5000 /dev/zero >pages;");
+  const ToolRun run =
+      tool.run("import --format raw-pages --arch x86_64 -o " + tool.file("t.kvmtape") + " pages",
+               "head -c 5000 /dev/zero >pages;");
   EXPECT_EQ(run.status, 3);
   EXPECT_THAT(run.err, HasSubstr("it ends inside a page (at byte 4096)"));
   EXPECT_THAT(run.err, HasSubstr("1 exits"));

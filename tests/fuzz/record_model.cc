@@ -1,5 +1,6 @@
 #include "tests/fuzz/record_model.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -25,7 +26,7 @@ void RecordModel::add(std::span<const uint64_t> record) {
         add_gap(payload[0] - next_seq_, static_cast<uint64_t>(GapReason::kOverwritten), tsc);
       return;
     case RecordKind::kRepeat:
-      if (payload.size() == sizeof(RepeatRecord) / kWordBytes) next_seq_ += payload[1];
+      if (payload.size() == sizeof(RepeatRecord) / kWordBytes) return add_repeat(payload, tsc);
       break;
     default:
       break;
@@ -83,6 +84,34 @@ void RecordModel::add_moment(RecordKind kind, std::span<const uint64_t> record) 
     add_side(RecordKind::kEntry, tsc, std::move(payload));
   }
   previous_tsc_ = tsc;
+}
+
+void RecordModel::add_repeat(std::span<const uint64_t> payload, uint64_t tsc) {
+  const bool unanswered = (payload[1] & kRepeatUnanswered) != 0;
+  const uint64_t last_tsc = payload[3];
+  std::vector<uint64_t> folded(payload.begin(), payload.end());
+  if (unanswered) {
+    folded[1] = (payload[1] & ~kRepeatUnanswered) - 1;
+    folded[3] = std::min(last_tsc, tsc);
+  }
+  if (!unanswered || folded[1] != 0) {
+    next_seq_ += folded[1];
+    add_side(RecordKind::kRepeat, tsc, std::move(folded));
+    previous_tsc_ = tsc;
+  }
+  if (!unanswered) return;
+  ModelItem item;
+  item.is_exit = true;
+  item.seq = next_seq_++;
+  item.previous_tsc = previous_tsc_;
+  if (exit_data_.size() > kWordBytes) exit_data_.clear();
+  item.exit = {last_tsc, {core_.begin(), core_.begin() + core_words_}, exit_data_};
+  items_.insert(items_.end(), held_.begin(), held_.end());
+  held_.clear();
+  open_exit_ = items_.size();
+  items_.push_back(std::move(item));
+  answer_open_ = true;
+  previous_tsc_ = last_tsc;
 }
 
 void RecordModel::add_side(RecordKind kind, uint64_t tsc, std::vector<uint64_t> payload) {

@@ -46,6 +46,7 @@ class RecordModel {
 
  private:
   void add_moment(RecordKind kind, std::span<const uint64_t> record);
+  void add_repeat(std::span<const uint64_t> payload, uint64_t tsc);
   void add_side(RecordKind kind, uint64_t tsc, std::vector<uint64_t> payload);
   void add_gap(uint64_t lost, uint64_t why, uint64_t tsc);
 

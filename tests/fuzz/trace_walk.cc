@@ -45,7 +45,7 @@ uint64_t walk(TraceReader& reader, TraceText* text) {
 }
 
 void summarize(TraceReader& reader) {
-  (void)reader.summarize([](uint32_t, const ChunkDecoder::Summary& summary) {
+  reader.summarize([](uint32_t, const ChunkDecoder::Summary& summary) {
     KVMTAPE_CHECK(summary.reasons.size() == summary.guest.size());
     KVMTAPE_CHECK(summary.reasons.size() == summary.errnos.size());
     KVMTAPE_CHECK(summary.reasons.size() == summary.monitor.size());

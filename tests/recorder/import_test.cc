@@ -167,7 +167,7 @@ TEST_F(ImportTest, bad_input_names_its_byte_and_what_came_before_is_kept) {
 
 TEST_F(ImportTest, a_stream_cut_off_anywhere_keeps_its_whole_records) {
   const auto raw = small_stream(4);
-  for (size_t size = 0; size < raw.size(); size += 7) {
+  for (size_t size = 321; size < raw.size(); size += 7) {
     const auto report = import({raw.data(), size});
     ASSERT_TRUE(report);
     EXPECT_EQ(report->bad_input.has_value(), size % 320 != 0) << size;
@@ -175,6 +175,15 @@ TEST_F(ImportTest, a_stream_cut_off_anywhere_keeps_its_whole_records) {
     if (report->bad_input) {
       EXPECT_EQ(report->bad_input->byte_offset, size / 320 * 320);
     }
+  }
+}
+
+TEST_F(ImportTest, a_stream_without_one_whole_record_is_an_error) {
+  const auto raw = small_stream(1);
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{32}, size_t{319}}) {
+    const auto report = import({raw.data(), size});
+    ASSERT_FALSE(report) << size;
+    EXPECT_THAT(report.error().message, HasSubstr("nothing was imported"));
   }
 }
 

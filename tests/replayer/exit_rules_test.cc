@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
+#include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -46,6 +49,27 @@ TEST(PortIo, DataThatWasNotRecordedOrCannotBeThereIsUnknown) {
   KvmRunPage outside = port_io(1, 1, 1);
   outside.data({1}).in_union(8, uint64_t{1} << 40);
   EXPECT_EQ(shown(outside.decoded(), "io.data"), "unknown");
+}
+
+TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
+  const auto why = [](const KvmRunPage& page, const char* name) {
+    const Exit exit = page.decoded();
+    EXPECT_EQ(shown(exit, name), "unknown") << name;
+    EXPECT_EQ(shown(exit, "io.data"), "unknown") << name;
+    return std::string(exit.find(name)->why);
+  };
+  EXPECT_EQ(why(port_io(2, 1, 1).data({0x41}), "io.direction"),
+            "neither KVM_EXIT_IO_IN nor KVM_EXIT_IO_OUT");
+  for (const uint8_t size : std::initializer_list<uint8_t>{0, 3, 8, 0xaa})
+    EXPECT_EQ(why(port_io(1, size, 1).data({1, 2, 3, 4, 5, 6, 7, 8}), "io.size"),
+              "no port access is of this size, only of 1, 2 or 4");
+  EXPECT_EQ(why(port_io(1, 1, 0).data({0x41}), "io.count"),
+            "0: KVM does not exit for an empty access");
+  EXPECT_EQ(why(port_io(1, 4, 1025).data({0x41}), "io.count"),
+            "io.size times io.count is more than a page");
+  EXPECT_EQ(why(port_io(1, 1, 1).data({0x41}).in_union(8, uint64_t{12288}), "io.data_offset"),
+            "io.data_offset is not the page behind kvm_run");
+  EXPECT_EQ(port_io(2, 3, 0).text(), "? port 0x3f8 ? bytes");
 }
 
 TEST(Mmio, DataIsTheFirstLenBytesAndOfAReadOnlyInTheAnswer) {
@@ -102,16 +126,38 @@ KvmRunPage internal_error(uint32_t suberror, uint32_t ndata) {
 }
 
 TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
-  KvmRunPage page = internal_error(1, 6);
+  KvmRunPage page = internal_error(1, 3);
   page.in_union(8, uint64_t{1}).in_union(16, uint8_t{2}).in_union(17, uint16_t{0x0b0f});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 2 bytes");
-  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, instruction 0f 0b");
+  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, insn 0f 0b ud2");
   page.in_union(4, uint32_t{2});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "stale");
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "valid 0x1");
   page.in_union(4, uint32_t{0});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
   EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+// An emulation failure whose bytes KVM fetched are these.
+KvmRunPage failed_at(const std::vector<uint8_t>& bytes) {
+  KvmRunPage page = internal_error(1, 3);
+  page.in_union(8, uint64_t{1}).in_union(16, static_cast<uint8_t>(bytes.size()));
+  for (size_t i = 0; i < bytes.size(); ++i) page.in_union(17 + i, bytes[i]);
+  return page;
+}
+
+TEST(InternalError, TheInstructionIsReadAsTheGuestsCodeSegmentSays) {
+  // dec eax; nop in 32-bit code, a REX prefix and nop in 64-bit code.
+  KvmRunPage page = failed_at({0x48, 0x90});
+  EXPECT_TRUE(page.text().ends_with(", insn 48 90 nop (read as 64-bit code)")) << page.text();
+  page.at(288, uint64_t{2});  // kvm_valid_regs: KVM_SYNC_X86_SREGS
+  page.at(304 + 144 + 17, uint8_t{1}).at(304 + 144 + 19, uint8_t{0});  // cs.db, cs.l
+  EXPECT_TRUE(page.text().ends_with(", insn 48 dec eax")) << page.text();
+}
+
+TEST(InternalError, BytesThatAreNoInstructionAreShownAll) {
+  const std::string text = failed_at({0x66, 0x0f}).text();
+  EXPECT_TRUE(text.ends_with(", insn 66 0f (no instruction)")) << text;
 }
 
 TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors) {
@@ -121,12 +167,81 @@ TEST(InternalError, EmulationFailureIsAbsentBefore514AndLeftOutForOtherSuberrors
   EXPECT_EQ(shown(internal_error(3, 4).decoded(), "emulation_failure.flags"), "missing");
 }
 
-TEST(InternalError, DeliveryEventWordsAreNamedInTheKernelsOrder) {
-  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 3), "last_cpu");
-  EXPECT_EQ(internal_data_slot(kX86, 3, 5, 3), "gpa");
-  EXPECT_EQ(internal_data_slot(context_of(Architecture::kX86_64, "7.3"), 3, 5, 0), "info2");
-  EXPECT_EQ(internal_data_slot(kX86, 3, 4, 4), "");
-  EXPECT_EQ(internal_data_slot(kX86, 4, 2, 1), "last_cpu");
+// A delivery event with five words, of a kernel and a host.
+std::string delivery_slots(std::string_view kernel, X86Virtualization host, uint32_t ndata) {
+  DecodeContext context = context_of(Architecture::kX86_64, kernel);
+  context.x86_virtualization = host;
+  KvmRunPage page(context);
+  page.reason(17).in_union(0, uint32_t{3}).in_union(4, ndata);
+  const Exit exit = page.decoded();
+  std::string slots;
+  for (uint32_t i = 0; i < ndata; ++i) {
+    const Field* field = exit.find("internal.data", static_cast<int>(i));
+    const std::string_view slot = internal_word(context, exit, *field).slot;
+    if (i != 0) slots += ' ';
+    slots += slot.empty() ? "?" : slot;
+  }
+  return slots;
+}
+
+TEST(InternalError, DeliveryEventWordsAreNamedAsThisKernelAndProcessorFillThem) {
+  constexpr auto kNone = X86Virtualization::kUnknown, kVmx = X86Virtualization::kVmx,
+                 kSvm = X86Virtualization::kSvm;
+  constexpr std::string_view kWithGpa =
+      "vectoring_info exit_reason exit_qualification gpa last_cpu";
+  EXPECT_EQ(delivery_slots("5.8", kNone, 4), "vectoring_info exit_reason exit_qualification gpa");
+  EXPECT_EQ(delivery_slots("6.13", kNone, 4),
+            "vectoring_info exit_reason exit_qualification last_cpu");
+  EXPECT_EQ(delivery_slots("unknown", kNone, 4), "vectoring_info exit_reason exit_qualification ?");
+  EXPECT_EQ(delivery_slots("6.13", kNone, 5), kWithGpa);  // SVM had none
+  EXPECT_EQ(delivery_slots("6.14", kVmx, 5), kWithGpa);
+  EXPECT_EQ(delivery_slots("6.14", kSvm, 5), "exit_info_2 exit_code exit_info_1 gpa last_cpu");
+  EXPECT_EQ(delivery_slots("6.14", kNone, 5), "info2 exit_reason info1 gpa last_cpu");
+  EXPECT_EQ(delivery_slots("unknown", kVmx, 5), kWithGpa);
+  EXPECT_EQ(delivery_slots("6.14", kVmx, 4), "? ? ? ?");
+}
+
+TEST(InternalError, ExitReasonsAndEventsAreNamedWhereTheProcessorIsKnown) {
+  DecodeContext context = kX86;
+  KvmRunPage delivery(context);
+  delivery.reason(17).in_union(0, uint32_t{3}).in_union(4, uint32_t{4});
+  delivery.in_union(8, uint64_t{0x80000b0e})
+      .in_union(16, uint64_t{48})
+      .in_union(24, uint64_t{0x182});
+  delivery.in_union(32, uint64_t{3});
+  EXPECT_EQ(delivery.text(),
+            "KVM_INTERNAL_ERROR_DELIVERY_EV, vectoring_info 0x80000b0e hardware exception #PF with "
+            "error code, exit_reason 0x30 EXIT_REASON_EPT_VIOLATION, exit_qualification 0x182, "
+            "last_cpu 0x3");
+  static constexpr std::string_view kHead = "KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, ";
+  const auto unexpected = [](X86Virtualization host, uint64_t reason) {
+    DecodeContext of_host = kX86;
+    of_host.x86_virtualization = host;
+    KvmRunPage page(of_host);
+    page.reason(17).in_union(0, uint32_t{4}).in_union(4, uint32_t{2}).in_union(8, reason);
+    return page.in_union(16, uint64_t{1}).text().substr(kHead.size());
+  };
+  EXPECT_EQ(unexpected(X86Virtualization::kVmx, 75),
+            "exit_reason 0x4b EXIT_REASON_NOTIFY, last_cpu 0x1");
+  EXPECT_EQ(unexpected(X86Virtualization::kSvm, 0x400),
+            "exit_code 0x400 SVM_EXIT_NPF, last_cpu 0x1");
+  EXPECT_EQ(unexpected(X86Virtualization::kUnknown, 75), "exit_reason 0x4b, last_cpu 0x1");
+}
+
+TEST(InternalError, AnEmulationFailureSaysWhatLedToItSince516) {
+  DecodeContext context = kX86;
+  context.x86_virtualization = X86Virtualization::kVmx;
+  KvmRunPage page(context);
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{6}).in_union(8, uint64_t{0});
+  for (size_t word = 1; word < 6; ++word) page.in_union(8 + 8 * word, uint64_t{0});
+  page.in_union(16, uint64_t{49});
+  EXPECT_EQ(page.text(),
+            "KVM_INTERNAL_ERROR_EMULATION, exit_reason 0x31 EXIT_REASON_EPT_MISCONFIG");
+  const Exit exit = page.decoded();
+  EXPECT_EQ(internal_word(context, exit, *exit.find("internal.data", 2)).slot,
+            "exit_qualification");
+  context.kernel = parse_kernel_release("5.15");
+  EXPECT_EQ(internal_word(context, exit, *exit.find("internal.data", 1)).slot, "");
 }
 
 TEST(InternalError, OtherArchitecturesDoNotFillItIn) {
@@ -179,6 +294,32 @@ TEST(ArmNisv, IsNotTakenForAnEsr) {
   EXPECT_EQ(shown(page.decoded(), "arm_nisv.esr_iss"), "valid 0x45");
 }
 
+TEST(FailEntry, TheReasonIsNamedAsTheHostsProcessorCountsThem) {
+  constexpr auto kVmx = X86Virtualization::kVmx, kSvm = X86Virtualization::kSvm;
+  const auto said = [](X86Virtualization host, uint64_t reason) {
+    DecodeContext context = kX86;
+    context.x86_virtualization = host;
+    KvmRunPage page(context);
+    page.reason(9).in_union(0, reason).in_union(8, uint32_t{3});
+    const Exit exit = page.decoded();
+    const Field* field = exit.find("fail_entry.hardware_entry_failure_reason");
+    return std::pair(page.text(), std::string(field->value_name));
+  };
+  using Said = std::pair<std::string, std::string>;
+  EXPECT_EQ(said(kVmx, 0x80000021),
+            Said("entry failed: 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
+                 "guest state), cpu 0x3",
+                 "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(said(kVmx, 7).second, "VM entry with invalid control fields");
+  EXPECT_EQ(said(kSvm, UINT32_MAX).second, "SVM_EXIT_ERR");
+  EXPECT_EQ(said(kSvm, UINT64_MAX).second, "SVM_EXIT_ERR");
+  EXPECT_EQ(said(kSvm, 8).second, "SVM_EXIT_READ_CR8");
+  EXPECT_EQ(said(X86Virtualization::kUnknown, 0x80000021),
+            Said("entry failed: 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
+                 "cpu 0x3",
+                 ""));
+}
+
 TEST(FailEntry, CpuCameWith59AndPpcDoesNotWriteIt) {
   auto cpu = [](Architecture architecture, std::string_view kernel) {
     KvmRunPage page(context_of(architecture, kernel));
@@ -219,6 +360,23 @@ TEST(Flags, ABitThatTheKernelCannotSetYetHasNoName) {
   EXPECT_EQ(exit.flags, 7);
   ASSERT_EQ(exit.flag_name_count, 1);
   EXPECT_EQ(exit.flag_names[0], "KVM_RUN_X86_SMM");
+}
+
+TEST(Flags, BitsThatNoX86KernelSetsAreNotBelieved) {
+  EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(0xaaaa).decoded().flags_validity, Validity::kUnknown);
+  EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(7).decoded().flags_validity, Validity::kValid);
+}
+
+TEST(Header, WhatKvmCannotHaveWrittenIsUnknown) {
+  KvmRunPage page(kX86);  // of poison
+  page.reason(5);
+  for (const char* name : {"ready_for_interrupt_injection", "if_flag", "cr8", "apic_base"})
+    EXPECT_EQ(shown(page.decoded(), name), "unknown") << name;
+  page.at(12, uint8_t{1}).at(13, uint8_t{0}).at(16, uint64_t{15}).at(24, uint64_t{0xfee00d00});
+  EXPECT_EQ(shown(page.decoded(), "ready_for_interrupt_injection"), "valid 0x1");
+  EXPECT_EQ(shown(page.decoded(), "if_flag"), "valid 0x0");
+  EXPECT_EQ(shown(page.decoded(), "cr8"), "valid 0xf");
+  EXPECT_EQ(shown(page.decoded(), "apic_base"), "valid 0xfee00d00");
 }
 
 TEST(Shutdown, HasNoPayload) {

@@ -89,6 +89,23 @@ TEST_F(TraceDamageTest, a_damaged_chunk_becomes_a_gap_of_its_size) {
   EXPECT_EQ(seen.health.lost, 6u);
 }
 
+TEST_F(TraceDamageTest, a_summary_counts_the_damaged_chunk_as_the_walk_does) {
+  TraceBuilder trace = small_trace();
+  trace.flip_byte(trace.offset_of(ChunkType::kExits) + 150);
+  auto reader = TraceReader::open(trace.write_to(scratch_.file("t.kvmtape")));
+  ASSERT_TRUE(reader);
+  uint64_t exits = 0;
+  (*reader)->summarize(
+      [&](uint32_t, const ChunkDecoder::Summary& chunk) { exits += chunk.reasons.size(); });
+  EXPECT_EQ(exits, 9u);
+  EXPECT_EQ((*reader)->exits(), 9u);
+  EXPECT_EQ((*reader)->lost(), 6u);
+  EXPECT_EQ((*reader)->vcpus()[0].lost, 6u);
+  EXPECT_EQ((*reader)->health().damaged_chunks, 1u);
+  for (Item item; (*reader)->next(item);) continue;
+  EXPECT_EQ((*reader)->lost(), 6u) << "counted once, whoever finds it";
+}
+
 TEST_F(TraceDamageTest, a_lost_head_leaves_everything_readable) {
   TraceBuilder trace = small_trace();
   for (uint64_t at = 0; at < trace.offset_of(ChunkType::kExits); at += 8) trace.flip_byte(at);

@@ -1,0 +1,123 @@
+// What the read verbs say of a recording of which something is missing: each says it, whatever it
+// looks at, and ends with 3.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/support/run_tool.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const std::string kCorrupt = KVMTAPE_SOURCE_DIR "/traces/corrupt/";
+
+class CliDamageTest : public ::testing::Test {
+ protected:
+  // Sealed: nine exits can be read, the first six of vCPU 0 cannot.
+  std::string damaged_trace() {
+    TraceBuilder trace;
+    trace.add_exits(0, 6).cut().add_exits(0, 4).add_exits(1, 3).cut().add_exits(1, 2).seal();
+    trace.flip_byte(trace.offset_of(ChunkType::kExits) + 150);
+    return trace.write_to(tool.file("damaged.kvmtape"));
+  }
+  // "0:7"
+  std::vector<std::string> exits(const std::string& arguments) {
+    std::vector<std::string> places;
+    for (const auto& line : tool.run("dump --json " + arguments).json_lines())
+      if (line.contains("seq")) places.push_back(line["vcpu"].dump() + ":" + line["seq"].dump());
+    return places;
+  }
+  Tool tool;
+};
+
+TEST_F(CliDamageTest, StatWithoutKeysCountsADamagedChunkAsStatDoes) {
+  const std::string trace = damaged_trace();
+  const ToolRun keyed = tool.run("stat --json " + trace);
+  const ToolRun plain = tool.run("stat --json --no-keys " + trace);
+  EXPECT_EQ(plain.status, 3);
+  EXPECT_EQ(plain.err, keyed.err);
+  EXPECT_EQ(plain.json()["totals"], keyed.json()["totals"]);
+  EXPECT_EQ(plain.json()["totals"]["lost"], 6);
+  EXPECT_EQ(plain.json()["totals"]["exits"], plain.json()["totals"]["selected"]);
+  EXPECT_THAT(tool.run("stat --no-keys " + trace).out, HasSubstr("9 exits, 6 lost"));
+}
+
+TEST_F(CliDamageTest, ANarrowedViewSaysWhatIsMissingElsewhere) {
+  const std::string trace = damaged_trace();
+  for (const std::string verb : {"dump ", "stat ", "stat --no-keys "})
+    for (const std::string narrowed :
+         {"--vcpu 1 ", "--seq 7-9 ", "--time 1s, ", "--tail 1 ", "--vcpu 1 --tail 1 "}) {
+      const ToolRun run = tool.run(verb + narrowed + trace);
+      EXPECT_EQ(run.status, 3) << verb << narrowed;
+      EXPECT_THAT(run.err, AllOf(HasSubstr("1 chunk damaged"), HasSubstr("6 exits lost")))
+          << verb << narrowed;
+    }
+  EXPECT_EQ(tool.run("stat --json --vcpu 1 " + trace).json()["totals"]["lost"], 6);
+}
+
+TEST_F(CliDamageTest, TheTailIsTheLastExitsThatCanBeRead) {
+  const std::string trace = damaged_trace();
+  const std::vector<std::string> all = exits(trace);
+  ASSERT_EQ(all.size(), 9u);
+  for (const size_t tail : {1u, 4u, 9u}) {
+    const std::string option = "--tail " + std::to_string(tail) + " ";
+    EXPECT_EQ(exits(option + trace), std::vector<std::string>(all.end() - int(tail), all.end()));
+    EXPECT_EQ(tool.run("stat --json " + option + trace).json()["totals"]["selected"], tail);
+  }
+  EXPECT_EQ(exits("--tail 15 " + trace), all);
+}
+
+TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
+  const std::string trace = damaged_trace();
+  const ToolRun info = tool.run("info --json " + trace);
+  EXPECT_EQ(info.status, 3);
+  EXPECT_THAT(info.err, HasSubstr("1 chunk damaged"));
+  const auto document = info.json();
+  EXPECT_EQ(document["totals"]["exits"], 9);
+  EXPECT_EQ(document["totals"]["lost"], 6);
+  EXPECT_EQ(document["gaps"][0]["why"], "damaged");
+  EXPECT_EQ(document["storage"]["complete"], false);
+  EXPECT_THAT(tool.run("info " + trace).out,
+              AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
+}
+
+TEST_F(CliDamageTest, ARingThatCannotBeReadIsNamedAndTheHintKeepsItsDirectory) {
+  const std::string rings = kCorrupt + "ring_cut_off.rings";
+  for (const char* verb : {"dump ", "stat ", "info "}) {
+    const ToolRun run =
+        tool.run(verb + ("--ring-dir " + rings) + " " + kCorrupt + "ring_cut_off.kvmtape");
+    EXPECT_EQ(run.status, 3) << verb;
+    EXPECT_THAT(run.err, HasSubstr("vcpu-0.ring: the ring says 69632 bytes, the file has 4096"));
+    EXPECT_THAT(run.err, HasSubstr("ring_cut_off.kvmtape --ring-dir " + rings + " -o "));
+  }
+}
+
+TEST_F(CliDamageTest, ARingDirectoryThatIsNotThereIsAnError) {
+  const ToolRun run =
+      tool.run("dump --ring-dir " + tool.file("none") + " " + kCorrupt + "no_footer.kvmtape");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("/none"), HasSubstr("there is no such directory")));
+  EXPECT_THAT(run.out, IsEmpty());
+}
+
+TEST_F(CliDamageTest, WhatWasRecoveredSaysSoAndFromWhat) {
+  const std::string saved = tool.file("saved.kvmtape");
+  ASSERT_EQ(tool.run("recover " + damaged_trace() + " -o " + saved).status, 3);
+  const ToolRun info = tool.run("info " + saved);
+  EXPECT_EQ(info.status, 3) << "its gaps";
+  EXPECT_THAT(info.out, HasSubstr(" recover from damaged.kvmtape: exits 9 from the file, 0 from "
+                                  "rings, 6 lost to damage; "));
+  const auto history = tool.run("info --json " + saved).json()["session"]["history"];
+  ASSERT_EQ(history.size(), 1u);
+  EXPECT_THAT(history[0], HasSubstr("6 lost to damage"));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
