@@ -49,6 +49,9 @@ std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
   const std::string failure =
       failed ? fmt::format("failed: {}; ", errno_name(errno_of(decoded.moment.ret)))
              : std::string();
+  // Nobody knows whose exit_reason it is, and so which fields there are.
+  if (failed && decoded.exit.reason_validity == Validity::kUnknown)
+    return failure + std::string(decoded.exit.reason_why);
   const auto learnt = [&](const Field& field) {
     if (field.validity != Validity::kValid) return false;
     const Field* before = decoded.exit.find(field.name, field.element);

@@ -11,6 +11,7 @@
 #include "replayer/arch_names/esr.h"
 #include "replayer/failed_instruction.h"
 #include "replayer/internal_data.h"
+#include "replayer/struct_text.h"
 
 namespace kvmtape {
 namespace {
@@ -32,7 +33,7 @@ void write_plain_value(JsonWriter& json, const RawMoment& moment, const Field& f
 
 // Fields of one list that may be believed alike stand in one list; a plain field is a list of one.
 void write_group(JsonWriter& json, const RawMoment& moment, std::span<const Field> group,
-                 bool as_list) {
+                 bool as_list, const std::string& text) {
   const Field& first = group.front();
   json.begin_object();
   json.key("value");
@@ -55,6 +56,10 @@ void write_group(JsonWriter& json, const RawMoment& moment, std::span<const Fiel
       json.key("name");
       json.string(first.value_name);
     }
+    if (!text.empty()) {
+      json.key("text");
+      json.string(text);
+    }
   }
   write_validity(json, first.validity, first.why);
   json.end_object();
@@ -64,6 +69,31 @@ bool alike(std::span<const Field> group) {
   for (const Field& field : group)
     if (field.validity != group.front().validity || field.why != group.front().why) return false;
   return true;
+}
+
+// Calls `visit` with each field alone, and with all elements of a list at once.
+template <typename Visit>
+void for_each_group(std::span<const Field> fields, const Visit& visit) {
+  for (size_t first = 0, end = 0; first < fields.size(); first = end) {
+    end = first + 1;
+    if (fields[first].element >= 0)
+      while (end < fields.size() && fields[end].name == fields[first].name) ++end;
+    visit(fields.subspan(first, end - first));
+  }
+}
+
+// As members of "fields": a list is one member where its elements may be believed alike.
+void write_named_group(JsonWriter& json, const RawMoment& moment, std::span<const Field> group,
+                       const std::string& text) {
+  const bool is_list = group.front().element >= 0;
+  if (!is_list || alike(group)) {
+    json.key(group.front().name);
+    return write_group(json, moment, group, is_list, text);
+  }
+  for (const Field& field : group) {
+    json.key(fmt::format("{}[{}]", field.name, field.element));
+    write_group(json, moment, {&field, 1}, false, {});
+  }
 }
 
 void write_flags(JsonWriter& json, const DecodedExit& decoded) {
@@ -205,26 +235,24 @@ void write_fields(JsonWriter& json, const RawMoment& moment, std::span<const Fie
                   const DecodedExit* only_new_in) {
   json.key("fields");
   json.begin_object();
-  for (size_t first = 0, end = 0; first < fields.size(); first = end) {
-    const bool is_list = fields[first].element >= 0;
-    end = first + 1;
-    while (is_list && end < fields.size() && fields[end].name == fields[first].name) ++end;
-    const std::span<const Field> group = fields.subspan(first, end - first);
-    if (only_new_in != nullptr) {
-      bool is_new = false;
-      for (const Field& field : group) is_new |= differs_in_answer(*only_new_in, field);
-      if (!is_new) continue;
-    }
-    if (!is_list || alike(group)) {
-      json.key(group.front().name);
-      write_group(json, moment, group, is_list);
-      continue;
-    }
-    for (const Field& field : group) {
-      json.key(fmt::format("{}[{}]", field.name, field.element));
-      write_group(json, moment, {&field, 1}, false);
-    }
-  }
+  for_each_group(fields, [&](std::span<const Field> group) {
+    bool is_new = only_new_in == nullptr;
+    for (const Field& field : group) is_new = is_new || differs_in_answer(*only_new_in, field);
+    if (is_new) write_named_group(json, moment, group, {});
+  });
+  json.end_object();
+}
+
+void write_struct_fields(JsonWriter& json, Architecture architecture, std::string_view structure,
+                         const RawMoment& moment, std::span<const Field> fields) {
+  json.key("fields");
+  json.begin_object();
+  for_each_group(fields, [&](std::span<const Field> group) {
+    const bool is_list = group.front().element >= 0;
+    write_named_group(
+        json, moment, group,
+        is_list ? std::string() : struct_field_text(architecture, structure, group.front()));
+  });
   json.end_object();
 }
 

@@ -122,7 +122,9 @@ void write_register_set(JsonWriter& json, const DecodeContext& context, const Si
     write_pairs(json, context, set, raw);
   } else if (!raw.empty()) {
     const auto fields = decode_struct(context, struct_name(set), raw);
-    if (fields) write_fields(json, {.kvm_run = raw, .data = {}}, *fields);
+    if (fields)
+      write_struct_fields(json, context.architecture, struct_name(set),
+                          {.kvm_run = raw, .data = {}}, *fields);
   }
   json.key("bytes");
   json.bytes(raw);

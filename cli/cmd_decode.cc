@@ -13,10 +13,12 @@
 #include "cli/commands.h"
 #include "cli/decode_text.h"
 #include "cli/kernel_options.h"
+#include "cli/selection.h"
 #include "cli/trace_options.h"
 #include "recorder/import/byte_source.h"
 #include "replayer/load_integer.h"
 #include "replayer/struct_decoder.h"
+#include "replayer/struct_text.h"
 #include "schema/snapshot.h"
 #include "schema/trace_format.h"
 
@@ -36,19 +38,18 @@ struct DecodeCommand {
   std::string file;
 };
 
-Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
-
 Result<int32_t> errno_number(const std::string& name) {
   for (int32_t number = 1; number <= kErrnoMax; ++number)
     if (errno_name(number) == name) return number;
-  return usage(fmt::format("--errno: no error is called '{}'; write EINTR or its number", name));
+  return usage_error(
+      fmt::format("--errno: no error is called '{}'; write EINTR or its number", name));
 }
 
 // 0 or the negated errno; nullopt: nobody knows. `--ret -4` is how the kernel says EINTR itself.
 Result<std::optional<int32_t>> return_of(const DecodeCommand& command) {
   const int32_t ret = command.ret.value_or(command.error.empty() ? 0 : -1);
   if (!command.error.empty() && ret >= 0)
-    return usage(
+    return usage_error(
         fmt::format("--ret {} does not go with --errno: it says that KVM_RUN succeeded; "
                     "write --ret -1",
                     ret));
@@ -57,8 +58,8 @@ Result<std::optional<int32_t>> return_of(const DecodeCommand& command) {
     return std::optional(-number);
   }
   if (ret == -1)
-    return usage("--ret -1 says that KVM_RUN failed, but not how; write --errno EINTR, say");
-  if (ret < -kErrnoMax) return usage(fmt::format("--ret {}: no errno is that large", ret));
+    return usage_error("--ret -1 says that KVM_RUN failed, but not how; write --errno EINTR, say");
+  if (ret < -kErrnoMax) return usage_error(fmt::format("--ret {}: no errno is that large", ret));
   return command.ret ? std::optional(std::min(ret, 0)) : std::nullopt;
 }
 
@@ -129,16 +130,22 @@ int decode_one_struct(const DecodeCommand& command, const DecodeContext& context
                       std::span<const uint8_t> bytes, Console& console) {
   auto fields = decode_struct(context, command.structure, bytes);
   if (!fields.ok()) return console.fail(fields.error());
+  const size_t expected = struct_bytes(context.architecture, command.structure).value_or(0);
+  if (bytes.size() != expected)
+    console.warn(fmt::format("{}: {} bytes, and a struct {} has {}: {}", command.file, bytes.size(),
+                             command.structure, expected,
+                             bytes.size() < expected ? "what lies behind them is unknown"
+                                                     : "the rest is not looked at"));
   const RawMoment moment{.kvm_run = bytes, .data = {}};
   if (!command.output.json) {
-    print_struct(command.structure, moment, *fields, console);
+    print_struct(context.architecture, command.structure, moment, *fields, console);
     return kDone;
   }
   JsonWriter json;
   begin_document(json);
   json.key("struct");
   json.string(command.structure);
-  write_fields(json, moment, *fields);
+  write_struct_fields(json, context.architecture, command.structure, moment, *fields);
   return end_document(json, console);
 }
 
@@ -175,7 +182,7 @@ int decode_exit(const DecodeCommand& command, const DecodeContext& context,
     json.begin_object();
     json.key("kvm_sync_regs");
     json.begin_object();
-    write_fields(json, decoded.moment, registers);
+    write_struct_fields(json, context.architecture, "kvm_sync_regs", decoded.moment, registers);
     json.end_object();
     json.end_object();
   }

@@ -38,10 +38,13 @@ class InfoText {
 
   void session(bool all) {
     line("recording", reader_.path());
-    line("session", fmt::format("{}, by {}", to_string(session_.uuid), session_.recorder));
+    line("session",
+         to_string(session_.uuid) + (session_.recorder.empty() ? "" : ", by " + session_.recorder));
+    const bool lasted = reader_.duration_ns() > 0;
     if (session_.start.realtime_ns != 0)
-      line("recorded", fmt::format("{}, for {}", utc_text(session_.start.realtime_ns), duration()));
-    else
+      line("recorded",
+           utc_text(session_.start.realtime_ns) + (lasted ? ", for " + duration() : ""));
+    else if (lasted)
       line("recorded", "for " + duration());
     line("kernel", session_.kernel_release.empty()
                        ? "not known"
@@ -75,8 +78,8 @@ class InfoText {
 
   void totals() {
     const uint64_t exits = reader_.exits();
-    line("exits", fmt::format("{}, {} lost, {} vCPUs", count_text(exits),
-                              count_text(reader_.lost()), reader_.vcpus().size()));
+    line("exits", fmt::format("{}, {} lost, {}", count_text(exits), count_text(reader_.lost()),
+                              counted(reader_.vcpus().size(), "vCPU")));
     size_t shown = 0;
     for (const VcpuTotals& vcpu : reader_.vcpus()) {
       if (shown++ == kVcpusShown) break;

@@ -8,6 +8,7 @@
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/suggest.h"
 #include "cli/trace_options.h"
 #include "recorder/probe/probe.h"
@@ -106,7 +107,9 @@ void add_probe(CLI::App& app, Action& chosen) {
   auto command = std::make_shared<ProbeCommand>();
   command->output.add_to(*verb);
   verb->add_option("-o,--output", command->probe.path,
-                   "the recording to write; without it, a new one in the default directory");
+                   "the recording to write; without it, a new one in the default directory")
+      ->check(recording_file())
+      ->type_name("FILE");
   verb->add_flag("--force", command->probe.force, "replace an existing recording");
   verb->add_option("--only", command->probe.only, "only these guests, NAME,...")
       ->delimiter(',')

@@ -136,7 +136,9 @@ void add_record(CLI::App& app, Action& chosen) {
   RecordingOptions& recording = command->record.recording;
   command->output.add_to(*verb);
   verb->add_option("-o,--output", recording.path,
-                   "the recording to write; without it, a new one in the default directory");
+                   "the recording to write; without it, a new one in the default directory")
+      ->check(recording_file())
+      ->type_name("FILE");
   verb->add_flag("--force", recording.force, "replace an existing recording");
   verb->add_option("--ring", recording.ring_bytes, "memory for each vCPU's ring; 1M unless given")
       ->transform(size_in_bytes(1))
@@ -200,9 +202,12 @@ void add_record(CLI::App& app, Action& chosen) {
     if (command->pid == 0 && command->record.command.empty())
       throw CLI::RequiredError("a command behind --, or -p PID");
     if (command->pid != 0 && command->flight_bytes != 0)
-      throw CLI::ValidationError("--flight is for monitors that are preloaded, not for -p");
+      throw CLI::ValidationError(
+          "--flight does not go with -p: start the monitor by kvmtape record --flight SIZE -- "
+          "COMMAND");
     if (command->pid != 0 && !command->vcpus.empty())
-      throw CLI::ValidationError("--vcpu is for monitors that are preloaded, not for -p");
+      throw CLI::ValidationError(
+          "--vcpu does not go with -p: start the monitor by kvmtape record --vcpu N -- COMMAND");
     set_flight(*command);
     if (!command->age.empty())
       command->record.recording.bounds.age_ns_max = *parse_duration(command->age);

@@ -9,6 +9,7 @@
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/option_values.h"
 #include "cli/trace_options.h"
 #include "replayer/rewrite/trace_rewriter.h"
 
@@ -31,18 +32,25 @@ std::string saved_text(const RewriteTotals& totals, const TraceHealth& health) {
                      counted(totals.bytes_saved, "byte"), count_text(totals.bytes_lost));
 }
 
-void print_json(const RewriteTotals& totals, const std::string& path, Console& console) {
-  const nlohmann::ordered_json document = {{"kvmtape_json", 1},
-                                           {"path", path},
-                                           {"exits_from_file", totals.exits_from_file},
-                                           {"exits_from_rings", totals.exits_from_rings},
-                                           {"exits_damaged", totals.exits_damaged},
-                                           {"exits_lost_before", totals.exits_lost_before},
-                                           {"chunks_copied", totals.chunks_copied},
-                                           {"chunks_rebuilt", totals.chunks_rebuilt},
-                                           {"chunks_damaged", totals.chunks_lost},
-                                           {"bytes_saved", totals.bytes_saved},
-                                           {"bytes_lost", totals.bytes_lost}};
+void print_json(const RewriteTotals& totals, const std::string& path, size_t vcpus,
+                Console& console) {
+  const nlohmann::ordered_json document = {
+      {"kvmtape_json", 1},
+      {"path", path},
+      {"exits_from_file", totals.exits_from_file},
+      {"exits_from_rings", totals.exits_from_rings},
+      {"exits_damaged", totals.exits_damaged},
+      {"exits_lost_before", totals.exits_lost_before},
+      {"chunks_copied", totals.chunks_copied},
+      {"chunks_rebuilt", totals.chunks_rebuilt},
+      {"chunks_damaged", totals.chunks_lost},
+      {"bytes_saved", totals.bytes_saved},
+      {"bytes_lost", totals.bytes_lost},
+      {"totals",
+       {{"exits", totals.exits()},
+        {"lost", totals.exits_damaged + totals.exits_lost_before},
+        {"vcpus", vcpus},
+        {"bytes", totals.bytes_written}}}};
   console.print(to_line(document));
 }
 
@@ -59,7 +67,7 @@ int run_recover(RecoverCommand& command, Console& console) {
   if (!totals.ok()) return console.fail(totals.error());
   const TraceHealth& health = reader.health();
   if (command.input.json)
-    print_json(*totals, request.path, console);
+    print_json(*totals, request.path, reader.vcpus().size(), console);
   else
     console.print(fmt::format("{}: {}\n", printable(request.path), saved_text(*totals, health)));
   if (totals->exits_lost_before != 0)
@@ -77,7 +85,10 @@ void add_recover(CLI::App& app, Action& chosen) {
       app.add_subcommand("recover", "saves every readable exit of a damaged or unsealed recording");
   auto command = std::make_shared<RecoverCommand>();
   command->input.add_to(*verb);
-  verb->add_option("-o,--output", command->request.path, "the recording to write")->required();
+  verb->add_option("-o,--output", command->request.path, "the recording to write")
+      ->required()
+      ->check(recording_file())
+      ->type_name("FILE");
   verb->add_flag("--force", command->request.force, "replace an existing file");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
 #include "cli/human.h"
@@ -23,7 +24,9 @@ struct RedactCommand {
 
 int run_redact(RedactCommand& command, Console& console) {
   const auto profile = parse_redaction(command.profile);
-  if (!profile) return console.fail("there is no such profile: " + command.profile);
+  if (!profile)
+    return console.fail("--profile: there is no '" + command.profile +
+                        "'; write payload, regs or strict");
   auto opened = command.input.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
@@ -34,8 +37,17 @@ int run_redact(RedactCommand& command, Console& console) {
   request.note = "kvmtape " KVMTAPE_VERSION " redact --profile " + command.profile;
   const auto totals = rewrite_trace(reader, request);
   if (!totals.ok()) return console.fail(totals.error());
-  console.note(recorded_text(request.path, totals->exits(), reader.vcpus().size(),
-                             totals->exits_damaged + totals->exits_lost_before,
+  const uint64_t lost = totals->exits_damaged + totals->exits_lost_before;
+  if (command.input.json)
+    console.print(to_line({{"kvmtape_json", 1},
+                           {"path", request.path},
+                           {"profile", command.profile},
+                           {"totals",
+                            {{"exits", totals->exits()},
+                             {"lost", lost},
+                             {"vcpus", reader.vcpus().size()},
+                             {"bytes", totals->bytes_written}}}}));
+  console.note(recorded_text(request.path, totals->exits(), reader.vcpus().size(), lost,
                              totals->bytes_written));
   return worse_of(status, totals->chunks_lost != 0 ? kIncomplete : kDone);
 }
@@ -51,7 +63,10 @@ void add_redact(CLI::App& app, Action& chosen) {
                    "all but reasons, flags, sizes, addresses and times")
       ->required()
       ->check(one_of({"payload", "regs", "strict"}));
-  verb->add_option("-o,--output", command->request.path, "the recording to write")->required();
+  verb->add_option("-o,--output", command->request.path, "the recording to write")
+      ->required()
+      ->check(recording_file())
+      ->type_name("FILE");
   verb->add_flag("--force", command->request.force, "replace an existing file");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {

@@ -39,9 +39,10 @@ void print_table(const Stat& stat, size_t top, Console& console) {
     width = std::max(width, row.key.empty() ? row.exit.size() : row.key.size() + 2);
   const std::string times = fmt::format("{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}", "min",
                                         "mean", "p50", "p99", "p999", "max", "total");
-  console.print(console.painted(fmt::format("{:<{}} {:>12} {:>7}  {} {}\n", "exit", width, "count",
+  console.print(console.painted(fmt::format("{:<{}} {:>12} {:>7}  {} {}", "exit", width, "count",
                                             "share", "time in", times),
-                                "1"));
+                                "1") +
+                "\n");
   size_t keys = 0, hidden = 0;
   const auto print_hidden = [&] {
     if (hidden != 0) console.print(fmt::format("  {}\n", counted(hidden, "more key")));

@@ -9,6 +9,7 @@
 #include "cli/human.h"
 #include "replayer/arch_names/esr.h"
 #include "replayer/failed_instruction.h"
+#include "replayer/struct_text.h"
 
 namespace kvmtape {
 namespace {
@@ -17,6 +18,12 @@ struct Row {
   std::string name, value;
   Validity validity;
   std::string_view why;
+};
+
+// What the fields are of, if not of kvm_run.
+struct Struct {
+  Architecture architecture = Architecture::kUnknown;
+  std::string_view name;
 };
 
 std::string hex_of(std::span<const uint8_t> bytes) {
@@ -36,7 +43,8 @@ std::string value_text(const RawMoment& moment, const Field& field) {
 }
 
 // Elements of a list that nobody may believe, for one reason, take one row.
-std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields) {
+std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields,
+                         const Struct& of = {}) {
   std::vector<Row> rows;
   for (size_t first = 0, end = 0; first < fields.size(); first = end) {
     const Field& field = fields[first];
@@ -51,6 +59,8 @@ std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields)
     else if (field.element >= 0)
       row.name += fmt::format("[{}]", field.element);
     if (end - first == 1) row.value = value_text(moment, field);
+    const std::string bits = struct_field_text(of.architecture, of.name, field);
+    if (!bits.empty()) row.value += " " + bits;
     rows.push_back(std::move(row));
   }
   return rows;
@@ -158,13 +168,14 @@ void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
     if (field.validity == Validity::kValid) valid.push_back(field);
   if (valid.empty()) return;
   console.print("\nregisters in kvm_run\n");
-  print_table(rows_of(decoded.moment, valid), console);
+  print_table(rows_of(decoded.moment, valid, {decoder.context().architecture, "kvm_sync_regs"}),
+              console);
 }
 
-void print_struct(std::string_view name, const RawMoment& moment, std::span<const Field> fields,
-                  Console& console) {
+void print_struct(Architecture architecture, std::string_view name, const RawMoment& moment,
+                  std::span<const Field> fields, Console& console) {
   console.print(fmt::format("struct {}\n\n", console.painted(name, "1")));
-  print_table(rows_of(moment, fields), console);
+  print_table(rows_of(moment, fields, {architecture, name}), console);
 }
 
 }  // namespace kvmtape

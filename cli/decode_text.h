@@ -14,7 +14,7 @@ namespace kvmtape {
 // `registers`: those that travelled inside kvm_run.
 void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
                 std::span<const Field> registers, Console& console);
-void print_struct(std::string_view name, const RawMoment& moment, std::span<const Field> fields,
-                  Console& console);
+void print_struct(Architecture architecture, std::string_view name, const RawMoment& moment,
+                  std::span<const Field> fields, Console& console);
 
 }  // namespace kvmtape

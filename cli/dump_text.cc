@@ -6,8 +6,8 @@
 
 #include "analysis/exit_label.h"
 #include "analysis/memory_slice.h"
+#include "cli/call_text.h"
 #include "cli/human.h"
-#include "schema/base/byte_cursor.h"
 #include "schema/snapshot.h"
 
 namespace kvmtape {
@@ -23,20 +23,6 @@ bool is_crash(std::string_view name) {
   return name == "KVM_EXIT_INTERNAL_ERROR" || name == "KVM_EXIT_FAIL_ENTRY" ||
          name == "KVM_EXIT_SHUTDOWN" || name == "KVM_EXIT_SYSTEM_EVENT" ||
          name == "KVM_EXIT_UNKNOWN" || name == "KVM_EXIT_EXCEPTION";
-}
-
-std::string_view descriptor_name(uint32_t descriptor) {
-  switch (static_cast<DescriptorKind>(descriptor)) {
-    case DescriptorKind::kSystem:
-      return "/dev/kvm";
-    case DescriptorKind::kVm:
-      return "VM";
-    case DescriptorKind::kVcpu:
-      return "vCPU";
-    case DescriptorKind::kDevice:
-      return "device";
-  }
-  return "?";
 }
 
 }  // namespace
@@ -89,19 +75,11 @@ bool DumpText::print_exit(const Item& item) {
 }
 
 bool DumpText::print_call(const Item& item) {
-  ByteCursor cursor(item.side->payload);
-  const auto descriptor = cursor.read<uint32_t>();
-  const auto request = cursor.read<uint32_t>();
-  const auto argument = cursor.read<uint64_t>();
-  cursor.read<uint32_t>();  // vCPU id
-  const auto result = static_cast<int32_t>(cursor.read<uint32_t>());
-  const auto error = cursor.read<uint32_t>();
-  if (!cursor.ok() || (error == 0 && !options_.all)) return true;
-  return print_line(
-      place_of(item, item.seq), item.time_ns, "call", error != 0 ? "33" : "",
-      fmt::format("ioctl {:#x} ({:#x}) on {}: {}", request, argument, descriptor_name(descriptor),
-                  error != 0 ? "refused, " + errno_name(static_cast<int32_t>(error))
-                             : fmt::format("{}", result)));
+  const Session& session = reader_.session();
+  const CallText call = text_of_call(session.architecture, session.byte_order, item.side->payload);
+  if (call.text.empty() || (!call.refused && !options_.all)) return true;
+  return print_line(place_of(item, item.seq), item.time_ns, "call", call.refused ? "33" : "",
+                    call.text);
 }
 
 bool DumpText::print_line(const std::string& place, int64_t time_ns, const std::string& name,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analysis/session_context.h"
+#include "cli/option_values.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "replayer/decode_context.h"
@@ -106,7 +107,7 @@ void KernelOptions::add_to(CLI::App& verb) {
       ->allow_extra_args(false);
   verb.add_option("--cpu-vendor", cpu_vendor,
                   "of an x86 host, whose VMX or SVM numbers are then named: intel or amd")
-      ->check(CLI::IsMember({"intel", "amd"}));
+      ->check(one_of({"intel", "amd"}));
 }
 
 Result<Session> KernelOptions::session(std::string_view default_architecture,

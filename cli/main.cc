@@ -40,7 +40,7 @@ int unknown_verb(const CLI::App& app, const std::string& word, Console& console)
       near.empty() ? "kvmtape --help lists them" : "did you mean: kvmtape " + near + "?"));
 }
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error, Console& console) {
+int wrong_command_line(const CLI::App& app, const CLI::ParseError& error, Console& console) {
   const auto parsed = app.get_subcommands();
   const int failed = console.fail(usage_text(app, error));
   // Whoever started a monitor through `record` takes 2 for the monitor's own.
@@ -83,7 +83,7 @@ int run(int argc, char** argv) {
     console.print(std::string(version.what()) + "\n");
     return console.finish(kDone);
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error, console);
+    return wrong_command_line(app, error, console);
   }
   if (!chosen) {
     console.print(app.help());

@@ -36,6 +36,15 @@ CLI::Validator any_number() {
   return {check, ""};
 }
 
+CLI::Validator recording_file() {
+  const auto check = [](std::string& path) -> std::string {
+    if (path.empty()) return "an empty name; write the name of a file";
+    return path == "-" ? "a recording is not written to standard output; write the name of a file"
+                       : "";
+  };
+  return {check, ""};
+}
+
 CLI::Validator size_in_bytes(uint64_t least) {
   const auto convert = [least](std::string& text) -> std::string {
     const std::string typed = text;

@@ -15,4 +15,7 @@ CLI::Validator any_number();  // 0 as well
 // transform(): 65536, 512K, 1M or 2G into bytes, `least` at least.
 CLI::Validator size_in_bytes(uint64_t least);
 
+// Of -o: a recording is a file, for its writer seeks in it.
+CLI::Validator recording_file();
+
 }  // namespace kvmtape

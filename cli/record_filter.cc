@@ -6,12 +6,10 @@
 #include <charconv>
 
 #include "cli/selection.h"
-#include "replayer/exit_decoder.h"
+#include "cli/trace_options.h"
 
 namespace kvmtape {
 namespace {
-
-Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
 
 // "0x3f8" or "1016".
 Result<uint64_t> parse_address(std::string_view text) {
@@ -21,7 +19,8 @@ Result<uint64_t> parse_address(std::string_view text) {
   const char* end = digits.data() + digits.size();
   const auto [rest, error] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
   if (error != std::errc{} || rest != end)
-    return usage(fmt::format("--address: '{}' is no address; write 0xfee00000-0xfee00fff", text));
+    return usage_error(
+        fmt::format("--address: '{}' is no address; write 0xfee00000-0xfee00fff", text));
   return value;
 }
 
@@ -30,9 +29,8 @@ Result<uint64_t> parse_address(std::string_view text) {
 Result<void> keep_exits(const std::vector<std::string>& names, CaptureFilter& filter) {
   if (!names.empty()) filter.reasons = 0;
   for (const std::string& name : names) {
-    const int64_t reason = exit_reason_number(name);
-    if (reason < 0) return usage(fmt::format("--exit: there is no exit '{}'", name));
-    filter.reasons |= uint64_t{1} << std::min<int64_t>(reason, kReasonBitsMax);
+    KVMTAPE_TRY_ASSIGN(const uint32_t reason, parse_exit_name(name));
+    filter.reasons |= uint64_t{1} << std::min<uint64_t>(reason, kReasonBitsMax);
   }
   return {};
 }
@@ -41,7 +39,8 @@ Result<void> keep_vcpus(const std::vector<std::string>& ids, CaptureFilter& filt
   for (const std::string& text : ids) {
     KVMTAPE_TRY_ASSIGN(const uint64_t id, parse_number("--vcpu", text));
     if (id >= kFilterVcpusMax)
-      return usage(fmt::format("--vcpu {}: ids go up to {}", text, kFilterVcpusMax - 1));
+      return usage_error(fmt::format("--vcpu {}: ids go up to {}; without --vcpu all are recorded",
+                                     text, kFilterVcpusMax - 1));
     filter.some_vcpus = 1;
     filter.vcpus[id / 64] |= uint64_t{1} << id % 64;
   }
@@ -51,14 +50,16 @@ Result<void> keep_vcpus(const std::vector<std::string>& ids, CaptureFilter& filt
 Result<void> keep_addresses(const std::vector<std::string>& ranges, CaptureFilter& filter) {
   for (const std::string& text : ranges) {
     if (filter.address_count == kFilterAddressesMax)
-      return usage(fmt::format("--address: at most {} ranges", kFilterAddressesMax));
+      return usage_error(
+          fmt::format("--address: at most {} ranges; join some", kFilterAddressesMax));
     const size_t dash = text.find('-');
     KVMTAPE_TRY_ASSIGN(const uint64_t first, parse_address(text.substr(0, dash)));
     uint64_t last = first;
     if (dash != std::string::npos) {
       KVMTAPE_TRY_ASSIGN(last, parse_address(text.substr(dash + 1)));
     }
-    if (last < first) return usage(fmt::format("--address {}: ends before it begins", text));
+    if (last < first)
+      return usage_error(fmt::format("--address {}: ends before it begins; write A-B", text));
     filter.addresses[filter.address_count++] = {first, last};
   }
   return {};

@@ -17,7 +17,7 @@ namespace kvmtape {
 
 class SelectedItems {
  public:
-  // Walks the recording once more if --tail needs to know how many exits there are.
+  // Walks the recording once more if there is a --tail.
   SelectedItems(TraceReader& reader, const SelectOptions& options, const Selection& selection,
                 const ExitDecoder& decoder);
 

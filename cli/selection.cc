@@ -9,8 +9,6 @@
 namespace kvmtape {
 namespace {
 
-Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
-
 Result<int64_t> parse_time(const std::string& text) {
   double value = 0;
   const char* end = text.data() + text.size();
@@ -24,19 +22,21 @@ Result<int64_t> parse_time(const std::string& text) {
   if (unit == "s" || (unit.empty() && has_point)) scale = 1e9;
   const double ns = value * scale;
   if (error != std::errc{} || scale == 0 || !std::isfinite(ns) || std::abs(ns) > 9e18)
-    return usage(
+    return usage_error(
         fmt::format("--time: '{}' is not a time; write 81234 (ns), 12.5ms or 0.000081234", text));
   return static_cast<int64_t>(std::llround(ns));
 }
 
 }  // namespace
 
+Error usage_error(std::string message) { return {ErrorCode::kUsage, std::move(message), {}, {}}; }
+
 Result<uint64_t> parse_number(std::string_view option, const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || rest != end)
-    return usage(fmt::format("{}: '{}' is not a number", option, text));
+    return usage_error(fmt::format("{}: '{}' is not a number", option, text));
   return value;
 }
 
@@ -47,7 +47,7 @@ Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text) {
   if (dash + 1 == text.size()) return std::pair(first, std::numeric_limits<uint64_t>::max());
   KVMTAPE_TRY_ASSIGN(const uint64_t last, parse_number("--seq", text.substr(dash + 1)));
   if (last < first)
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "--seq {}: the first number is greater than the last; write A-B, A- or A", text));
   return std::pair(first, last);
 }
@@ -55,7 +55,7 @@ Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text) {
 Result<std::pair<int64_t, int64_t>> parse_time_range(const std::string& text) {
   const size_t comma = text.find(',');
   if (comma == std::string::npos)
-    return usage(fmt::format("--time {}: write two times, A,B; either may be empty", text));
+    return usage_error(fmt::format("--time {}: write two times, A,B; either may be empty", text));
   std::pair<int64_t, int64_t> range{std::numeric_limits<int64_t>::min(),
                                     std::numeric_limits<int64_t>::max()};
   if (comma > 0) {
@@ -65,7 +65,7 @@ Result<std::pair<int64_t, int64_t>> parse_time_range(const std::string& text) {
     KVMTAPE_TRY_ASSIGN(range.second, parse_time(text.substr(comma + 1)));
   }
   if (range.second < range.first)
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "--time {}: the first time is after the last; write the earlier one first", text));
   return range;
 }

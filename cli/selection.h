@@ -10,6 +10,9 @@
 
 namespace kvmtape {
 
+// Of what was typed, with what to write instead.
+Error usage_error(std::string message);
+
 // `option` is what an error names.
 Result<uint64_t> parse_number(std::string_view option, const std::string& text);
 // "100-200", "100-" and "100".

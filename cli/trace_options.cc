@@ -23,7 +23,9 @@ bool exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0 || errno != ENOENT;
 }
 
-Result<uint32_t> reason_number(const std::string& name) {
+}  // namespace
+
+Result<uint32_t> parse_exit_name(const std::string& name) {
   const int64_t number = exit_reason_number(name);
   if (number >= 0) return static_cast<uint32_t>(number);
   std::vector<std::string> names;
@@ -42,6 +44,8 @@ Result<uint32_t> reason_number(const std::string& name) {
                {},
                {}};
 }
+
+namespace {
 
 std::string next_step(const TraceReader& reader) {
   const std::string& rings = reader.options().ring_directory;
@@ -96,7 +100,14 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
-  return TraceReader::open(path, options);
+  auto reader = TraceReader::open(path, options);
+  if (!reader.ok() && reader.error().code == ErrorCode::kNotATrace &&
+      reader.error().byte_offset.has_value()) {
+    reader.error().byte_offset.reset();
+    reader.error().message +=
+        "; of raw bytes kvmtape decode shows one page and kvmtape import records many";
+  }
+  return reader;
 }
 
 void SelectOptions::add_to(CLI::App& verb) {
@@ -132,7 +143,7 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
     selection.vcpus.push_back(static_cast<uint32_t>(index));
   }
   for (const std::string& name : exits) {
-    KVMTAPE_TRY_ASSIGN(const uint32_t reason, reason_number(name));
+    KVMTAPE_TRY_ASSIGN(const uint32_t reason, parse_exit_name(name));
     selection.reasons.push_back(reason);
   }
   if (!seq.empty()) {
@@ -157,18 +168,23 @@ int report_health(TraceReader& reader, Console& console) {
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));
   if (health.writer_alive)
-    missing(fmt::format("still being recorded: {} so far", readable));
+    missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
-    missing(fmt::format("unsealed: {} from the file, {} from {}{}",
-                        counted(health.file_exits, "exit"), count_text(health.ring_exits),
-                        counted(health.ring_count, "ring"), next_step(reader)));
+    missing(
+        fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
+                    health.ring_count == 0
+                        ? health.ring_problems.empty() ? ", no rings are left" : ", none from rings"
+                        : fmt::format(", {} from {}", count_text(health.ring_exits),
+                                      counted(health.ring_count, "ring")),
+                    next_step(reader)));
   for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.damaged_chunks != 0)
-    missing(fmt::format("{} damaged, {}: {}{}", counted(health.damaged_chunks, "chunk"),
-                        bytes_text(health.damaged_bytes), readable, next_step(reader)));
+    missing(fmt::format("{} damaged{}: {}{}", counted(health.damaged_chunks, "chunk"),
+                        health.damaged_bytes == 0 ? "" : ", " + bytes_text(health.damaged_bytes),
+                        readable, next_step(reader)));
   if (reader.lost() != 0)
-    missing(fmt::format("{} lost; they stand in the recording as gaps: kvmtape info {}",
-                        counted(reader.lost(), "exit"), reader.path()));
+    missing(
+        fmt::format("{} lost; kvmtape info says where, and why", counted(reader.lost(), "exit")));
   if (health.footer_damaged)
     console.warn(reader.path() + ": the index at its end is damaged; nothing else rests on it");
   if (health.head_lost)

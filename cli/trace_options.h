@@ -32,6 +32,9 @@ struct TraceOptions : OutputOptions {
   Result<std::unique_ptr<TraceReader>> open() const;
 };
 
+// --exit: KVM_EXIT_IO, io or 2.
+Result<uint32_t> parse_exit_name(const std::string& name);
+
 struct SelectOptions {
   std::vector<std::string> vcpus;
   std::vector<std::string> exits;

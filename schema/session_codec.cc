@@ -253,7 +253,10 @@ Result<FileHeader> check_file_header(std::span<const uint8_t> file) {
       std::memcmp(file.data(), kFileMagic, sizeof kFileMagic) != 0)
     return Error{ErrorCode::kNotATrace, "not a kvmtape trace", {}, uint64_t{0}};
   if (file.size() < sizeof(FileHeader))
-    return Error{ErrorCode::kTruncated, "the file ends inside its header", {}, file.size()};
+    return Error{ErrorCode::kTruncated,
+                 "the file ends inside its header: no exit was written",
+                 {},
+                 file.size()};
   const auto header = load_file_struct<FileHeader>(file.data());
   if (header.crc32c != crc_without_crc(header))
     return Error{ErrorCode::kCorrupt, "the file header is damaged", {}, uint64_t{0}};

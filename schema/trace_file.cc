@@ -31,7 +31,10 @@ Result<TraceFile> TraceFile::create(const std::string& path, bool force, const U
   if (exists) ::unlink(name.c_str());  // a dead process's of the same number
   file.fd_.reset(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.fd_.valid())
-    return Error{ErrorCode::kIo, std::string("cannot create the trace: ") + std::strerror(errno),
+    return Error{ErrorCode::kIo,
+                 std::string("cannot create the trace: ") + std::strerror(errno) +
+                     (errno == ENOENT ? "; make its directory first, or name another file"
+                                      : "; name another file"),
                  path, std::nullopt};
   if (exists) file.fresh_.path = name;
   if (auto written = file.write(file_bytes_of(make_file_header(session))); !written.ok()) {

@@ -16,7 +16,9 @@ constexpr Verb kVerbs[] = {{"status", Request::Kind::kStatus, false, false},
                            {"snapshot", Request::Kind::kSnapshot, true, false},
                            {"mark", Request::Kind::kMark, true, true}};
 
-Error refused(const char* why) { return Error{ErrorCode::kUsage, why, {}, std::nullopt}; }
+Error refused(std::string why) {
+  return Error{ErrorCode::kUsage, std::move(why), {}, std::nullopt};
+}
 
 bool is_control_character(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -36,11 +38,12 @@ Result<Request> parse_request(std::string_view line) {
   for (const Verb& verb : kVerbs) {
     if (verb.name != name) continue;
     if (!verb.takes_text && space != std::string_view::npos)
-      return refused("this request takes no text");
-    if (verb.needs_text && text.empty()) return refused("this request needs a text");
+      return refused(std::string(name) + " takes no text");
+    if (verb.needs_text && text.empty())
+      return refused(std::string(name) + " needs a text: " + std::string(name) + " TEXT");
     return Request{verb.kind, std::string(text)};
   }
-  return refused("no such request: status, start, stop, snapshot or mark");
+  return refused("there is no such request; write status, start, stop, snapshot or mark");
 }
 
 }  // namespace kvmtape

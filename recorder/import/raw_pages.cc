@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,7 +28,9 @@ class Returns {
     path_ = path;
     if (path.empty()) return {};
     file_.open(path);
-    if (!file_) return Error{ErrorCode::kIo, "cannot open it", path, {}};
+    if (!file_)
+      return Error{
+          ErrorCode::kIo, std::string("cannot open it: ") + std::strerror(errno), path, {}};
     return {};
   }
 

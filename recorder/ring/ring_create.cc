@@ -46,7 +46,8 @@ Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& s
   const std::string path = parent + "/" + to_string(session);
   for (int tries = 1;; ++tries) {
     if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
-      return io_error(parent, "cannot create the ring directory", errno);
+      return io_error(parent, "cannot create the ring directory, name another with --ring-dir",
+                      errno);
     // A link is followed only where the user named it: anybody may put one into /dev/shm.
     const UniqueFd directory(::open(
         parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | (wanted.empty() ? O_NOFOLLOW : 0)));
@@ -61,7 +62,8 @@ Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& s
     if (examined && ::mkdirat(directory.get(), to_string(session).c_str(), 0700) == 0) return path;
     // Another session of ours, which was the last, has just removed the parent: once more.
     if (errno != ENOENT || tries == 10)
-      return io_error(path, "cannot create the ring directory", errno);
+      return io_error(path, "cannot create the ring directory, name another with --ring-dir",
+                      errno);
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Turns the CSV files beside it into tables.inc, the rows behind registry.h, and native_rows.inc,
-the rows that native_check.cc holds against <linux/kvm.h>.
+"""Turns the CSV files beside it into tables.inc, the rows behind registry.h, and native_rows.inc
+and native_ioctls.inc, the rows that native_check.cc and native_ioctl_check.c hold against
+<linux/kvm.h>.
 
 Running it again changes nothing: rows come out in the order of the CSV files, and nothing of the
 machine or the day goes in. `generate.py --check` exits 1 when a file is not what it would write.
@@ -104,6 +105,9 @@ def generate_tables():
         f"{quoted(r['source'])}" for r in rows("values.csv")))
     yield from table("OneRegister", "kOneRegisters", (
         f"{r['id']}, {quoted(r['name'])}, {quoted(r['source'])}" for r in rows("one_regs.csv")))
+    yield from table("Ioctl", "kIoctls", (
+        f"{r['number']}, {quoted(r['name'])}, {architectures(r['arch'])}"
+        for r in rows("ioctls.csv")))
 
 
 # What a compiler calls the architectures whose own headers can be had; enough to prove the rules of
@@ -143,8 +147,23 @@ def generate_native():
     yield ""
 
 
+def generate_native_ioctls():
+    yield HEADING
+    yield "// clang-format off"
+    for arch, macro in NATIVE.items():
+        yield f"#if defined({macro})"
+        for row in rows("ioctls.csv"):
+            if arch in {a for word in row["arch"].split() for a in GROUPS.get(word, (word,))}:
+                yield f"#if defined({row['name']})"
+                yield f"KVMTAPE_NATIVE_IOCTL({row['name']}, {row['number']})"
+                yield "#endif"
+        yield f"#endif  // {macro}"
+    yield ""
+
+
 def main():
-    outputs = {"tables.inc": generate_tables(), "native_rows.inc": generate_native()}
+    outputs = {"tables.inc": generate_tables(), "native_rows.inc": generate_native(),
+               "native_ioctls.inc": generate_native_ioctls()}
     for name, lines in outputs.items():
         text = "\n".join(lines)
         if "--check" not in sys.argv:

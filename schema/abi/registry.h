@@ -91,6 +91,14 @@ struct OneRegister {
   std::string_view source;
 };
 
+// A request of ioctl on one of KVM's descriptors; its number holds the size of its struct, and
+// which way that goes, so that it differs between architectures.
+struct Ioctl {
+  uint32_t number;
+  std::string_view name;
+  ArchitectureMask architectures;
+};
+
 std::span<const ExitReason> exit_reasons();  // by number, without holes
 std::span<const MemberField> member_fields();
 std::span<const AbiField> header_fields();
@@ -99,6 +107,10 @@ std::span<const FlagName> flag_names();
 std::span<const ValueName> value_names();
 std::span<const OneRegister> one_registers();  // by id
 
+std::span<const Ioctl> ioctls();
+
+// "KVM_CREATE_VM"; empty: none that is known.
+std::string_view ioctl_name(Architecture architecture, uint32_t number);
 // nullptr: a reason that came after this build.
 const ExitReason* find_exit_reason(uint32_t number);
 

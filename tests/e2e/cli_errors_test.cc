@@ -152,6 +152,44 @@ TEST_F(CliErrorsTest, AWrongCommandLineIsToldWhatToWriteInstead) {
   }
 }
 
+TEST_F(CliErrorsTest, ARecordingIsNotWrittenToStandardOutput) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  for (const char* verb : {"recover ", "redact --profile payload ", "import --format raw-pages "}) {
+    const ToolRun run = tool.run(verb + path + " -o -");
+    EXPECT_EQ(run.status, 2) << verb;
+    EXPECT_THAT(run.err, HasSubstr("--output: a recording is not written to standard output"));
+    EXPECT_FALSE(std::filesystem::exists(tool.file("-"))) << verb;
+  }
+}
+
+TEST_F(CliErrorsTest, ARecordingIsNoRawBytes) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  for (const char* verb :
+       {"decode --arch x86_64 ", "import --format raw-pages ", "import --format raw-stream "}) {
+    const ToolRun run = tool.run(verb + path);
+    EXPECT_EQ(run.status, 2) << verb;
+    EXPECT_THAT(run.err, HasSubstr("kvmtape dump")) << verb;
+    EXPECT_THAT(run.out, IsEmpty()) << verb;
+  }
+}
+
+TEST_F(CliErrorsTest, WhatCannotBeDoneSaysWhatToDoNext) {
+  const std::string path = trace().write_to(tool.file("t.kvmtape"));
+  const std::pair<std::string, const char*> cases[] = {
+      {"recover " + path + " -o none/x", "make its directory first"},
+      {"dump --vcpu x " + path, "--vcpu: 'x' is not a number"},
+      {"dump --seq 5-3 " + path, "write A-B"},
+      {"info /dev/zero", "a trace is read from a file"},
+      {"import --format raw-pages --arch x86_64 --returns none /dev/null", "No such file"},
+      {"info " KVMTAPE_SOURCE_DIR "/README.md", "kvmtape import records many\n"},
+  };
+  for (const auto& [arguments, said] : cases) {
+    const ToolRun run = tool.run(arguments);
+    EXPECT_EQ(run.status, 2) << arguments;
+    EXPECT_THAT(run.err, HasSubstr(said)) << arguments;
+  }
+}
+
 TEST_F(CliErrorsTest, AFullDiskIsAFailure) {
   const std::string path = trace().write_to(tool.file("t.kvmtape"));
   const ToolRun run = tool.run("dump " + path + " >/dev/full");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <string>
 
 #include "tests/support/run_tool.h"
@@ -36,8 +37,9 @@ class CliTest : public ::testing::Test {
     constexpr uint64_t kVcpuDescriptor = 2;
     TraceBuilder trace;
     const auto add_side = [&] {
-      trace.add_mark("here").add_record(kSessionStream, RecordKind::kControlCall, 0,
-                                        {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22});
+      trace.add_mark("here").add_record(
+          kSessionStream, RecordKind::kControlCall, 0,
+          {kVcpuDescriptor | uint64_t{0x4090ae82} << 32, 0, 0, 22, 0});
     };
     trace.add_exits(1, 1);
     add_side();
@@ -131,6 +133,88 @@ TEST_F(CliTest, AReasonThatAFailedRunLeftOverIsNotSelected) {
       3);
 }
 
+TEST_F(CliTest, CallsHaveTheKernelsNames) {
+  TraceBuilder trace;
+  const auto call = [&](uint64_t descriptor, uint64_t request, uint64_t argument, uint64_t vcpu,
+                        uint64_t error, std::vector<uint64_t> in) {
+    std::vector<uint64_t> record{descriptor | request << 32, argument,
+                                 vcpu | (error != 0 ? 0xffffffff00000000 : 0),
+                                 error | in.size() * 8 << 32, 0};
+    record.insert(record.end(), in.begin(), in.end());
+    trace.add_record(kSessionStream, RecordKind::kControlCall, 0, record);
+  };
+  call(1, 0xae03, 44, 0, 0, {});  // KVM_CAP_HYPERV
+  call(2, 0x4020ae46, 0x7000, 0, 0, {3, 0x1000, 0x2000, 0x7f0000000000});
+  call(2, 0x4068aea3, 0x7000, 0, 0, {201, 1});
+  call(3, 0x4138ae84, 0x7000, 1, 22, {});
+  call(3, 0xae77, 0, 1, 0, {});
+  trace.add_exits(0, 1).seal();
+  const std::string out = tool.run("dump -v " + trace.write_to(tool.file("calls.kvmtape"))).out;
+  EXPECT_THAT(out, HasSubstr("  KVM_CHECK_EXTENSION(KVM_CAP_HYPERV) on /dev/kvm: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_USER_MEMORY_REGION(slot 3, flags 0x0, 0x2000 bytes at "
+                             "0x1000) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_ENABLE_CAP(KVM_CAP_EXIT_HYPERCALL, 0x1) on VM: 0\n"));
+  EXPECT_THAT(out, HasSubstr("  KVM_SET_SREGS(0x7000) on vCPU 1: refused, EINVAL\n"));
+  EXPECT_THAT(out, HasSubstr("  ioctl 0xae77(0x0) on vCPU 1: 0\n"));
+}
+
+TEST_F(CliTest, WhatWritesARecordingSaysItsTotalsAsJson) {
+  const std::string out = tool.file("out.kvmtape");
+  const auto totals_of = [&](const std::string& arguments) {
+    const ToolRun run = tool.run(arguments + " --json --force -o " + out);
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out.rfind("{\"kvmtape_json\":1,\"path\":\"" + out + "\"", 0), 0u) << run.out;
+    return run.json()["totals"];
+  };
+  const auto imported = totals_of("import --format raw-stream " + kStreams + "ipxe_virtio.raw.zst");
+  const auto redacted = totals_of("redact --profile payload " + sealed_trace());
+  EXPECT_EQ(imported["exits"], 6863);
+  EXPECT_EQ(imported["vcpus"], 1);
+  EXPECT_EQ(imported["lost"], 0);
+  EXPECT_EQ(redacted["exits"], 8);
+  EXPECT_EQ(redacted["vcpus"], 2);
+  EXPECT_EQ(redacted["bytes"], std::filesystem::file_size(out));
+  EXPECT_EQ(totals_of("recover " + sealed_trace())["exits"], 8);
+}
+
+TEST_F(CliTest, AllColoursEndOnTheirLine) {
+  const std::string out = tool.run("stat --color=always " + sealed_trace()).out;
+  for (size_t at = 0; (at = out.find('\n', at)) != std::string::npos; ++at)
+    EXPECT_NE(out.substr(at + 1, 4), "\x1b[0m");
+}
+
+TEST_F(CliTest, InfoLeavesOutWhatNobodyKnows) {
+  TraceBuilder trace;
+  trace.add_exits(0, 1).seal();
+  const std::string out = tool.run("info " + trace.write_to(tool.file("one.kvmtape"))).out;
+  EXPECT_THAT(out, HasSubstr("1, 0 lost, 1 vCPU\n"));
+  EXPECT_THAT(out, Not(HasSubstr(", by \n")));
+}
+
+TEST_F(CliTest, TheManualPageHasEveryVerbAndOption) {
+  const std::vector<uint8_t> bytes = file_bytes(KVMTAPE_SOURCE_DIR "/docs/kvmtape.1");
+  std::string manual(bytes.begin(), bytes.end());
+  std::erase(manual, '\\');
+  const std::string help = tool.run("--help").out;
+  const std::regex verb_line("\n  ([a-z]+) +[^ ]"), option("--[a-z][a-z-]*");
+  size_t options = 0;
+  for (std::sregex_iterator verb(help.begin() + static_cast<ptrdiff_t>(help.find("Subcommands:")),
+                                 help.end(), verb_line),
+       end;
+       verb != end; ++verb) {
+    const std::string name = (*verb)[1];
+    EXPECT_TRUE(manual.find(".B " + name) != std::string::npos ||
+                manual.find(".BR " + name) != std::string::npos)
+        << name;
+    const std::string text = tool.run(name + " --help").out;
+    for (std::sregex_iterator found(text.begin(), text.end(), option); found != end; ++found) {
+      ++options;
+      EXPECT_THAT(manual, HasSubstr(found->str())) << name;
+    }
+  }
+  EXPECT_GT(options, 80u);
+}
+
 TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
   const std::string trace = trace_with_gap();
   const ToolRun text = tool.run("dump " + trace);
@@ -222,8 +306,8 @@ TEST_F(CliTest, ImportOfWhatIsNoStreamLeavesNothing) {
             0);
   const auto latest = tool.run("info --json").json()["session"]["uuid"];
   const std::string trace = tool.file("none.kvmtape");
-  for (const char* input :
-       {"raw-stream text", "raw-stream /dev/null", "raw-pages text", "raw-pages /dev/null"}) {
+  for (const char* input : {"raw-stream text", "raw-stream /dev/null",
+                            "raw-pages --arch x86_64 text", "raw-pages --arch x86_64 /dev/null"}) {
     const ToolRun run = tool.run("import -o " + trace + " --format " + input, "echo hello >text;");
     EXPECT_EQ(run.status, 2) << input;
     EXPECT_THAT(run.err, HasSubstr("nothing was imported")) << input;

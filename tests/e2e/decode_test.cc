@@ -64,11 +64,26 @@ TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
 }
 
 TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
-  const auto debug =
-      decode_bytes("\1" + std::string(127, '0'), "--json --arch x86_64 --struct kvm_debugregs");
+  std::string bytes(128, '0');
+  bytes[0] = 1;
+  const auto debug = decode_bytes(bytes, "--json --arch x86_64 --struct kvm_debugregs");
   EXPECT_EQ(debug.json()["struct"], "kvm_debugregs");
   EXPECT_EQ(debug.json()["fields"]["db"]["value"][0], "0x3030303030303001");
   EXPECT_EQ(debug.json()["fields"]["reserved"].is_null(), true);
+}
+
+TEST_F(DecodeTest, FlagsOfAStructAreNamedAndItsLengthIsChecked) {
+  std::string events(64, '\0');
+  events[20] = 0x0c;
+  const std::string options = "--arch x86_64 --kernel 6.12 --struct kvm_vcpu_events";
+  const ToolRun json = decode_bytes(events, options + " --json");
+  EXPECT_THAT(json.err, IsEmpty());
+  EXPECT_EQ(json.json()["fields"]["flags"]["text"],
+            "KVM_VCPUEVENT_VALID_SHADOW|KVM_VCPUEVENT_VALID_SMM");
+  EXPECT_THAT(decode_bytes(events, options).out, HasSubstr("0xc KVM_VCPUEVENT_VALID_SHADOW|"));
+  EXPECT_THAT(decode_bytes(events.substr(0, 20), options).err,
+              HasSubstr("20 bytes, and a struct kvm_vcpu_events has 64: what lies behind"));
+  EXPECT_THAT(decode_bytes(events + events, options).err, HasSubstr("the rest is not looked at"));
 }
 
 TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 #include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
@@ -50,7 +52,7 @@ TEST(PortIo, DataThatWasNotRecordedOrCannotBeThereIsUnknown) {
 }
 
 TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
-  const auto why = [](const KvmRunPage& page, std::string_view name) {
+  const auto why = [](const KvmRunPage& page, const char* name) {
     const Exit exit = page.decoded();
     EXPECT_EQ(shown(exit, name), "unknown") << name;
     EXPECT_EQ(shown(exit, "io.data"), "unknown") << name;
@@ -58,7 +60,7 @@ TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
   };
   EXPECT_EQ(why(port_io(2, 1, 1).data({0x41}), "io.direction"),
             "neither KVM_EXIT_IO_IN nor KVM_EXIT_IO_OUT");
-  for (uint8_t size : {0, 3, 8, 0xaa})
+  for (const uint8_t size : std::initializer_list<uint8_t>{0, 3, 8, 0xaa})
     EXPECT_EQ(why(port_io(1, size, 1).data({1, 2, 3, 4, 5, 6, 7, 8}), "io.size"),
               "no port access is of this size, only of 1, 2 or 4");
   EXPECT_EQ(why(port_io(1, 1, 0).data({0x41}), "io.count"),

@@ -52,8 +52,8 @@ class Pages {
   // Small numbers now and then, so that selectors and lengths lead somewhere.
   uint64_t number() {
     const uint64_t wide = uint64_t{random_()} << 32 | random_();
-    constexpr uint64_t kSelectors[] = {49, 60, 0x10000, 0x10002,
-                                       0x10004};  // VMX reasons, TDX leaves
+    // VMX reasons, TDX leaves, where port data lies.
+    constexpr uint64_t kSelectors[] = {49, 60, 0x10000, 0x10002, 0x10004, 4096};
     switch (random_() % 4) {
       case 0:
         return wide % 9;

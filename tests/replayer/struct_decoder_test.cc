@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "replayer/struct_text.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -94,6 +95,54 @@ TEST(DebugRegs, AreReadInTheKernelsOrder) {
   const auto fields = decoded(context_of(Architecture::kX86_64, "6.12"), "kvm_debugregs", bytes);
   EXPECT_EQ(shown(fields, "db", 1), "valid 0x34");
   EXPECT_EQ(shown(fields, "dr7"), "valid 0x1");
+}
+
+// Of the one field called so in `bytes` of a struct.
+std::string text_of(Architecture architecture, std::string_view name,
+                    const std::vector<uint8_t>& bytes, std::string_view field_name) {
+  for (const Field& field : decoded(context_of(architecture, "6.12"), name, bytes))
+    if (field.name == field_name) return struct_field_text(architecture, name, field);
+  return "missing";
+}
+
+TEST(StructText, TheSameControlBitHasAnotherNameOnEachArchitecture) {
+  const auto control = [](Architecture architecture) {
+    std::vector<uint8_t> bytes(*struct_bytes(architecture, "kvm_guest_debug"), 0);
+    const size_t low = architecture == Architecture::kS390x ? 3 : 0;
+    bytes[low] = 1;
+    bytes[low == 0 ? 2 : 1] = 1;
+    DecodeContext context = context_of(architecture, "6.12");
+    if (low != 0) context.byte_order = ByteOrder::kBig;
+    for (const Field& field : decoded(context, "kvm_guest_debug", bytes))
+      if (field.name == "control") return struct_field_text(architecture, "kvm_guest_debug", field);
+    return std::string();
+  };
+  EXPECT_EQ(control(Architecture::kX86_64), "KVM_GUESTDBG_ENABLE|KVM_GUESTDBG_USE_SW_BP");
+  EXPECT_EQ(control(Architecture::kS390x), "KVM_GUESTDBG_ENABLE|KVM_GUESTDBG_USE_HW_BP");
+  EXPECT_EQ(control(Architecture::kRiscv64), "KVM_GUESTDBG_ENABLE|0x10000");
+}
+
+TEST(StructText, RegistersHaveTheirBitsAndPlainNumbersHaveNone) {
+  std::vector<uint8_t> debug(128, 0);
+  debug[33] = 0x40;  // dr6: BS
+  EXPECT_NE(text_of(Architecture::kX86_64, "kvm_debugregs", debug, "dr6").find("single step"),
+            std::string::npos);
+  std::vector<uint8_t> events(64, 0);
+  events[11] = 2;
+  events[20] = 4;
+  EXPECT_EQ(text_of(Architecture::kX86_64, "kvm_vcpu_events", events, "interrupt.shadow"),
+            "KVM_X86_SHADOW_INT_STI");
+  EXPECT_EQ(text_of(Architecture::kX86_64, "kvm_vcpu_events", events, "exception.nr"), "");
+}
+
+TEST(StructText, LengthsAreThoseOfTheCompiledStructs) {
+  EXPECT_EQ(struct_bytes(Architecture::kX86_64, "kvm_vcpu_events"), 64u);
+  EXPECT_EQ(struct_bytes(Architecture::kX86_64, "kvm_debugregs"), 128u);
+  EXPECT_EQ(struct_bytes(Architecture::kX86_64, "kvm_sregs"), 312u);
+  EXPECT_EQ(struct_bytes(Architecture::kAarch64, "kvm_regs"), 864u);
+  EXPECT_EQ(struct_bytes(Architecture::kPpc64, "kvm_guest_debug"), 264u);
+  EXPECT_EQ(struct_bytes(Architecture::kRiscv64, "kvm_guest_debug"), 8u);
+  EXPECT_EQ(struct_bytes(Architecture::kRiscv64, "kvm_sregs"), std::nullopt);
 }
 
 TEST(Structs, ShortBytesAndUnknownNamesAreSaidClearly) {

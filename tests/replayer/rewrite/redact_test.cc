@@ -258,7 +258,7 @@ class RedactedMmio : public ::testing::Test {
  protected:
   Exit decoded(RedactionProfile profile) {
     image_[8] = 6;                                        // KVM_EXIT_MMIO
-    store_le<uint64_t>(&image_[16], 0x55);                // cr8
+    store_le<uint64_t>(&image_[16], 0x5);                 // cr8
     store_le<uint64_t>(&image_[32], 0xfee000b0);          // phys_addr
     store_le<uint64_t>(&image_[40], 0x1122334455667788);  // data
     store_le<uint32_t>(&image_[48], 4);                   // len
@@ -298,7 +298,7 @@ TEST_F(RedactedMmio, what_the_profile_keeps_is_valid_and_what_it_was) {
     EXPECT_EQ(exit.find("mmio.len")->value, 4u);
     EXPECT_EQ(exit.find("mmio.is_write")->value, 1u);
   }
-  EXPECT_EQ(decoded(RedactionProfile::kPayload).find("cr8")->value, 0x55u);
+  EXPECT_EQ(decoded(RedactionProfile::kPayload).find("cr8")->value, 0x5u);
   EXPECT_EQ(decoded(RedactionProfile::kRegs).find("cr8")->why, "redacted");
 }
 

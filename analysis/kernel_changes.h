@@ -1,0 +1,80 @@
+// What KVM does otherwise from one kernel to another, as data: each row says since when (and until
+// when), on which architecture, and in which exit, field or register it shows. For whoever finds a
+// difference between two recordings and asks whether their kernels explain it. The table is
+// kernel_changes.csv, docs/kernel-changes.md the same for people; kernel_changes.py writes both
+// that and the .inc. Rows are constant and live for ever; an object is used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "replayer/decode_context.h"
+#include "replayer/kernel_facts.h"
+#include "schema/abi/registry.h"
+
+namespace kvmtape {
+
+// Where a difference was seen, or where a change shows: one of at_exit, at_field, at_register.
+struct ChangePlace {
+  static constexpr int32_t kAnyExit = -1;
+  static constexpr int32_t kNoExit = -2;
+
+  int32_t exit_reason = kNoExit;
+  std::string_view field{};  // "debug.arch.far", "flags", "exit_reason"; empty: that it exits
+  uint64_t register_id = 0;  // of KVM_GET_ONE_REG
+
+  static ChangePlace at_exit(uint32_t reason) { return at_field(reason, {}); }
+  static ChangePlace at_field(uint32_t reason, std::string_view field) {
+    return {.exit_reason = static_cast<int32_t>(reason), .field = field};
+  }
+  static ChangePlace at_register(uint64_t id) { return {.register_id = id}; }
+};
+
+struct StableRelease {
+  uint16_t major, minor, patch;
+};
+
+struct KernelChange {
+  std::string_view id;      // "arm64-hsr-high": for --ignore and for documents
+  std::string_view shows;   // its places in words: "KVM_EXIT_DEBUG flags; guest"
+  std::string_view what;    // a sentence without its full stop
+  std::string_view commit;  // empty: not known
+  std::string_view source;  // where it was read or seen
+  std::string_view doubt;   // what of it is not confirmed; empty: all of it is
+  abi::ArchitectureMask architectures;
+  abi::Release since;            // 0: always
+  abi::Release until;            // the last release that does so; 0: all later ones do
+  uint32_t capability;           // decides where a recording holds its answer; 0: none does
+  uint16_t place, places;        // in a list of their own
+  uint16_t backport, backports;  // likewise: stable releases of older kernels that do so as well
+};
+std::span<const KernelChange> kernel_changes();
+std::span<const ChangePlace> places_of(const KernelChange& change);
+// Does this kernel behave so? kNo on other architectures.
+Known behaves_so(const KernelChange& change, const KernelFacts& kernel);
+
+// Two recordings' kernels, and the changes that lie between them.
+class KernelDifferences {
+ public:
+  struct Difference {
+    const KernelChange* change;
+    Known in_a, in_b;  // never kYes for both or kNo for both
+    bool certain() const { return in_a != Known::kMaybe && in_b != Known::kMaybe; }
+  };
+
+  // Of two architectures, there are none: nothing can be compared.
+  KernelDifferences(const DecodeContext& a, const DecodeContext& b);
+
+  // The table's order.
+  std::span<const Difference> all() const { return differences_; }
+  // Those that explain what was seen there, the likeliest first: certain ones, then those of this
+  // very exit, then those that are confirmed. Empty: no known change explains it.
+  std::vector<Difference> explaining(const ChangePlace& seen) const;
+
+ private:
+  std::vector<Difference> differences_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Turns kernel_changes.csv into kernel_changes.inc, the rows behind kernel_changes.h, and into
+docs/kernel-changes.md for people. Numbers of exits and registers come from schema/abi.
+
+Running it again changes nothing; `kernel_changes.py --check` exits 1 when a file is not what it
+would write.
+"""
+import csv
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ABI = HERE.parent / "schema" / "abi"
+BITS = {"x86_64": 1, "i386": 2, "arm64": 3, "riscv": 4, "s390": 5, "ppc": 6, "loongarch": 7, "mips": 8}
+GROUPS = {"x86": ("x86_64", "i386"), "all": tuple(BITS)}
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def mask(arch):
+    return hex(sum(1 << BITS[name] for name in GROUPS.get(arch, (arch,))))
+
+
+def release(text):
+    return "abi::release({}, {})".format(*text.split(".")) if text else "0"
+
+
+def place(text, reasons, registers):
+    """'KVM_EXIT_DEBUG debug.arch.far', '* flags', 'register OSLSR_EL1', 'guest' as a ChangePlace."""
+    words = text.split()
+    if words == ["guest"]:
+        return None
+    if words[0] == "register":
+        return f"{{.register_id = {registers[words[1]]}}}"
+    reason = "ChangePlace::kAnyExit" if words[0] == "*" else str(reasons[words[0]])
+    field = words[1] if len(words) > 1 else ""
+    return f"{{.exit_reason = {reason}, .field = {quoted(field)}}}"
+
+
+def tables(changes):
+    reasons = {row["name"]: int(row["number"]) for row in rows_of(ABI / "exits.csv")}
+    registers = {re.sub(r"\(.*", "", row["name"]): row["id"] for row in rows_of(ABI / "one_regs.csv")}
+    places, backports, lines = [], [], []
+    for change in changes:
+        shown = [place(text, reasons, registers) for text in change["shows"].split(";")]
+        shown = [text for text in shown if text]
+        stable = ["{" + ", ".join(text.split(".")) + "}" for text in change["backports"].split()]
+        texts = [change[key] for key in ("id", "shows", "what", "commit", "source", "doubt")]
+        lines.append(
+            "    {" + ", ".join(quoted(text) for text in texts) + f", {mask(change['arch'])}, "
+            f"{release(change['since'])}, {release(change['until'])}, {change['capability'] or 0}, "
+            f"{len(places)}, {len(shown)}, {len(backports)}, {len(stable)}}},")
+        places += shown
+        backports += stable
+    return "\n".join([
+        "// Written by kernel_changes.py from kernel_changes.csv; change that and run it again.",
+        "constexpr ChangePlace kPlaces[] = {", *(f"    {text}," for text in places), "};",
+        "constexpr StableRelease kBackports[] = {", *(f"    {text}," for text in backports), "};",
+        "constexpr KernelChange kChanges[] = {", *lines, "};", ""])
+
+
+def span(change):
+    first = change["since"] or "always"
+    text = f"{first} to {change['until']}" if change["until"] else f"since {first}"
+    if change["backports"]:
+        text += ", and " + ", ".join(change["backports"].split())
+    return text
+
+
+def document(changes):
+    lines = [
+        "# What changed in KVM from kernel to kernel", "",
+        "Written by `analysis/kernel_changes.py` from `analysis/kernel_changes.csv`; change that and run it",
+        "again. A difference between two recordings whose kernels lie on either side of such a change is",
+        "explained by it. Where a capability is named and a recording holds the answer to it, that decides",
+        "before the kernel's number, since distributions backport.", ""]
+    for title, archs in (("arm64", ("arm64",)), ("x86", ("x86",)), ("All architectures", ("all",))):
+        lines += [f"## {title}", ""]
+        for change in changes:
+            if change["arch"] not in archs:
+                continue
+            lines += [f"### {change['id']}", "", change["what"] + ".", "",
+                      f"- Kernels: {span(change)}"]
+            if change["capability"]:
+                lines.append(f"- Capability: {change['capability']}")
+            lines.append("- Shows in: " + ", ".join(
+                f"`{text.strip()}`" if text.strip() != "guest" else "what the guest sees"
+                for text in change["shows"].split(";")))
+            if change["commit"]:
+                lines.append(f"- Commit: {change['commit']}")
+            lines.append(f"- Known from: {change['source']}")
+            if change["doubt"]:
+                lines.append(f"- **Not confirmed**: {change['doubt']}")
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main():
+    changes = rows_of(HERE / "kernel_changes.csv")
+    wanted = {HERE / "kernel_changes.inc": tables(changes),
+              HERE.parent / "docs" / "kernel-changes.md": document(changes)}
+    stale = [path for path, text in wanted.items()
+             if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if sys.argv[1:] == ["--check"]:
+        for path in stale:
+            print(f"{path}: run analysis/kernel_changes.py", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
