@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <iterator>
 #include <utility>
 
@@ -31,6 +32,12 @@ std::string instruction_in_memory(const Case& all) {
     if (!found.empty()) return found.front().text;
   }
   return {};
+}
+
+int64_t elapsed_ns(int64_t earlier, int64_t later) {
+  int64_t difference = 0;
+  if (!__builtin_sub_overflow(later, earlier, &difference)) return difference;
+  return later < earlier ? INT64_MIN : INT64_MAX;
 }
 
 std::string hex_bytes(std::span<const uint8_t> bytes) {

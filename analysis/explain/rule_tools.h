@@ -19,6 +19,9 @@ Finding note_finding(std::string title, double confidence, Place evidence);
 // with it; empty: none were, or they are no instruction.
 std::string instruction_in_memory(const Case& all);
 
+// later - earlier, cut to what fits: the times of a damaged recording lie anywhere.
+int64_t elapsed_ns(int64_t earlier, int64_t later);
+
 std::string hex_bytes(std::span<const uint8_t> bytes);  // "0f 58 03"
 
 // The exits of the crash's vCPU from the crash backwards, it included; at most `most`.

@@ -55,7 +55,7 @@ class ExitStorm : public Rule {
   void judge(const Case& all, std::vector<Finding>& findings) override {
     if (all.reader.session().clock_name == kNoClock) return;
     for (const auto& [index, run] : runs_) {
-      const double seconds = static_cast<double>(run.last_ns - run.first_ns) / 1e9;
+      const double seconds = static_cast<double>(elapsed_ns(run.first_ns, run.last_ns)) / 1e9;
       if (run.count < kAtLeast || seconds <= 0) continue;
       const double rate = static_cast<double>(run.count) / seconds;
       const VcpuStory* story = all.story_of(run.last);

@@ -51,8 +51,8 @@ class ResetRequested : public Rule {
     if (last_ == nullptr) return;
     const bool ends = all.crash == nullptr;
     if (!ends && !all.crashed_by(kExitShutdown)) return;
-    if (!ends &&
-        (all.crash->exit.time_ns < time_ns_ || all.crash->exit.time_ns - time_ns_ > kCloseNs))
+    if (!ends && (all.crash->exit.time_ns < time_ns_ ||
+                  elapsed_ns(time_ns_, all.crash->exit.time_ns) > kCloseNs))
       return;
     if (ends && !is_last(all)) return;
     Finding finding;
