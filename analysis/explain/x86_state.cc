@@ -72,7 +72,7 @@ std::string x86_instruction_text(std::span<const uint8_t> bytes, uint64_t addres
   const auto found = disassemble(Architecture::kX86_64, ByteOrder::kLittle, bytes, address,
                                  bits.value_or(X86Mode::k64Bit), 1);
   if (found.empty()) return {};
-  return found[0].text + (bits ? "" : " (if it is 64-bit code, which is not known)");
+  return found[0].text;
 }
 
 }  // namespace kvmtape

@@ -31,8 +31,8 @@ bool x86_paging(const Registers& registers);
 std::optional<uint64_t> x86_linear_ip(const Registers& registers);
 // How wide the code is; nullopt: not known.
 std::optional<X86Mode> x86_code_bits(const Registers& registers);
-// An instruction's bytes in words: "addps xmm0, xmmword ptr [rbx]"; what the width is where it is
-// not known stands with it. Empty: no instruction begins with these bytes.
+// An instruction's bytes in words, "addps xmm0, xmmword ptr [rbx]"; read as 64-bit code where the
+// width is not known. Empty: no instruction begins with these bytes.
 std::string x86_instruction_text(std::span<const uint8_t> bytes, uint64_t address,
                                  std::optional<X86Mode> bits);
 

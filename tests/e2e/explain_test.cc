@@ -106,6 +106,28 @@ TEST_F(ExplainVerb, SequenceNumbersChooseAnEarlierEnd) {
             "triple-fault");
 }
 
+// QEMU on this machine's KVM: a Debian kernel that meets an INT3 which that KVM cannot emulate, and
+// firmware that triple-faults. No registers were recorded then, which is said.
+TEST_F(ExplainVerb, RealGuestsUnderQemuHaveTheirCauseFirst) {
+  const std::string streams = KVMTAPE_SOURCE_DIR "/traces/streams/";
+  const auto explained = [&](const std::string& name) {
+    const std::string trace = tool.file(name + ".kvmtape");
+    const ToolRun imported = tool.run("import --format raw-stream --arch x86_64 --kernel 6.18 -o " +
+                                      trace + " " + streams + name + ".raw.zst");
+    EXPECT_EQ(imported.status, 0) << imported.err;
+    return tool.run("explain --json " + trace).json();
+  };
+  const auto linux_boot = explained("linux_boot");
+  ASSERT_EQ(linux_boot["causes"].size(), 1u) << linux_boot["causes"];
+  EXPECT_EQ(linux_boot["causes"][0]["rule"], "emulation-failure");
+  EXPECT_THAT(linux_boot["causes"][0]["title"].get<std::string>(), HasSubstr("int3"));
+  EXPECT_THAT(linux_boot["consoles"].back()["tail"].get<std::string>(), HasSubstr("x86/fpu"));
+  const auto firmware = explained("ipxe_virtio");
+  ASSERT_EQ(firmware["causes"].size(), 1u) << firmware["causes"];
+  EXPECT_EQ(firmware["causes"][0]["rule"], "triple-fault");
+  EXPECT_THAT(firmware["causes"][0]["title"].get<std::string>(), HasSubstr("cannot be known"));
+}
+
 TEST_F(ExplainVerb, RulesAreListed) {
   const ToolRun run = tool.run("explain --rules");
   EXPECT_EQ(run.status, 0);

@@ -160,6 +160,8 @@ class EmulationFailure : public Rule {
     if (const auto rip = registers.get("rip"))
       finding.details.push_back(
           fmt::format("at rip {:#x} in {}", *rip, to_string(x86_operation(registers))));
+    if (!instruction.empty() && !bytes.empty() && !x86_code_bits(registers))
+      finding.details.push_back("read as 64-bit code, which is not known");
     if (bytes.empty() && instruction.empty())
       finding.details.push_back(
           "cannot know: the instruction: this path of KVM does not hand it over (before 5.14 none "

@@ -30,8 +30,8 @@ bool is_telling(std::span<const uint8_t> data) {
   if (data.size() < sizeof(uint32_t)) return false;
   size_t zeroes = 0;
   for (const uint8_t byte : data) zeroes += byte == 0 ? 1 : 0;
-  return zeroes * 2 <= data.size() &&
-         std::ranges::any_of(data, [&](uint8_t byte) { return byte != data[0]; });
+  const bool is_pattern = data[0] == data[2] && data[1] == data[3];  // as of an empty screen
+  return zeroes * 2 <= data.size() && !is_pattern;
 }
 
 struct Access {
@@ -40,6 +40,14 @@ struct Access {
   uint64_t address = 0;
   std::span<const uint8_t> before, after;
 };
+
+// Within a device's memory, a screen that scrolls, the data before and behind a read are alike.
+bool is_far(uint64_t last_address, const Access& access) {
+  constexpr uint64_t kWindow = 128 << 10;  // VGA's
+  const uint64_t distance =
+      std::max(last_address, access.address) - std::min(last_address, access.address);
+  return access.is_port ? distance != 0 : distance >= kWindow;
+}
 
 std::optional<Access> access_of(const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
@@ -89,8 +97,7 @@ class UnhandledAccess : public Rule {
     OfVcpu& vcpu = vcpus_[seen.item.vcpu_index];
     if (access->is_read && !access->after.empty()) {
       const bool ones = std::ranges::all_of(access->after, [](uint8_t b) { return b == 0xff; });
-      const bool elsewhere = vcpu.had_access && (vcpu.last_is_port != access->is_port ||
-                                                 vcpu.last_address != access->address);
+      const bool elsewhere = vcpu.had_access && is_far(vcpu.last_address, *access);
       const bool untouched = std::ranges::equal(access->before, access->after);
       if (ones && !(access->is_port && is_probed(access->address))) count(vcpu.ones, seen, *access);
       if (untouched && elsewhere && is_telling(access->after) &&

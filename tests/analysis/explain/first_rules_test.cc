@@ -189,7 +189,7 @@ TEST(EmulationFailure, InRealModeWithoutUnrestrictedGuestIsTheProcessors) {
 TEST(EmulationFailure, WithoutRegistersSaysThatTheWidthIsNotKnown) {
   SyntheticTrace trace;
   trace.intel().emulation_failure(kAddps, 48, 0, 0).registers_not_taken();
-  EXPECT_THAT(Explained(trace).all_said("emulation-failure"), HasSubstr("which is not known"));
+  EXPECT_THAT(Explained(trace).all_said("emulation-failure"), HasSubstr("read as 64-bit code"));
 }
 
 TEST(EmulationFailure, IsNotWhatAnotherSuberrorSays) {

@@ -272,7 +272,7 @@ TEST(NotifyWindow, SaysWhetherTheContextIsLost) {
 
 TEST(UnhandledAccess, AnsweredWithTheDataOfTheAccessBefore) {
   SyntheticTrace trace;
-  trace.intel().mmio_read(0xfebf0000, {1, 2, 3, 4}, {0, 0, 0, 0});
+  trace.intel().mmio_read(0xfe000000, {1, 2, 3, 4}, {0, 0, 0, 0});
   trace.mmio_read(0xfebf1000, {1, 2, 3, 4}, {1, 2, 3, 4}).shutdown().regs(long_mode(1 << 20));
   const Explained explained(trace);
   EXPECT_THAT(explained.causes(), Contains("unhandled-access"));
@@ -363,6 +363,15 @@ TEST(SilentGuest, IsANoteSinceIdleLooksAlike) {
   EXPECT_THAT(explained.notes(), Contains("silent-guest"));
   busy.intel().out(0x80, {1}).wait_ns(50'000'000'000).interrupted().out(0x80, {2});
   EXPECT_FALSE(Explained(busy).found("silent-guest"));
+}
+
+TEST(UnhandledAccess, AScrollingScreenIsNone) {
+  SyntheticTrace trace;
+  trace.intel();
+  for (uint64_t at = 0xb80a0; at < 0xb8140; at += 8)
+    trace.mmio_read(at, {1, 2, 3, 4}, {1, 2, 3, 4}).mmio_write(at - 0xa0, {1, 2, 3, 4});
+  trace.shutdown().regs(long_mode(1 << 20));
+  EXPECT_FALSE(Explained(trace).found("unhandled-access"));
 }
 
 TEST(UnhandledAccess, OneByteThatIsTheSameByChanceIsNone) {
