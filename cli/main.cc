@@ -24,7 +24,8 @@ constexpr char kAbout[] =
     "  kvmtape probe          record tiny guests on this machine's KVM\n"
     "  kvmtape info           what that recording is\n"
     "  kvmtape stat           which exits came how often, and what they cost\n"
-    "  kvmtape dump --tail 20 the last exits, decoded\n";
+    "  kvmtape dump --tail 20 the last exits, decoded\n"
+    "  kvmtape explain        why the guest died, with evidence\n";
 constexpr char kFooter[] =
     "\nA read verb without a recording takes the latest in "
     "${KVMTAPE_DIR:-$XDG_DATA_HOME/kvmtape}.\n"
