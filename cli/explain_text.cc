@@ -71,8 +71,12 @@ class Report {
     for (const Field& field : all_.decoded_crash.exit.all_fields())
       if (field.name.find('.') != std::string_view::npos) print_field(field);
     instruction();
-    for (const MemorySlice& slice : crash.memory)
-      line(fmt::format("  memory {}", memory_slice_text(all_.context, slice)));
+    for (const MemorySlice& slice : crash.memory) {
+      const auto of = static_cast<MemorySliceOf>(slice.record.of);
+      const bool at_pointer = of == MemorySliceOf::kInstruction || of == MemorySliceOf::kStack;
+      if (at_pointer || options_.verbose)
+        line(fmt::format("  memory {}", memory_slice_text(all_.context, slice)));
+    }
     registers();
     names();
     if (!all_.other_crashes.empty()) {
