@@ -62,7 +62,7 @@ bool matches(const Explanation& explanation, const std::vector<std::string>& wan
 Result<std::optional<Symbols>> load_symbols(const ExplainCommand& command, const Case& all,
                                             Console& console) {
   const bool as_linked = command.kallsyms.empty();
-  const std::string& path = !as_linked                 ? command.kallsyms
+  const std::string& path = !as_linked                ? command.kallsyms
                             : command.vmlinux.empty() ? command.system_map
                                                       : command.vmlinux;
   if (path.empty()) return std::optional<Symbols>();
