@@ -4,7 +4,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <vector>
 
 #include "schema/snapshot.h"
@@ -23,6 +26,28 @@ struct ChunkColumns {
     for (auto* column : {&tick_escapes, &masks, &sync_words, &side}) column->clear();
     data.clear();
   }
+};
+
+// The data bytes as the encoder gathers them: mostly less than a word at a time, for which
+// vector::insert is a long way round.
+class GatheredBytes {
+ public:
+  // `words` holds `bytes` bytes, padded to whole words; at least one.
+  void append(std::span<const uint64_t> words, size_t bytes) {
+    if (memory_.size() - size_ < words.size_bytes()) [[unlikely]]
+      memory_.resize(2 * (memory_.size() + words.size_bytes()));
+    uint8_t* to = memory_.data() + size_;
+    std::memcpy(to, words.data(), sizeof(uint64_t));
+    if (words.size() > 1) [[unlikely]]
+      std::memcpy(to, words.data(), words.size_bytes());
+    size_ += bytes;
+  }
+  std::span<const uint8_t> bytes() const { return std::span(memory_).first(size_); }
+  void clear() { size_ = 0; }
+
+ private:
+  std::vector<uint8_t> memory_;
+  size_t size_ = 0;
 };
 
 // Changed core words, those of each place in kvm_run together. As the encoder gathers them:

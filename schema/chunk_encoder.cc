@@ -237,7 +237,8 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   message.lost = state.lost;
   message.lost_total = state.lost_total;
   message.previous_tsc = state.base_tsc;
-  state.writer.write(state.columns, state.exit_words, state.answer_words, message);
+  state.writer.write(state.columns, state.exit_words, state.answer_words, state.data.bytes(),
+                     message);
   append_exits_chunk(header, message, out);
   state.clear_chunk();
   return true;

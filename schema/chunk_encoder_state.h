@@ -46,6 +46,7 @@ struct ChunkEncoder::State {
   uint64_t exit_data_word = 0;  // the first eight
   ChunkColumns columns;
   GatheredWords exit_words, answer_words;
+  GatheredBytes data;
   MaskTable mask_table;
   ColumnWriter writer;
 
@@ -57,6 +58,7 @@ struct ChunkEncoder::State {
     columns.clear();
     exit_words.clear();
     answer_words.clear();
+    data.clear();
     mask_table.clear();
   }
 
@@ -83,8 +85,7 @@ struct ChunkEncoder::State {
   }
   void add_data(const MomentRecord& moment) {
     if (moment.data.empty()) return;
-    const auto* bytes = reinterpret_cast<const uint8_t*>(moment.data.data());
-    columns.data.insert(columns.data.end(), bytes, bytes + moment.data_bytes);
+    data.append(moment.data, moment.data_bytes);
     raw_bytes += moment.data_bytes;
   }
   // Returns the index of the moment's mask.

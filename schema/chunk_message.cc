@@ -8,10 +8,21 @@
 #include <string>
 
 namespace kvmtape {
+namespace {
+
+// What the message will take, so that it is one segment: no more is cleared than is used.
+size_t message_words(const ChunkMessage& message) {
+  size_t words = 64;  // the root and its clock take fewer
+  for (const StoredColumn& column : message.columns)
+    words += 4 + (column.bytes.size() + sizeof(capnp::word) - 1) / sizeof(capnp::word);
+  return words;
+}
+
+}  // namespace
 
 void append_exits_chunk(const ChunkHeader& header, const ChunkMessage& message,
                         std::vector<uint8_t>& out) {
-  capnp::MallocMessageBuilder builder(64 * 1024 / sizeof(capnp::word));
+  capnp::MallocMessageBuilder builder(static_cast<uint32_t>(message_words(message)));
   auto exits = builder.initRoot<wire::Exits>();
   exits.setArchitecture(static_cast<uint16_t>(message.stream.architecture));
   exits.setBigEndian(message.stream.byte_order == ByteOrder::kBig);

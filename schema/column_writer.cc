@@ -7,7 +7,8 @@
 namespace kvmtape {
 
 void ColumnWriter::write(const ChunkColumns& columns, const GatheredWords& exit_words,
-                         const GatheredWords& answer_words, ChunkMessage& message) {
+                         const GatheredWords& answer_words, std::span<const uint8_t> data,
+                         ChunkMessage& message) {
   stored_.clear();
   put_narrow(ColumnId::kReason, columns.reasons);
   put_narrow(ColumnId::kFlags, columns.flags);
@@ -22,7 +23,7 @@ void ColumnWriter::write(const ChunkColumns& columns, const GatheredWords& exit_
   put_words(ColumnId::kExitWords, exit_words);
   put_words(ColumnId::kAnswerWords, answer_words);
   put_memory(ColumnId::kSync, columns.sync_words.data(), columns.sync_words.size() * kWordBytes);
-  put_memory(ColumnId::kData, columns.data.data(), columns.data.size());
+  put_memory(ColumnId::kData, data.data(), data.size());
   put_memory(ColumnId::kSide, columns.side.data(), columns.side.size() * kWordBytes);
   for (size_t id = 1; id < places_.size(); ++id) {
     const Place& place = places_[id];

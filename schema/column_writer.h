@@ -20,7 +20,8 @@ class ColumnWriter {
  public:
   // Fills in message.columns.
   void write(const ChunkColumns& columns, const GatheredWords& exit_words,
-             const GatheredWords& answer_words, ChunkMessage& message);
+             const GatheredWords& answer_words, std::span<const uint8_t> data,
+             ChunkMessage& message);
 
  private:
   void put_narrow(ColumnId id, std::span<const uint32_t> numbers);
