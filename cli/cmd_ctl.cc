@@ -30,6 +30,9 @@ struct CtlCommand {
 };
 
 Error nobody(const std::string& target) {
+  if (const auto reader = TraceReader::open(target); reader.ok())
+    if (const std::string text = abandoned_text((*reader)->health()); !text.empty())
+      return Error{ErrorCode::kIo, text, target, std::nullopt};
   return Error{ErrorCode::kIo,
                "no recording that runs is found by this: name its trace, or the "
                "process of its monitor or recorder",
@@ -124,6 +127,8 @@ int run_ctl(const CtlCommand& command, Console& console) {
     console.print(reply->dump() + "\n");
   else if (request->kind == Request::Kind::kStatus)
     print_status(*reply, console);
+  else if (request->kind == Request::Kind::kSnapshot)
+    console.print(printable(reply->value("path", "")) + "\n");
   return kDone;
 }
 

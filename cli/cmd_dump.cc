@@ -116,15 +116,22 @@ int run_dump(const DumpCommand& command, Console& console) {
   const ExitDecoder decoder(decode_context_of(reader.session()));
   SelectedItems items(reader, command.select, *selection, decoder);
   Item item;
+  bool is_empty = true;
+  const auto next = [&] {
+    if (!items.next(item)) return false;
+    is_empty = false;
+    return true;
+  };
   if (command.trace.json) {
     console.print(to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
     JsonLines lines(reader, decoder, command.raw, console);
-    while (items.next(item) && lines.print(item)) continue;
+    while (next() && lines.print(item)) continue;
     lines.finish();
   } else {
     DumpText lines(reader, decoder, {command.raw, command.trace.verbose}, console);
-    while (items.next(item) && lines.print(item)) continue;
+    while (next() && lines.print(item)) continue;
   }
+  if (is_empty && reader.exits() != 0) note_nothing_selected(reader, console);
   return report_health(reader, console);
 }
 

@@ -94,7 +94,8 @@ int run(const ProbeCommand& command, Console& console) {
   }
   const kvmtape_totals& totals = report->totals;
   const bool incomplete = totals.lost != 0 || totals.write_errors != 0;
-  const int status = console.finish(incomplete ? kIncomplete : kDone);
+  int status = console.finish(incomplete ? kIncomplete : kDone);
+  if (!report->not_sealed.empty()) status = console.fail(report->not_sealed);
   console.note(recorded_text(report->path, totals.exits, totals.vcpus, totals.lost, totals.bytes));
   return status;
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/commands.h"
@@ -69,6 +70,15 @@ int run(int argc, char** argv) {
   add_decode(app, chosen);
   add_import(app, chosen);
 
+  // `kvmtape help [VERB]`, as git has it.
+  std::string asked = "--help";
+  std::vector<char*> words(argv, argv + argc);
+  if (argc > 1 && std::string_view(argv[1]) == "help") {
+    words.erase(words.begin() + 1);
+    words.push_back(asked.data());
+    argc = static_cast<int>(words.size());
+    argv = words.data();
+  }
   if (argc > 1 && argv[1][0] != '-') {
     const std::vector<std::string> names = verb_names(app);
     if (std::find(names.begin(), names.end(), argv[1]) == names.end())

@@ -38,7 +38,9 @@ std::string nearest_name(const std::string& typed, const std::vector<std::string
   size_t least = std::max<size_t>(typed.size() / 3, 2) + 1;
   for (const std::string& name : names) {
     const size_t changes = distance(typed, name);
-    if (changes < least && changes < name.size()) {
+    // Of two changes one is not to the first letter, which is seldom mistyped: export is no import.
+    const bool is_near = changes <= 1 || (!typed.empty() && typed.front() == name.front());
+    if (is_near && changes < least && changes < name.size()) {
       least = changes;
       best = name;
     }

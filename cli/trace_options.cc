@@ -155,6 +155,21 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
+std::string abandoned_text(const TraceHealth& health) {
+  if (health.ring_writer_pid == 0) return {};
+  return fmt::format(
+      "its recorder is gone, the monitor (pid {0}) still runs: what does not fit its rings is "
+      "lost; "
+      "kvmtape record -p {0} records on",
+      health.ring_writer_pid);
+}
+
+void note_nothing_selected(const TraceReader& reader, Console& console) {
+  console.warn(fmt::format("{}: nothing selected; the recording spans 0 s to {:.9g} s, {}",
+                           reader.path(), static_cast<double>(reader.duration_ns()) * 1e-9,
+                           counted(reader.exits(), "exit")));
+}
+
 int report_health(TraceReader& reader, Console& console) {
   if (!console.closed()) reader.check();
   const TraceHealth& health = reader.health();
@@ -170,13 +185,15 @@ int report_health(TraceReader& reader, Console& console) {
   if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
-    missing(
-        fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
-                    health.ring_count == 0
-                        ? health.ring_problems.empty() ? ", no rings are left" : ", none from rings"
-                        : fmt::format(", {} from {}", count_text(health.ring_exits),
-                                      counted(health.ring_count, "ring")),
-                    next_step(reader)));
+    missing(fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
+                        health.ring_count == 0
+                            ? health.ring_directory.empty()  ? ", no rings are left"
+                              : health.ring_problems.empty() ? ", its rings hold nothing more"
+                                                             : ", none from rings"
+                            : fmt::format(", {} from {}", count_text(health.ring_exits),
+                                          counted(health.ring_count, "ring")),
+                        next_step(reader)));
+  if (const std::string text = abandoned_text(health); !text.empty()) missing(text);
   for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.damaged_chunks != 0)
     missing(fmt::format("{} damaged{}: {}{}", counted(health.damaged_chunks, "chunk"),
@@ -187,6 +204,9 @@ int report_health(TraceReader& reader, Console& console) {
         fmt::format("{} lost; kvmtape info says where, and why", counted(reader.lost(), "exit")));
   if (health.footer_damaged)
     console.warn(reader.path() + ": the index at its end is damaged; nothing else rests on it");
+  if (health.redundant_chunks != 0)
+    console.warn(fmt::format("{}: {} damaged that others make up for, no exit is missing by it",
+                             reader.path(), counted(health.redundant_chunks, "chunk")));
   if (health.head_lost)
     console.warn(reader.path() + ": its head is damaged; what it said stands further on as well");
   return status;

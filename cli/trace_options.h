@@ -46,6 +46,12 @@ struct SelectOptions {
   Result<Selection> selection(const TraceReader& reader) const;
 };
 
+// "its recorder is gone, the monitor (pid 1) still runs: ...", empty if that is not so.
+std::string abandoned_text(const TraceHealth& health);
+
+// Where a selection took nothing: says what it could have been taken from.
+void note_nothing_selected(const TraceReader& reader, Console& console);
+
 // kIncomplete if exits may be missing, kDone otherwise; says why on standard error. It speaks of
 // the whole recording, whatever was selected: what the verb did not read is checked here, unless
 // nobody reads its output any more.

@@ -115,7 +115,6 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->drain_->add_stream(session->session_ring_->header());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());
-  update_latest(session->path_);
   if (options.control != 0) session->open_control();
 
   try {  // the thread inherits the shield: the monitor's signals are not for it
@@ -214,6 +213,7 @@ Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* ru
   auto vcpu = std::make_unique<kvmtape_vcpu>(ring ? ring->header() : nullptr, run, run_bytes,
                                              vcpu_fd, capture_options_);
   vcpu->description = description;
+  if (vcpus_.empty()) update_latest(path_);
   drain_->session().vcpus.push_back(description);
   drain_->note_session_changed();
   if (ring) {
@@ -288,6 +288,9 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   if (!guard_drain([&] { finished = drain_->finish(); })) finished = drain_failed();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
-  if (finished.ok()) remove_ring_directory(ring_directory_, ring_parent_is_ours_);
+  if (finished.ok())
+    remove_ring_directory(ring_directory_, ring_parent_is_ours_);
+  else if (!drain_failed_)
+    finished.error().message += stopped_text(ring_directory_);
   return finished;
 }

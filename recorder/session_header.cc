@@ -65,6 +65,11 @@ std::string register_policy_text(RegisterPolicy policy, uint32_t every) {
   return {};
 }
 
+std::string stopped_text(const std::string& ring_directory) {
+  return "; recording has ended, the rings stay in " + ring_directory +
+         ": every read verb takes trace and rings together; free space and run kvmtape recover";
+}
+
 void remove_ring_directory(const std::string& directory, bool parent_is_ours) {
   if (directory.empty()) return;
   std::error_code ignored;

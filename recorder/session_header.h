@@ -23,6 +23,9 @@ std::string recorder_text(std::string_view which);
 std::vector<std::string> left_out_by(const CaptureFilter& filter);
 std::string register_policy_text(RegisterPolicy policy, uint32_t every);
 
+// What an error of a recording that could not be sealed goes on with: what is left, what to do.
+std::string stopped_text(const std::string& ring_directory);
+
 // The session's ring directory with all in it; and the folder that it lies in, if that is ours and
 // this was the last there.
 void remove_ring_directory(const std::string& directory, bool parent_is_ours);

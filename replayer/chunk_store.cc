@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace kvmtape {
 
@@ -96,6 +97,12 @@ Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder)
   return decoder.open(chunk);
 }
 
+void ChunkStore::note_session_lost() {
+  session_lost_ = true;
+  health_.redundant_chunks -= redundant_sessions_;
+  health_.damaged_chunks += std::exchange(redundant_sessions_, 0);
+}
+
 void ChunkStore::mark_unreadable(size_t number, Error why) {
   const ChunkRef& ref = chunks_[number];
   const uint64_t first = std::max(ref.entry.first_seq, ref.skip_below);
@@ -109,7 +116,11 @@ void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t l
   ChunkRef& ref = chunks_[number];
   if (ref.damaged) return;
   ref.damaged = true;
-  ++health_.damaged_chunks;
+  const bool is_session = ref.entry.type == ChunkType::kSession;
+  // A cut's clocks stand in every chunk of exits behind it, the session in each of its chunks.
+  const bool redundant = is_session ? !session_lost_ : ref.entry.type == ChunkType::kCut;
+  ++(redundant ? health_.redundant_chunks : health_.damaged_chunks);
+  redundant_sessions_ += redundant && is_session ? 1 : 0;
   if (!why.byte_offset) why.byte_offset = ref.entry.offset;
   health_.note(std::move(why));
   if (ref.entry.type != ChunkType::kExits || ref.duplicate) return;

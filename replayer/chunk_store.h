@@ -66,6 +66,8 @@ class ChunkStore {
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
   // Notes, once, that a chunk cannot be read from sequence `from` on.
   void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
+  // No session chunk can be read: those that were noted are no redundant damage.
+  void note_session_lost();
   // The same of a chunk of which nothing can be read.
   void mark_unreadable(size_t number, Error why);
 
@@ -78,6 +80,8 @@ class ChunkStore {
   TraceHealth health_;
   uint64_t first_damage_ = ~uint64_t{0};  // file offset
   uint64_t folded_ = 0;                   // exits that only a repeat tells of
+  uint64_t redundant_sessions_ = 0;       // of health().redundant_chunks
+  bool session_lost_ = false;
 };
 
 }  // namespace kvmtape

@@ -52,6 +52,12 @@ std::vector<uint64_t> block_start_record(const RingSnapshot::Block& block) {
   return record;
 }
 
+uint64_t entry_bytes(const std::string& path) {
+  std::error_code error;
+  const uint64_t bytes = std::filesystem::file_size(path, error);
+  return error ? 0 : bytes;
+}
+
 // Records of one ring into chunks of the store.
 class RingEncoder {
  public:
@@ -121,7 +127,11 @@ RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
         break;
       }
       if (ring->header()->session != session) break;
-      if (ring->header()->vcpu_index == kSessionStream) found.writer_alive = is_writer_alive(*ring);
+      if (ring->header()->vcpu_index == kSessionStream)
+        found.writer_alive = is_writer_alive(*ring);
+      else if (attempt == 0 && is_maker_alive(*ring))
+        found.ring_writer_pid = ring->header()->writer_pid;
+      if (attempt == 0) found.bytes += entry_bytes(path);
       RingSnapshot copy = copy_ring(*ring);
       if (copy.blocks.empty() && copy.overwrite && attempt + 1 < kCopyAttempts) continue;
       found.rings.push_back(std::move(copy));

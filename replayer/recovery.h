@@ -36,6 +36,8 @@ struct RingSnapshots {
   std::vector<RingSnapshot> rings;
   std::vector<Error> problems;  // rings that could not be read: another version, cut off, damaged
   bool writer_alive = false;
+  uint32_t ring_writer_pid = 0;  // a process that still runs and made one of the vCPUs' rings
+  uint64_t bytes = 0;            // of the session's files
 };
 
 // All rings of `session` in `directory`; those of other sessions are passed over. A directory that

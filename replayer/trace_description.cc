@@ -27,6 +27,7 @@ Session find_session(ChunkStore& store, bool verify) {
       store.mark_unreadable(number, std::move(bytes.error()));
     }
   }
+  store.note_session_lost();
   Session session;
   session.uuid = store.session();
   store.health().head_lost |= !chunks.empty();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,12 +20,16 @@ struct TraceHealth {
   bool head_lost = false;            // the file header or the first session chunk is damaged
   std::optional<uint64_t> torn_at;   // byte where the writer died inside a chunk
   uint64_t damaged_chunks = 0;       // found while scanning, walking and verifying
+  uint64_t redundant_chunks = 0;     // damaged, but other chunks say what they said
   uint64_t damaged_bytes = 0;        // that belong to no readable chunk
   std::vector<Error> problems;       // one for each, in order of discovery, at most kProblemsMax
   uint64_t file_exits = 0;           // readable in the file
   uint64_t ring_exits = 0;           // readable in the rings only
   uint64_t ring_count = 0;           // rings that held any
   uint64_t lost = 0;                 // exits in gaps: dropped, overwritten, damaged
+  std::string ring_directory;        // where rings of this recording are; empty: there are none
+  uint64_t ring_bytes = 0;           // of their files
+  uint32_t ring_writer_pid = 0;      // a monitor that still writes rings which nobody empties
   std::vector<Error> ring_problems;  // of `problems`: rings that cannot be read, or not to the end
 
   static constexpr size_t kProblemsMax = 100;

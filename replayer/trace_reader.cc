@@ -59,6 +59,7 @@ struct TraceReader::State {
   Result<void> map();
   Result<void> add_rings();
   void count();
+  void check_all_but_exits();
   void advance_front();
 };
 
@@ -83,9 +84,13 @@ Result<void> TraceReader::State::add_rings() {
   RingSnapshots rings = copy_rings(directory, store.session());
   if (rings.rings.empty() && rings.problems.empty()) return {};
   KVMTAPE_TRY(map());
-  store.health().writer_alive = rings.writer_alive;
-  for (Error& problem : rings.problems) store.health().note_ring(std::move(problem));
-  if (store.health().sealed) return {};
+  TraceHealth& health = store.health();
+  health.writer_alive = rings.writer_alive;
+  health.ring_directory = directory;
+  health.ring_bytes = rings.bytes;
+  if (!rings.writer_alive) health.ring_writer_pid = rings.ring_writer_pid;
+  for (Error& problem : rings.problems) health.note_ring(std::move(problem));
+  if (health.sealed) return {};
   for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
   return {};
 }
@@ -239,8 +244,27 @@ Result<void> TraceReader::for_each_stored_chunk(
   return {};
 }
 
+// Sessions, cuts and what a newer version wrote: of those a walk needs few.
+void TraceReader::State::check_all_but_exits() {
+  for (size_t number = 0; number < store.chunks().size(); ++number) {
+    const IndexEntry& entry = store.chunks()[number].entry;
+    if (entry.type == ChunkType::kExits) continue;
+    auto bytes = store.bytes(number, true);
+    Result<void> good;
+    if (!bytes)
+      good = bytes.error();
+    else if (entry.type == ChunkType::kCut) {
+      if (auto cut = decode_cut(*bytes); !cut) good = cut.error();
+    } else if (entry.type == ChunkType::kSession) {
+      if (auto decoded = decode_session(*bytes); !decoded) good = decoded.error();
+    }
+    if (!good) store.mark_unreadable(number, std::move(good.error()));
+  }
+}
+
 void TraceReader::check() {
   ChunkStore& store = state_->store;
+  state_->check_all_but_exits();
   for (size_t number = 0; number < store.chunks().size(); ++number) {
     const ChunkRef& ref = store.chunks()[number];
     if (ref.entry.type != ChunkType::kExits || ref.duplicate || ref.checked) continue;
@@ -252,20 +276,7 @@ void TraceReader::check() {
 
 void TraceReader::verify() {
   State& state = *state_;
-  for (size_t number = 0; number < state.store.chunks().size(); ++number) {
-    const IndexEntry& entry = state.store.chunks()[number].entry;
-    if (entry.type == ChunkType::kExits) continue;
-    auto bytes = state.store.bytes(number, true);
-    Result<void> good;
-    if (!bytes)
-      good = bytes.error();
-    else if (entry.type == ChunkType::kCut) {
-      if (auto cut = decode_cut(*bytes); !cut) good = cut.error();
-    } else if (entry.type == ChunkType::kSession) {
-      if (auto session = decode_session(*bytes); !session) good = session.error();
-    }
-    if (!good) state.store.mark_unreadable(number, std::move(good.error()));
-  }
+  state.check_all_but_exits();
   // Walking notes every chunk of exits that cannot be read to its end.
   const bool verify_checksums = std::exchange(state.options.verify_checksums, true);
   rewind();

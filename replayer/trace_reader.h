@@ -131,8 +131,8 @@ class TraceReader {
   // recording. What stands in an earlier chunk as a whole is passed over.
   Result<void> for_each_stored_chunk(const std::function<Result<void>(const StoredChunk&)>& visit);
 
-  // Computes the checksum of each chunk of exits that nobody has read yet: for who says how a
-  // recording is and has looked at a part of it. What it finds is added to health().
+  // Looks at each chunk that nobody has read yet, of exits at the checksum alone: for who says how
+  // a recording is and has looked at a part of it. What it finds is added to health().
   void check();
   // Reads and decodes every chunk; what it finds is added to health().
   void verify();

@@ -9,6 +9,9 @@
 #include <cstring>
 #include <utility>
 
+#include "schema/base/uuid_text.h"
+#include "schema/process_start.h"
+
 namespace kvmtape {
 namespace {
 
@@ -93,6 +96,12 @@ RingFile::~RingFile() {
 std::string ring_file_name(uint32_t vcpu_index) {
   return vcpu_index == kSessionStream ? "session.ring"
                                       : "vcpu-" + std::to_string(vcpu_index) + ".ring";
+}
+
+bool is_maker_alive(const RingFile& ring) {
+  const RingHeader& header = *ring.header();
+  return header.writer_pid != 0 && header.boot_id == this_boot_id() &&
+         process_start_time(static_cast<int>(header.writer_pid)) == header.writer_start_time;
 }
 
 bool is_writer_alive(const RingFile& session_ring) {

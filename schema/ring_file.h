@@ -42,6 +42,9 @@ class RingFile {
 // "vcpu-3.ring"; kSessionStream gives "session.ring".
 std::string ring_file_name(uint32_t vcpu_index);
 
+// Whether the process that made this ring still runs, on this boot of this host.
+bool is_maker_alive(const RingFile& ring);
+
 // Whether somebody holds the writer's lock on this session.ring.
 bool is_writer_alive(const RingFile& session_ring);
 

@@ -75,7 +75,7 @@ Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
       if (::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) errno = error;
       return Error{ErrorCode::kIo,
                    std::string("cannot write the trace: ") + std::strerror(error) +
-                       ": what was written is readable, free space and recording goes on",
+                       ": what was written before is readable",
                    path_, bytes_};
     }
     done += static_cast<size_t>(count);

@@ -102,7 +102,7 @@ kvmtape_options embedding_options(const RecordingOptions& from, const Way& way,
 
 RecordReport failed(const Error& error, const Say& say, int status = kRecordFailed) {
   say(error.to_string());
-  return {status, {}, {}};
+  return {status, {}, {}, {}};
 }
 
 Result<Chosen> prepare(const AttachOptions& options, const WatchedProcess& process) {
@@ -113,20 +113,17 @@ Result<Chosen> prepare(const AttachOptions& options, const WatchedProcess& proce
 RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& process,
                  const Say& say) {
   watch.finish();
-  RecordReport report{0, session.path(), {}};
+  RecordReport report{0, session.path(), {}, {}};
   kvmtape_totals totals{};
-  if (auto closed = session.close(totals); !closed.ok()) {
-    say(closed.error().to_string() + "; the rings stay in " + session.ring_directory() +
-        ", every read verb takes trace and rings together");
-    report.status = kRecordFailed;
-    return report;
-  }
+  const auto closed = session.close(totals);
+  if (!closed.ok()) say(closed.error().to_string());
   if (watch.unidentified() != 0)
     say(std::to_string(watch.unidentified()) +
         " exits are not in the recording: it could not be told of which vCPU they were");
   if (totals.vcpus == 0) say(process.name + " ran no vCPU while it was watched");
   report.totals = RecordingTotals{totals.exits, totals.lost, totals.vcpus, totals.bytes, 0, 1};
   if (totals.lost != 0 || watch.unidentified() != 0) report.status = kExitsMissing;
+  if (!closed.ok()) report.status = kRecordFailed;
   return report;
 }
 

@@ -39,12 +39,18 @@ std::string Steering::answer(const Request& request, std::span<RingHeader* const
     case Request::Kind::kStop:
       return done(keeper_.set_paused(true));
     case Request::Kind::kSnapshot:
-      return done(keeper_.snapshot(request.text.empty() ? "ctl snapshot" : request.text));
+      return snapshot(request.text.empty() ? "ctl snapshot" : request.text);
     case Request::Kind::kMark:
       return mark_(request.text) ? line_of({{"done", true}})
                                  : error_reply("there is no room for it now");
   }
   return error_reply("no such request");
+}
+
+std::string Steering::snapshot(const std::string& reason) {
+  if (const auto written = keeper_.snapshot(reason); !written.ok())
+    return error_reply(written.error().to_string() + "; the recording goes on: free space there");
+  return line_of({{"done", true}, {"path", keeper_.path()}});
 }
 
 std::string Steering::status(std::span<RingHeader* const> rings) {

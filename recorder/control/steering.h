@@ -21,6 +21,7 @@ class Steering {
   std::string answer(const Request& request, std::span<RingHeader* const> rings);
 
  private:
+  std::string snapshot(const std::string& reason);
   std::string status(std::span<RingHeader* const> rings);
 
   Keeper& keeper_;

@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "recorder/drain/x86_paging.h"
-#include "recorder/ring/ring_memory.h"
 #include "recorder/ring/ring_writer.h"
 #include "schema/base/byte_cursor.h"
+#include "schema/process_start.h"
 #include "schema/snapshot.h"
 
 namespace kvmtape {

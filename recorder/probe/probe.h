@@ -48,6 +48,7 @@ struct ProbeReport {
   std::vector<GuestReport> guests;
   std::string path;  // of the trace
   kvmtape_totals totals = {};
+  std::string not_sealed;  // why the trace has no end; empty: it is whole
 };
 
 Result<ProbeReport> run_probe(const ProbeOptions& options);

@@ -32,9 +32,7 @@ int execute(const std::vector<std::string>& words) {
   argv.push_back(nullptr);
   ::signal(SIGPIPE, SIG_DFL);  // which kvmtape ignores for itself
   ::execvp(argv[0], argv.data());
-  const int error = errno;
-  ::signal(SIGPIPE, SIG_IGN);
-  return error;
+  return errno;
 }
 
 Error cannot_start(const std::string& name, int error) {
@@ -85,10 +83,6 @@ Result<Command> Command::start(const std::vector<std::string>& words, const Envi
     ::waitpid(command.pid_, nullptr, 0);
   }
   return cannot_start(words.front(), error);
-}
-
-Error Command::become(const std::vector<std::string>& words) {
-  return cannot_start(words.front(), execute(words));
 }
 
 Command::Command(Command&& other) noexcept

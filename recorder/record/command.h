@@ -26,8 +26,6 @@ class Command {
   // The error's code is kUsage where there is no such program, kRefused where it cannot be run.
   static Result<Command> start(const std::vector<std::string>& words, const Environment& additions,
                                const BeforeExec& before_exec = {});
-  // The same program in place of this process; returns only the error.
-  static Error become(const std::vector<std::string>& words);
   Command(Command&& other) noexcept;
   ~Command();
 

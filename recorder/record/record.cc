@@ -4,9 +4,12 @@
 
 #include "recorder/record/command.h"
 #include "recorder/record/way.h"
+#include "recorder/session_header.h"
 
 namespace kvmtape {
 namespace {
+
+constexpr uint32_t kUnrecordedPauseUs = 1'000'000;  // signals wake it
 
 // In front of what is there already, which goes on working behind it.
 std::string with_preload(const std::string& library) {
@@ -16,7 +19,7 @@ std::string with_preload(const std::string& library) {
 
 RecordReport failed(const Error& error, const Say& say, int status) {
   say(error.to_string());
-  return {status, {}, {}};
+  return {status, {}, {}, {}};
 }
 
 struct Prepared {
@@ -54,8 +57,11 @@ int status_of(const Error& cannot_start) {
 RecordReport run_unrecorded(const RecordOptions& options, const Error& why, const Say& say) {
   if (options.must_record) return failed(why, say, kRecordFailed);
   say(why.to_string() + "; " + options.command.front() + " runs without being recorded");
-  const Error error = Command::become(options.command);
-  return failed(error, say, status_of(error));
+  auto command = Command::start(options.command, {});
+  if (!command.ok()) return failed(command.error(), say, status_of(command.error()));
+  while (command->wait(kUnrecordedPauseUs)) {
+  }
+  return {command->status(), {}, {}, why.to_string()};
 }
 
 RecordReport run_recorded(const RecordOptions& options, const Say& say) {
@@ -77,19 +83,18 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   recording.monitor_started(command->pid());
   while (command->wait(recording.pump())) {
   }
-  RecordReport report{command->status(), {}, {}};
-  auto totals = recording.finish();
-  if (!totals.ok()) {
-    say(totals.error().to_string() + "; the rings stay in " + recording.ring_directory() +
-        ", every read verb takes trace and rings together");
-    return report;
-  }
-  say_what_is_missing(*totals, monitor, say);
+  RecordReport report{command->status(), {}, {}, {}};
+  const auto finished = recording.finish();
+  const RecordingTotals totals = recording.totals();
   report.path = recording.path();
-  if (options.recording.flight && totals->bytes == 0)
+  if (!finished.ok())
+    say(finished.error().to_string() + stopped_text(recording.ring_directory()));
+  else
+    say_what_is_missing(totals, monitor, say);
+  if (finished.ok() && options.recording.flight && totals.bytes == 0)
     say("nothing triggered, nothing was written");
   else
-    report.totals = *totals;
+    report.totals = totals;
   return report;
 }
 

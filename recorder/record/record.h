@@ -25,13 +25,14 @@ struct RecordReport {
   int status = kRecordFailed;
   std::string path;  // of the trace
   std::optional<RecordingTotals> totals;
+  std::string not_recorded;  // why the command ran without
 };
 
 // One line, for people, without an end of line.
 using Say = std::function<void(const std::string&)>;
 
-// The monitor in place of this process, after saying that it is not recorded and why; with
-// must_record it is not started. Returns only where it was not.
+// Runs the monitor after saying that it is not recorded and why, which the report says again: the
+// monitor's own lines bury the first. With must_record it is not started.
 RecordReport run_unrecorded(const RecordOptions& options, const Error& why, const Say& say);
 // The exit status for a command that could not be started.
 int status_of(const Error& cannot_start);

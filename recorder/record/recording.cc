@@ -144,7 +144,6 @@ Result<void> Recording::make_control(const RecordingOptions& options, const Uuid
 void Recording::monitor_started(int pid) {
   drain_->session().monitor_pid = static_cast<uint32_t>(pid);
   drain_->note_session_changed();
-  update_latest(path_);
 }
 
 void Recording::open_new_rings() {
@@ -168,7 +167,9 @@ void Recording::open_new_rings() {
     drain_->session().vcpus.push_back({ring->vcpu_index, ring->vcpu_id, run_bytes_});
     drain_->add_stream(ring);
   }
-  if (!fresh.empty()) drain_->note_session_changed();
+  if (fresh.empty()) return;
+  if (drain_->session().vcpus.size() == fresh.size()) update_latest(path_);  // its first
+  drain_->note_session_changed();
 }
 
 uint32_t Recording::pump() {
@@ -204,22 +205,25 @@ void Recording::add_unrecorded_vcpus() {
   }
 }
 
-Result<RecordingTotals> Recording::finish() {
+Result<void> Recording::finish() {
   server_.reset();
   open_new_rings();
   add_unrecorded_vcpus();
   KVMTAPE_TRY(drain_->finish());
+  if (!drain_->session().vcpus.empty()) update_latest(path());
+  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
+  return {};
+}
+
+RecordingTotals Recording::totals() const {
   const DrainTotals drained = drain_->totals();
   // relaxed: their writers have ended
-  const RecordingTotals totals{drained.exits,
-                               drained.lost,
-                               drain_->session().vcpus.size(),
-                               drained.bytes,
-                               control_->calls_lost.load(std::memory_order_relaxed),
-                               control_->processes.load(std::memory_order_relaxed)};
-  update_latest(path());
-  remove_ring_directory(ring_directory_, ring_parent_is_ours_);
-  return totals;
+  return {drained.exits,
+          drained.lost,
+          drain_->session().vcpus.size(),
+          drained.bytes,
+          control_->calls_lost.load(std::memory_order_relaxed),
+          control_->processes.load(std::memory_order_relaxed)};
 }
 
 void Recording::abandon() {

@@ -61,7 +61,9 @@ class Recording {
   uint32_t pump();
   // Nobody writes any more: everything to the trace, then its seal, then the rings go. On error
   // they stay.
-  Result<RecordingTotals> finish();
+  Result<void> finish();
+  // So far; after finish() all of it, the last exits too if that failed.
+  RecordingTotals totals() const;
   // The monitor could not be started: no trace, no rings.
   void abandon();
 

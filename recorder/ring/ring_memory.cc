@@ -2,37 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <new>
 
 #include "recorder/ring/signal_shield.h"
+#include "schema/process_start.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr int kStartTimeField = 22;  // of /proc/PID/stat, see proc(5)
-
 uint64_t clamped(uint64_t value, uint64_t least, uint64_t most) {
   return value < least ? least : value > most ? most : value;
-}
-
-// Fields are counted behind the parenthesised name, which may hold anything.
-uint64_t start_time_in(const char* stat_path) {
-  char text[1024];
-  const int fd = ::open(stat_path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  const ssize_t got = ::read(fd, text, sizeof text - 1);
-  ::close(fd);
-  if (got <= 0) return 0;
-  text[got] = '\0';
-  const char* at = ::strrchr(text, ')');
-  for (int field = 2; at != nullptr && field < kStartTimeField; ++field) at = ::strchr(at + 1, ' ');
-  return at == nullptr ? 0 : ::strtoull(at, nullptr, 10);
 }
 
 RingMemory failed_at(RingMemory::Step step, int error, int fd, const char* path) {
@@ -47,12 +29,6 @@ RingMemory failed_at(RingMemory::Step step, int error, int fd, const char* path)
 }
 
 }  // namespace
-
-uint64_t process_start_time(int pid) noexcept {
-  char path[32];
-  ::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  return start_time_in(path);
-}
 
 RingGeometry ring_geometry(uint64_t ring_bytes) noexcept {
   // 16 blocks: the reader gives back a sixteenth at a time, a keyframe costs 2 % of 16 KiB.
@@ -89,7 +65,7 @@ RingMemory make_ring_memory(const char* path, const RingSpec& spec, const Uuid& 
   header->overwrite = spec.overwrite ? 1 : 0;
   header->coalesce = spec.coalesce ? 1 : 0;
   header->writer_pid = static_cast<uint32_t>(::getpid());
-  header->writer_start_time = start_time_in("/proc/self/stat");
+  header->writer_start_time = own_start_time();
   // Last, so that a file without it is one that was never finished.
   std::atomic_ref(header->magic).store(kRingMagic, std::memory_order_release);  // pairs with mmap
   memory.header = header;

@@ -31,9 +31,6 @@ struct RingGeometry {
 };
 RingGeometry ring_geometry(uint64_t ring_bytes) noexcept;
 
-// What RingHeader::writer_start_time says of a process; 0 if there is none.
-uint64_t process_start_time(int pid) noexcept;
-
 // A mapped ring, or the step that failed and its errno. The caller owns mapping and descriptor.
 struct RingMemory {
   enum class Step { kDone, kCreate, kAllocate, kMap };

@@ -88,6 +88,31 @@ TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
               AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
 }
 
+TEST_F(CliDamageTest, WhatAnotherChunkMakesUpForIsAWarningOfEveryVerb) {
+  for (const ChunkType type : {ChunkType::kSession, ChunkType::kCut}) {
+    TraceBuilder trace;
+    trace.add_exits(0, 6).cut().add_exits(0, 4).seal();
+    trace.flip_byte(trace.offset_of(type) + 120);
+    const std::string path = trace.write_to(tool.file("redundant.kvmtape"));
+    for (const std::string verb : {"verify ", "info ", "dump ", "stat ", "stat --no-keys "}) {
+      const ToolRun run = tool.run(verb + path);
+      EXPECT_EQ(run.status, 0) << verb;
+      EXPECT_THAT(run.err, HasSubstr("1 chunk damaged that others make up for")) << verb;
+    }
+    const ToolRun recover = tool.run("recover --force " + path + " -o " + tool.file("saved"));
+    EXPECT_EQ(recover.status, 0);
+    EXPECT_THAT(recover.out, HasSubstr("10 exits from the file saved, 0 exits lost"));
+    EXPECT_THAT(recover.err, HasSubstr("checksum"));
+  }
+}
+
+TEST_F(CliDamageTest, RecoverSaysWhyItEndsWith3ThoughAllWasSaved) {
+  const ToolRun run =
+      tool.run("recover " + kCorrupt + "no_footer.kvmtape -o " + tool.file("saved.kvmtape"));
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, HasSubstr("no_footer.kvmtape: was never sealed"));
+}
+
 TEST_F(CliDamageTest, ARingThatCannotBeReadIsNamedAndTheHintKeepsItsDirectory) {
   const std::string rings = kCorrupt + "ring_cut_off.rings";
   for (const char* verb : {"dump ", "stat ", "info "}) {

@@ -121,12 +121,15 @@ TEST_F(CliErrorsTest, HelpAndVersionGoToStandardOutput) {
   EXPECT_THAT(help.err, IsEmpty());
   EXPECT_THAT(tool.run("").out, HasSubstr("Begin with"));
   EXPECT_EQ(tool.run("--version").status, 0);
+  EXPECT_EQ(tool.run("help").out, help.out);
+  EXPECT_EQ(tool.run("help stat").out, tool.run("stat --help").out);
   EXPECT_THAT(tool.run("stat --help").out, HasSubstr("--no-keys"));
 }
 
 TEST_F(CliErrorsTest, AWrongCommandLineIsToldWhatToWriteInstead) {
   const std::pair<const char*, const char*> cases[] = {
       {"dmup", "there is no verb 'dmup'; did you mean: kvmtape dump?"},
+      {"export", "there is no verb 'export'; kvmtape --help lists them\n"},
       {"dump --tial 3 x", "there is no option '--tial'; did you mean --tail?\n"},
       {"dump -tail 3 x", "there is no option '-tail'; did you mean --tail?\n"},
       {"dump --zzz x", "there is no option '--zzz'; see kvmtape dump --help\n"},

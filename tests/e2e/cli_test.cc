@@ -60,6 +60,14 @@ TEST_F(CliTest, DumpPrintsOneLineAnExit) {
   EXPECT_THAT(run.err, IsEmpty());
 }
 
+TEST_F(CliTest, ASelectionOfNothingSaysWhatThereWas) {
+  const ToolRun run = tool.run("dump --seq 100-200 " + sealed_trace());
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.out, IsEmpty());
+  EXPECT_THAT(run.err, HasSubstr("nothing selected; the recording spans 0 s to "));
+  EXPECT_THAT(run.err, HasSubstr(", 8 exits\n"));
+}
+
 TEST_F(CliTest, DumpJsonBeginsWithTheSessionAndGivesEveryByte) {
   const auto lines = tool.run("dump --json --raw " + sealed_trace()).json_lines();
   ASSERT_EQ(lines.size(), 9u);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <random>
 
@@ -57,6 +58,7 @@ class KillRecordTest : public ::testing::Test {
     if (victim != Victim::kMonitor) ::kill(recorder, SIGKILL);
     // Alone, the monitor runs on, into a ring that nobody empties.
     if (victim == Victim::kRecorder) ::usleep(static_cast<useconds_t>(random_() % 20'000));
+    if (before_monitor_) before_monitor_(monitor);
     ::kill(monitor, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(recorder, &status, 0), recorder);
@@ -111,6 +113,7 @@ class KillRecordTest : public ::testing::Test {
   MonitorProgress* progress_ = nullptr;
   std::mt19937 random_{std::random_device{}()};
   uint64_t exits_ = 0, ring_exits_ = 0;
+  std::function<void(pid_t)> before_monitor_;  // is killed
 };
 
 TEST_F(KillRecordTest, NoPublishedExitIsLostAndNoneIsInvented) {
@@ -147,6 +150,25 @@ TEST_F(KillRecordTest, EveryReadVerbTakesTraceAndRingsTogetherAndSaysSo) {
     EXPECT_THAT(run.err, ::testing::ContainsRegex("exits? from the file, [0-9,]+ from 2 rings"))
         << verb;
   }
+}
+
+TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {
+  scratch_ = std::make_unique<ScratchDirectory>();
+  const Tool tool;
+  before_monitor_ = [&](pid_t monitor) {
+    const std::string number = std::to_string(monitor);
+    for (const std::string& line : {"info " + trace(), "ctl " + trace() + " status"})
+      EXPECT_THAT(tool.run(line).err,
+                  HasSubstr("its recorder is gone, the monitor (pid " + number + ") still runs"))
+          << line;
+    EXPECT_THAT(tool.run("recover " + trace() + " -o " + tool.file("early")).err,
+                ::testing::Not(HasSubstr("rm -r")));
+  };
+  record_and_kill(Victim::kRecorder);
+  if (HasFatalFailure()) return;
+  const ToolRun recover = tool.run("recover " + trace() + " -o " + tool.file("saved"));
+  EXPECT_EQ(recover.status, 3);
+  EXPECT_THAT(recover.err, HasSubstr("are no longer needed: rm -r " + scratch_->file("rings/")));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "schema/base/unique_fd.h"
 #include "tests/support/run_tool.h"
 #include "tests/support/shell.h"
+#include "tests/support/small_file_system.h"
 
 namespace kvmtape::testing {
 namespace {
@@ -186,6 +187,37 @@ TEST_F(RecordTest, WhereTheTraceCannotBeWrittenTheMonitorRunsUnrecorded) {
   EXPECT_THAT(must.out, IsEmpty());
 }
 
+TEST_F(RecordTest, ThatItRanUnrecordedIsTheLastLine) {
+  ASSERT_EQ(tool.run("record -o " + trace + " -- true").status, 0);
+  const ToolRun run = tool.run("record -o " + trace + " -- sh -c 'echo said >&2; exit 9'");
+  EXPECT_EQ(run.status, 9);
+  EXPECT_THAT(run.err, ::testing::ContainsRegex("said\n\\[ kvmtape: NOT recorded: .*t.kvmtape: "
+                                                "exists already.* \\]\n$"));
+}
+
+TEST_F(RecordTest, WhatRanNoVcpuIsNotTheLatest) {
+  ASSERT_EQ(tool.run("record -- " + kMonitor + " plain 10").status, 7);
+  ASSERT_EQ(tool.run("record -- true").status, 0);
+  EXPECT_EQ(tool.run("info --json").json()["totals"]["exits"], 11);
+}
+
+TEST_F(RecordTest, OnAFullDiskItSaysThatItStoppedAndWhereTheRestIs) {
+  const SmallFileSystem small(128 * 1024);
+  if (!small.mounted()) GTEST_SKIP() << small.why_not();
+  const std::string full = small / "t.kvmtape", rings = tool.file("rings");
+  const ToolRun run =
+      tool.run("record -o " + full + " --ring-dir " + rings + " -- " + kMonitor + " plain 60000");
+  EXPECT_EQ(run.status, 7);
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("No space left"), HasSubstr("recording has ended"),
+                    HasSubstr("[ kvmtape: " + full + ": "), ::testing::Not(HasSubstr("goes on"))));
+  const ToolRun verify = tool.run("verify " + full);
+  EXPECT_EQ(verify.status, 3);
+  EXPECT_THAT(verify.err, ::testing::Not(HasSubstr("no rings are left")));
+  const ToolRun recover = tool.run("recover " + full + " -o " + tool.file("saved"));
+  EXPECT_THAT(recover.err, HasSubstr("no longer needed: rm -r " + rings));
+}
+
 TEST_F(RecordTest, WhatCannotBeStartedLeavesNoTrace) {
   EXPECT_EQ(record("no-such-monitor").status, 127);
   EXPECT_EQ(record("/etc/passwd").status, 126);
@@ -227,10 +259,13 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
 
 TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
   const std::string line = "record -q --force -o " + trace +
-                           " -- sh -c '" KVMTAPE_BINARY_DIR "/kvmtape ctl $$ mark from-within && " +
+                           " -- sh -c '" KVMTAPE_BINARY_DIR
+                           "/kvmtape ctl $$ mark from-within && " KVMTAPE_BINARY_DIR
+                           "/kvmtape ctl $$ snapshot && " +
                            kMonitor + " plain 10; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ status'";
   const ToolRun run = tool.run(line);
-  EXPECT_THAT(run.out, AllOf(HasSubstr("state     recording"), HasSubstr("0 write errors")))
+  EXPECT_THAT(run.out, AllOf(HasSubstr(trace + "\n"), HasSubstr("state     recording"),
+                             HasSubstr("0 write errors")))
       << run.err;
   EXPECT_THAT(dump("").out, HasSubstr("from-within"));
   EXPECT_NE(::access((trace + ".ctl").c_str(), F_OK), 0);

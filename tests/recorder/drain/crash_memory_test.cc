@@ -13,7 +13,7 @@
 
 #include "recorder/drain/x86_paging.h"
 #include "recorder/ring/control_call.h"
-#include "recorder/ring/ring_memory.h"
+#include "schema/process_start.h"
 #include "tests/support/ring_recording.h"
 
 namespace kvmtape::testing {
