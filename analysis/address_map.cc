@@ -15,12 +15,12 @@ namespace {
 constexpr size_t kSlotsMax = 2 * 32768;     // KVM_USER_MEM_SLOTS is below 32768, x86 has two spaces
 constexpr uint32_t kMemReadOnly = 1u << 1;  // KVM_MEM_READONLY, include/uapi/linux/kvm.h
 
-struct Place {
+struct KnownPlace {
   uint64_t base;
   uint64_t bytes;
   std::string_view name;
 };
-constexpr Place kX86Places[] = {
+constexpr KnownPlace kX86Places[] = {
     {0xa0000, 0x20000, "VGA memory"},
     {0xfec00000, 0x1000, "I/O APIC"},  // IO_APIC_DEFAULT_PHYS_BASE, arch/x86/include/asm/apicdef.h
     {0xfed00000, 0x400, "HPET"},       // where chipsets and monitors put it; the ACPI table says
@@ -66,7 +66,7 @@ std::string AddressMap::name_of(uint64_t address) const {
       return fmt::format("{}slot {}+{:#x}", slot.read_only ? "read-only " : "", number,
                          address - slot.base);
   if (architecture_ == Architecture::kX86_64 || architecture_ == Architecture::kI386)
-    for (const Place& place : kX86Places)
+    for (const KnownPlace& place : kX86Places)
       if (address - place.base < place.bytes)
         return fmt::format("{}+{:#x}", place.name, address - place.base);
   return {};
