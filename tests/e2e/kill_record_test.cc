@@ -157,7 +157,7 @@ TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {
   const Tool tool;
   before_monitor_ = [&](pid_t monitor) {
     const std::string number = std::to_string(monitor);
-    for (const std::string line : {"info " + trace(), "ctl " + trace() + " status"})
+    for (const std::string& line : {"info " + trace(), "ctl " + trace() + " status"})
       EXPECT_THAT(tool.run(line).err,
                   HasSubstr("its recorder is gone, the monitor (pid " + number + ") still runs"))
           << line;
