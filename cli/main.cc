@@ -25,7 +25,8 @@ constexpr char kAbout[] =
     "  kvmtape probe          record tiny guests on this machine's KVM\n"
     "  kvmtape info           what that recording is\n"
     "  kvmtape stat           which exits came how often, and what they cost\n"
-    "  kvmtape dump --tail 20 the last exits, decoded\n";
+    "  kvmtape dump --tail 20 the last exits, decoded\n"
+    "  kvmtape explain        why the guest died, with evidence\n";
 constexpr char kFooter[] =
     "\nA read verb without a recording takes the latest in "
     "${KVMTAPE_DIR:-$XDG_DATA_HOME/kvmtape}.\n"
@@ -62,6 +63,7 @@ int run(int argc, char** argv) {
   add_info(app, chosen);
   add_dump(app, chosen);
   add_stat(app, chosen);
+  add_explain(app, chosen);
   add_verify(app, chosen);
   add_recover(app, chosen);
   add_redact(app, chosen);

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <regex>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "tests/support/run_tool.h"
 #include "tests/support/trace_builder.h"
@@ -204,20 +205,26 @@ TEST_F(CliTest, TheManualPageHasEveryVerbAndOption) {
   std::string manual(bytes.begin(), bytes.end());
   std::erase(manual, '\\');
   const std::string help = tool.run("--help").out;
-  const std::regex verb_line("\n  ([a-z]+) +[^ ]"), option("--[a-z][a-z-]*");
+  const auto verb_of = [](std::string_view line) {  // "  dump    the exits, decoded"
+    return line.size() > 2 && line.starts_with("  ") && line[2] != ' '
+               ? line.substr(2, line.find(' ', 2) - 2)
+               : std::string_view();
+  };
   size_t options = 0;
-  for (std::sregex_iterator verb(help.begin() + static_cast<ptrdiff_t>(help.find("Subcommands:")),
-                                 help.end(), verb_line),
-       end;
-       verb != end; ++verb) {
-    const std::string name = (*verb)[1];
+  std::istringstream verbs(help.substr(help.find("Subcommands:")));
+  for (std::string line; std::getline(verbs, line);) {
+    const std::string name(verb_of(line));
+    if (name.empty()) continue;
     EXPECT_TRUE(manual.find(".B " + name) != std::string::npos ||
                 manual.find(".BR " + name) != std::string::npos)
         << name;
     const std::string text = tool.run(name + " --help").out;
-    for (std::sregex_iterator found(text.begin(), text.end(), option); found != end; ++found) {
+    for (size_t at = text.find("--"); at != std::string::npos; at = text.find("--", at + 2)) {
+      const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", at);
+      const std::string option = text.substr(at, end - at);
+      if (option == "--") continue;  // what stands behind it is a monitor's
       ++options;
-      EXPECT_THAT(manual, HasSubstr(found->str())) << name;
+      EXPECT_THAT(manual, HasSubstr(option)) << name;
     }
   }
   EXPECT_GT(options, 80u);

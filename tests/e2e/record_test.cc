@@ -107,6 +107,17 @@ TEST_F(RecordTest, ACrashBringsTheMemoryAtItsPointersThoughTheMonitorEndsAtOnce)
   EXPECT_THAT(dump("").out, HasSubstr("at rip 0x100e (physical 0x100e): 0f 0b 00 00"));
 }
 
+TEST_F(RecordTest, ExplainNamesWhatKilledTheGuest) {
+  record(kMonitor + " triple-fault 3");
+  const auto fault = tool.run("explain --json " + trace).json();
+  EXPECT_EQ(fault["causes"][0]["rule"], "triple-fault");
+  EXPECT_THAT(fault["causes"][0]["title"].get<std::string>(), HasSubstr("the IDT is empty"));
+  EXPECT_FALSE(fault["crash"]["memory"].empty());
+  record(kMonitor + " crash 3");
+  const auto astray = tool.run("explain --json " + trace).json();
+  EXPECT_EQ(astray["causes"][0]["rule"], "jump-astray") << astray["causes"];
+}
+
 TEST_F(RecordTest, RedactionTakesTheMemoryAway) {
   record(kMonitor + " triple-fault 3");
   for (const std::string profile : {"payload", "regs", "strict"}) {

@@ -1,0 +1,66 @@
+// The columns of an Exits chunk in memory, before they are written or after they were read;
+// ColumnId (trace_format.h) says what each holds. One instance serves chunk after chunk and keeps
+// its memory; it belongs to one encoder or decoder. Internal to the chunk codec.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "schema/snapshot.h"
+
+namespace kvmtape {
+
+struct ChunkColumns {
+  std::vector<uint32_t> reasons, flags, ready, errnos, guest, monitor, exit_masks, answer_masks;
+  std::vector<uint64_t> tick_escapes, masks, sync_words, side;
+  std::vector<uint8_t> data;
+
+  void clear() {
+    for (auto* column :
+         {&reasons, &flags, &ready, &errnos, &guest, &monitor, &exit_masks, &answer_masks})
+      column->clear();
+    for (auto* column : {&tick_escapes, &masks, &sync_words, &side}) column->clear();
+    data.clear();
+  }
+};
+
+// The data bytes as the encoder gathers them: mostly less than a word at a time, for which
+// vector::insert is a long way round.
+class GatheredBytes {
+ public:
+  // `words` holds `bytes` bytes, padded to whole words; at least one.
+  void append(std::span<const uint64_t> words, size_t bytes) {
+    if (memory_.size() - size_ < words.size_bytes()) [[unlikely]]
+      memory_.resize(2 * (memory_.size() + words.size_bytes()));
+    uint8_t* to = memory_.data() + size_;
+    std::memcpy(to, words.data(), sizeof(uint64_t));
+    if (words.size() > 1) [[unlikely]]
+      std::memcpy(to, words.data(), words.size_bytes());
+    size_ += bytes;
+  }
+  std::span<const uint8_t> bytes() const { return std::span(memory_).first(size_); }
+  void clear() { size_ = 0; }
+
+ private:
+  std::vector<uint8_t> memory_;
+  size_t size_ = 0;
+};
+
+// Changed core words, those of each place in kvm_run together. As the encoder gathers them:
+struct GatheredWords {
+  std::array<std::vector<uint64_t>, kCoreWordsS390> places;
+  void clear() {
+    for (auto& words : places) words.clear();
+  }
+};
+// And as the decoder takes them: next[i] is the next word of place i.
+struct GroupedWords {
+  std::vector<uint64_t> words;
+  std::array<const uint64_t*, kCoreWordsS390> next{};
+};
+
+}  // namespace kvmtape
