@@ -13,6 +13,7 @@
 #include "recorder/attach/attach.h"
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
+#include "recorder/ring/ring_memory.h"
 
 namespace kvmtape {
 namespace {
@@ -141,7 +142,7 @@ void add_record(CLI::App& app, Action& chosen) {
       ->type_name("FILE");
   verb->add_flag("--force", recording.force, "replace an existing recording");
   verb->add_option("--ring", recording.ring_bytes, "memory for each vCPU's ring; 1M unless given")
-      ->transform(size_in_bytes(1))
+      ->transform(size_in_bytes(kRingBytesMin, kRingBytesMax))
       ->type_name("SIZE");
   verb->add_option("--ring-dir", recording.ring_directory, "where the rings lie");
   verb->add_option("--full", command->ring_full, "what goes when a ring is full")
@@ -149,7 +150,7 @@ void add_record(CLI::App& app, Action& chosen) {
   verb->add_option("--flight", command->flight_bytes,
                    "keep each vCPU's last exits in a ring of so many bytes; write nothing until a "
                    "trigger")
-      ->transform(size_in_bytes(1))
+      ->transform(size_in_bytes(kRingBytesMin, kRingBytesMax))
       ->type_name("SIZE");
   verb->add_option("--trigger", command->triggers,
                    "what makes a flight recorder write: crash, same=N/T, slow=T, silent=T, end (T: "

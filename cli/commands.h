@@ -17,6 +17,7 @@ void add_record(CLI::App& app, Action& chosen);
 void add_ctl(CLI::App& app, Action& chosen);
 void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
+void add_explain(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);
 void add_diff(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);

@@ -45,8 +45,8 @@ CLI::Validator recording_file() {
   return {check, ""};
 }
 
-CLI::Validator size_in_bytes(uint64_t least) {
-  const auto convert = [least](std::string& text) -> std::string {
+CLI::Validator size_in_bytes(uint64_t least, uint64_t most) {
+  const auto convert = [least, most](std::string& text) -> std::string {
     const std::string typed = text;
     constexpr const char* kWrite = "write 65536, 512K, 1M or 2G";
     try {
@@ -56,6 +56,8 @@ CLI::Validator size_in_bytes(uint64_t least) {
         return fmt::format("'{}' is no size; {}", typed, kWrite);
       if (bytes < least)
         return fmt::format("'{}' is too small; at least {} bytes", typed, count_text(least));
+      if (bytes > most)
+        return fmt::format("'{}' is too large; at most {} bytes", typed, count_text(most));
     } catch (const CLI::Error&) {  // a number without its unit, or too large
       return fmt::format("'{}' is no size; {}", typed, kWrite);
     }

@@ -12,8 +12,8 @@ namespace kvmtape {
 CLI::Validator one_of(const std::vector<std::string>& names);
 CLI::Validator positive_number();
 CLI::Validator any_number();  // 0 as well
-// transform(): 65536, 512K, 1M or 2G into bytes, `least` at least.
-CLI::Validator size_in_bytes(uint64_t least);
+// transform(): 65536, 512K, 1M or 2G into bytes, from `least` to `most`.
+CLI::Validator size_in_bytes(uint64_t least, uint64_t most = UINT64_MAX);
 
 // Of -o: a recording is a file, for its writer seeks in it.
 CLI::Validator recording_file();

@@ -1,5 +1,5 @@
-// Where the chunks of a recording are and whether they are any good: those of the file, found by
-// its index or by scanning, and those that recovery made from rings. Everything above it speaks of
+// Where the chunks of a recording are and whether they are any good: those of the file, which
+// chunk_finder.h finds, and those that recovery made from rings. Everything above it speaks of
 // chunks by their number here.
 //
 // Nothing of a chunk but its header is kept in memory: about a hundred bytes for up to 32,768
@@ -13,24 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "replayer/chunk_finder.h"
 #include "replayer/trace_health.h"
 #include "schema/base/result.h"
 #include "schema/chunk_codec.h"
 #include "schema/session_codec.h"
 
 namespace kvmtape {
-
-struct ChunkRef {
-  IndexEntry entry;
-  std::span<const uint8_t> bytes;  // from the header on; may reach beyond the chunk
-  bool checked = false;            // its checksum was computed and holds
-  bool damaged = false;            // counted in health() already
-  bool from_ring = false;
-  // Of a chunk of exits, by what precedes it in its stream:
-  bool duplicate = false;       // everything in it stands in an earlier chunk
-  uint64_t missing_before = 0;  // exits between the chunk before and this one
-  uint64_t skip_below = 0;      // sequences below stand in an earlier chunk
-};
 
 // The chunks of one vCPU (or of the session's ring) in order, by number.
 struct ChunkStream {
@@ -81,14 +70,7 @@ class ChunkStore {
   void mark_unreadable(size_t number, Error why);
 
  private:
-  bool use_index(const FileTrailer& trailer, bool session_known);
-  void scan(uint64_t begin);
-  uint64_t find_next_chunk(uint64_t from, uint64_t limit);
-  void take(uint64_t offset, const ChunkHeader& header);
-  void note_tail(uint64_t at, bool index_before);
-  void note_damage(uint64_t begin, uint64_t end, std::string what);
-
-  std::span<const uint8_t> file_;
+  uint64_t file_bytes_ = 0;
   Uuid session_{};
   std::vector<ChunkRef> chunks_;
   std::vector<ChunkStream> streams_;
@@ -96,8 +78,6 @@ class ChunkStore {
   TraceHealth health_;
   uint64_t first_damage_ = ~uint64_t{0};  // file offset
   uint64_t folded_ = 0;                   // exits that only a repeat tells of
-  uint64_t resync_budget_ = 0;            // bytes that may yet be checksummed in vain
-  ChunkDecoder decoder_;
 };
 
 }  // namespace kvmtape

@@ -21,13 +21,21 @@ void set_reason(const RuleView& view, Validity validity, std::string_view why) {
 }
 
 void judge_eintr(const RuleView& view) {
+  // Redaction leaves zeros where the monitor writes.
+  const bool told = view.kernel.context.redaction == RedactionProfile::kNone;
   const bool immediate_exit = view.load_at<uint8_t>(kImmediateExitOffset) != 0;
   if (view.exit.reason != kExitIntr)  // every signal that KVM reports comes as KVM_EXIT_INTR
     return set_reason(
         view, Validity::kStale,
-        immediate_exit ? "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone"
-                       : "KVM_RUN returned EINTR without an exit, which leaves exit_reason alone");
-  if (immediate_exit)
+        !told ? "KVM_RUN returned EINTR, which leaves exit_reason alone"
+        : immediate_exit
+            ? "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone"
+            : "KVM_RUN returned EINTR without an exit, which leaves exit_reason alone");
+  if (!told)
+    set_reason(view, Validity::kUnknown,
+               "whether immediate_exit was set is not recorded; it leaves exit_reason alone: "
+               "KVM_EXIT_INTR is of this KVM_RUN or of an earlier one");
+  else if (immediate_exit)
     set_reason(view, Validity::kUnknown,
                "immediate_exit was set, which leaves exit_reason alone: KVM_EXIT_INTR is of this "
                "KVM_RUN or of an earlier one");

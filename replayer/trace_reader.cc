@@ -8,13 +8,10 @@
 #include "replayer/recovery.h"
 #include "replayer/stream_cursor.h"
 #include "replayer/trace_clock.h"
+#include "replayer/trace_description.h"
 
 namespace kvmtape {
 namespace {
-
-// So many of a trace's clock pairs are read when it is opened, evenly spread: each costs a page of
-// the file.
-constexpr size_t kClockPairsMax = 512;
 
 bool is_later(const StreamCursor* a, const StreamCursor* b) {
   return a->ticks() != b->ticks() ? a->ticks() > b->ticks() : a->stream() > b->stream();
@@ -61,9 +58,6 @@ struct TraceReader::State {
 
   Result<void> map();
   Result<void> add_rings();
-  void find_session();
-  void find_vcpus();
-  void find_clock();
   void count();
   void advance_front();
 };
@@ -76,7 +70,7 @@ Result<void> TraceReader::State::map() {
     return std::move(found.error());
   }
   store.build_streams();
-  find_session();
+  session = find_session(store, options.verify_checksums);
   return {};
 }
 
@@ -94,79 +88,6 @@ Result<void> TraceReader::State::add_rings() {
   if (store.health().sealed) return {};
   for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
   return {};
-}
-
-// The last session chunk that can be read wins; without any, the chunks of exits say the least that
-// decoding needs.
-void TraceReader::State::find_session() {
-  const auto& chunks = store.chunks();
-  for (size_t number = chunks.size(); number-- > 0;) {
-    if (chunks[number].entry.type != ChunkType::kSession) continue;
-    auto bytes = store.bytes(number, options.verify_checksums);
-    if (bytes) {
-      auto decoded = decode_session(*bytes);
-      if (decoded) {
-        session = std::move(*decoded);
-        return;
-      }
-      store.mark_unreadable(number, std::move(decoded.error()));
-    } else {
-      store.mark_unreadable(number, std::move(bytes.error()));
-    }
-  }
-  session = Session{};
-  session.uuid = store.session();
-  store.health().head_lost |= !chunks.empty();
-  ChunkDecoder decoder;
-  for (const ChunkStream& stream : store.streams()) {
-    for (size_t number : stream.chunks) {
-      if (!store.open(number, options.verify_checksums, decoder)) continue;
-      session.ticks_per_second = decoder.ticks_per_second();
-      if (session.start.ticks == 0 || decoder.clock().ticks < session.start.ticks)
-        session.start = decoder.clock();
-      if (stream.vcpu_index == kSessionStream) break;
-      session.architecture = decoder.stream().architecture;
-      session.byte_order = decoder.stream().byte_order;
-      break;
-    }
-  }
-}
-
-// Those that were attached after the last session chunk that can be read: their chunks name them.
-void TraceReader::State::find_vcpus() {
-  ChunkDecoder decoder;
-  for (const ChunkStream& stream : store.streams()) {
-    const auto is_it = [&](const SessionVcpu& vcpu) { return vcpu.index == stream.vcpu_index; };
-    if (stream.vcpu_index == kSessionStream || std::ranges::any_of(session.vcpus, is_it)) continue;
-    for (size_t number : stream.chunks) {
-      if (!store.open(number, options.verify_checksums, decoder)) continue;
-      session.vcpus.push_back({stream.vcpu_index, decoder.stream().vcpu_id, 0});
-      break;
-    }
-  }
-}
-
-void TraceReader::State::find_clock() {
-  std::vector<size_t> cuts;
-  const auto& chunks = store.chunks();
-  for (size_t number = 0; number < chunks.size(); ++number)
-    if (chunks[number].entry.type == ChunkType::kCut) cuts.push_back(number);
-  const size_t step = cuts.size() / kClockPairsMax + 1;
-  std::vector<ClockReading> pairs;
-  if (session.now.ticks != 0) pairs.push_back(session.now);
-  for (size_t i = 0; i < cuts.size(); i += step) {
-    const auto bytes = store.bytes(cuts[i], options.verify_checksums);
-    if (!bytes) continue;
-    if (const auto cut = decode_cut(*bytes)) pairs.push_back(cut->clock);
-  }
-  ClockReading start = session.start;
-  if (start.ticks == 0 && !pairs.empty())
-    start = *std::min_element(pairs.begin(), pairs.end(),
-                              [](const auto& a, const auto& b) { return a.ticks < b.ticks; });
-  if (start.ticks == 0)
-    for (const ChunkStream& stream : store.streams())
-      if (start.ticks == 0 || stream.first_tsc < start.ticks) start.ticks = stream.first_tsc;
-  clock = TraceClock(start, session.ticks_per_second, std::move(pairs));
 }
 
 void TraceReader::State::count() {
@@ -201,8 +122,9 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
   KVMTAPE_TRY(state->map());
   if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());
   state->store.build_streams();
-  state->find_vcpus();
-  state->find_clock();
+  const bool verify = options.verify_checksums;
+  add_unlisted_vcpus(state->store, verify, state->session);
+  state->clock = find_clock(state->store, verify, state->session);
   state->count();
   std::unique_ptr<TraceReader> reader(new TraceReader(std::move(state)));
   reader->rewind();

@@ -1,5 +1,5 @@
-// Records into a chunk and back: the one place that knows how an Exits chunk is laid out. The drain
-// feeds ChunkEncoder with what stands in a ring; the reader walks a chunk with ChunkCursor. The
+// Records into an Exits chunk and back (chunk_encoder.cc, chunk_decoder.cc, and what they include).
+// The drain feeds ChunkEncoder with what stands in a ring; the reader walks with ChunkDecoder. The
 // recovery of a ring that was left behind goes through both, so that there is one way to read.
 //
 // Neither is thread-safe; an encoder belongs to one vCPU's stream, a decoder to one reader.

@@ -1,5 +1,5 @@
 // The session header and the other small messages of a trace (trace.capnp), as plain structs and
-// back. kj::Exception ends here and in chunk_codec.cc.
+// back. kj::Exception ends here and in chunk_message.cc.
 #pragma once
 
 #include <cstdint>

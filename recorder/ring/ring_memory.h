@@ -20,6 +20,7 @@ struct RingSpec {
 };
 
 inline constexpr uint64_t kRingBytesMin = 64 * 1024;
+inline constexpr uint64_t kRingBytesMax = uint64_t{1} << 30;  // of what may be asked for
 
 // How a ring of about `ring_bytes` is cut: at least kBlockCountMin blocks of at least
 // kBlockBytesMin.

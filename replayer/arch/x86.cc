@@ -78,14 +78,12 @@ void judge_debug(const RuleView& view) {
     view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
   } else if (view.kernel.since(5, 7) == Known::kNo &&
              view.kernel.context.x86_virtualization != X86Virtualization::kVmx) {
-    // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7.
-    const bool is_svm = view.kernel.context.x86_virtualization == X86Virtualization::kSvm;
-    const Validity validity = is_svm ? Validity::kStale : Validity::kUnknown;
-    const std::string_view why =
-        is_svm ? "before 5.7 SVM does not write it for #DB"
-               : "before 5.7 AMD hosts do not write it for #DB, and the host's vendor is not known";
-    view.mark("debug.arch.dr6", validity, why);
-    view.mark("debug.arch.dr7", validity, why);
+    // "KVM: SVM: fill in kvm_run->debug.arch.dr[67]", 5.7-rc5, meant for stable releases too.
+    constexpr std::string_view kWhy =
+        "before 5.7 AMD hosts write it for #DB only if their stable release took the fix, and this "
+        "may be one";
+    view.mark("debug.arch.dr6", Validity::kUnknown, kWhy);
+    view.mark("debug.arch.dr7", Validity::kUnknown, kWhy);
   } else if (!can_be_dr7(view.u64(24))) {
     // kvm_vcpu_do_singlestep and kvm_vcpu_check_code_breakpoint fill in everything but dr7.
     view.mark("debug.arch.dr7", Validity::kStale,

@@ -152,6 +152,19 @@ TEST_F(CliErrorsTest, AWrongCommandLineIsToldWhatToWriteInstead) {
   }
 }
 
+TEST_F(CliErrorsTest, ARingOfASizeThatThereIsNotIsRefusedBeforeTheMonitorStarts) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"--ring 5", "--ring: '5' is too small; at least 65,536 bytes; see"},
+      {"--flight 64G", "--flight: '64G' is too large; at most 1,073,741,824 bytes; see"},
+  };
+  for (const auto& [option, said] : cases) {
+    const ToolRun run = tool.run(std::string("record ") + option + " -- echo started");
+    EXPECT_EQ(run.status, 125) << option;
+    EXPECT_THAT(run.err, HasSubstr(said));
+    EXPECT_EQ(run.out, "");
+  }
+}
+
 TEST_F(CliErrorsTest, ARecordingIsNotWrittenToStandardOutput) {
   const std::string path = trace().write_to(tool.file("t.kvmtape"));
   for (const char* verb : {"recover ", "redact --profile payload ", "import --format raw-pages "}) {

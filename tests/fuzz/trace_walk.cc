@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "analysis/explain/explain_json.h"
 #include "schema/base/check.h"
 #include "tests/fuzz/fuzzer.h"
 #include "tests/fuzz/trace_text.h"
@@ -52,6 +53,13 @@ void summarize(TraceReader& reader) {
   });
 }
 
+// Why it died, of whatever it is; every finding has evidence.
+void explain_it(TraceReader& reader) {
+  const Explanation explanation = explain(reader, {});
+  for (const Finding& finding : explanation.causes) KVMTAPE_CHECK(!finding.evidence.empty());
+  KVMTAPE_CHECK(explanation_json(explanation, 20, nullptr).contains("crash"));
+}
+
 }  // namespace
 
 Walked walk_everything(const std::string& path, const TraceReader::Options& options) {
@@ -77,6 +85,7 @@ Walked walk_everything(const std::string& path, const TraceReader::Options& opti
   reader.rewind(some);
   KVMTAPE_CHECK(walk(reader, nullptr) <= walked.exits);
   look_at_summaries(reader);
+  explain_it(reader);
   reader.verify();
   walked.complete = reader.health().complete();
   KVMTAPE_CHECK(reader.health().problems.size() <= TraceHealth::kProblemsMax);

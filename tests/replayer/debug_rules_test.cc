@@ -89,7 +89,7 @@ TEST(X86Debug, BreakpointLeavesDr6AndDr7Stale) {
   EXPECT_EQ(shown(exit, "debug.arch.dr7"), "stale");
 }
 
-TEST(X86Debug, Before57OnlyVmxWritesDr6AndDr7ForADebugException) {
+TEST(X86Debug, Before57OnlyVmxSurelyWritesDr6AndDr7ForADebugException) {
   const auto dr6 = [](X86Virtualization host) {
     DecodeContext context = context_of(Architecture::kX86_64, "5.6");
     context.x86_virtualization = host;
@@ -98,7 +98,7 @@ TEST(X86Debug, Before57OnlyVmxWritesDr6AndDr7ForADebugException) {
     return shown(page.in_union(24, uint64_t{0x600}).decoded(), "debug.arch.dr6");
   };
   EXPECT_EQ(dr6(X86Virtualization::kVmx), "valid 0xffff4ff0");
-  EXPECT_EQ(dr6(X86Virtualization::kSvm), "stale");
+  EXPECT_EQ(dr6(X86Virtualization::kSvm), "unknown");  // a stable release may
   EXPECT_EQ(dr6(X86Virtualization::kUnknown), "unknown");
 }
 

@@ -46,6 +46,12 @@ TEST(RunFailure, EintrWithoutImmediateExitIsTheIntrExit) {
   EXPECT_EQ(both.decoded().reason_validity, Validity::kUnknown);
 }
 
+TEST(RunFailure, WhatRedactionHasClearedIsNotTakenForAnImmediateExitOfZero) {
+  DecodeContext redacted = context_of(Architecture::kX86_64, "6.1");
+  redacted.redaction = RedactionProfile::kPayload;
+  EXPECT_EQ(reason_of(redacted, kIntr, kEintr), Validity::kUnknown);
+}
+
 TEST(RunFailure, MemoryFaultIsReportedByFailing) {
   for (int32_t ret : {kEfault, kEhwpoison}) {
     KvmRunPage page(context_of(Architecture::kX86_64, "6.12"));

@@ -90,6 +90,21 @@ TraceBuilder& TraceBuilder::add_exits(uint32_t vcpu, uint32_t count) {
   return *this;
 }
 
+TraceBuilder& TraceBuilder::add_exit(uint32_t vcpu, const GivenExit& exit) {
+  Stream& to = stream(vcpu);
+  ++to.next_seq;
+  std::vector<uint64_t> words;
+  to.writer.append(false, exit.ret, exit.tsc, exit.run, exit.data, words);
+  latest_ = std::max(latest_, exit.tsc);
+  if (exit.answered) {
+    to.writer.append(true, 0, exit.answer_tsc, exit.answer_run, exit.answer_data, words);
+    latest_ = std::max(latest_, exit.answer_tsc);
+  }
+  if (to.encoder.full()) flush(vcpu);
+  put(vcpu, words);
+  return *this;
+}
+
 TraceBuilder& TraceBuilder::add_record(uint32_t vcpu, RecordKind kind, int32_t ret,
                                        std::vector<uint64_t> payload) {
   std::vector<uint64_t> words{(kRecordHeaderWords + payload.size()) |

@@ -38,6 +38,24 @@ class TraceBuilder {
  public:
   explicit TraceBuilder(std::string ring_directory = {});
 
+  // What the header says; to be changed before the first exit, since chunks repeat part of it.
+  Session& edit_session() { return session_; }
+
+  // One exit as it is given, with its answer if it has one. Ticks never fall.
+  struct GivenExit {
+    int32_t ret = 0;
+    uint64_t tsc = 0;
+    std::vector<uint8_t> run, data;  // `run`: the core, or that and the sync area
+    bool answered = true;
+    uint64_t answer_tsc = 0;
+    std::vector<uint8_t> answer_run, answer_data;
+  };
+  TraceBuilder& add_exit(uint32_t vcpu, const GivenExit& exit);
+  // What is added next is not earlier.
+  TraceBuilder& advance_to(uint64_t ticks) {
+    latest_ = latest_ < ticks ? ticks : latest_;
+    return *this;
+  }
   // Exits of `vcpu` behind those it has, each with its answer.
   TraceBuilder& add_exits(uint32_t vcpu, uint32_t count);
   // A record of any kind: `payload` behind the header.

@@ -32,6 +32,7 @@ EXTERNAL = {
     "capnp/": ["schema", "recorder/drain", "replayer", "tests"],
     "kj/": ["schema", "recorder/drain", "replayer", "tests"],
     "zstd.h": ["schema", "recorder/drain", "recorder/import", "replayer", "tests"],
+    "gelf.h": ["analysis"],
     "capstone/": ["replayer", "analysis", "tests"],
     "gtest/": ["tests"],
     "gmock/": ["tests"],

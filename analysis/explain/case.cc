@@ -1,0 +1,271 @@
+#include "analysis/explain/case.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "analysis/explain/exit_numbers.h"
+#include "replayer/arch_names/x86_registers.h"
+#include "replayer/struct_decoder.h"
+#include "schema/base/byte_cursor.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr size_t kInjectionsMax = 32;
+constexpr size_t kMarksMax = 4;
+constexpr size_t kOtherCrashesMax = 16;
+
+uint64_t field_of(const std::vector<Field>& fields, std::string_view name) {
+  for (const Field& field : fields)
+    if (field.name == name && field.validity == Validity::kValid) return field.value;
+  return 0;
+}
+
+std::string exception_text(uint64_t vector) {
+  const std::string_view name = x86_exception_name(static_cast<uint8_t>(vector));
+  return name.empty() ? fmt::format("exception {}", vector) : fmt::format("exception {}", name);
+}
+
+}  // namespace
+
+Case::Case(const TraceReader& opened, const ExitDecoder& exit_decoder)
+    : reader(opened),
+      decoder(exit_decoder),
+      context(exit_decoder.context()),
+      vm_slots(std::make_shared<MemorySlots>()) {}
+
+const std::string* Case::cpu_fact(std::string_view name) const {
+  for (const auto& [known, value] : reader.session().cpu_facts)
+    if (known == name) return &value;
+  return nullptr;
+}
+
+bool Case::is_x86() const {
+  return context.architecture == Architecture::kX86_64 ||
+         context.architecture == Architecture::kI386;
+}
+
+const VcpuStory* Case::story_of(const Place& place) const {
+  auto found = vcpus.find(place.vcpu);
+  return found == vcpus.end() ? nullptr : &found->second;
+}
+
+bool Case::crashed_by(uint32_t reason) const {
+  return crash != nullptr && decoded_crash.exit.reason == reason &&
+         decoded_crash.exit.reason_validity != Validity::kStale;
+}
+
+std::optional<uint64_t> Case::crash_field(std::string_view name, int element) const {
+  if (crash == nullptr) return std::nullopt;
+  return valid_field(decoded_crash.exit, name, element);
+}
+
+std::string Case::text_of(const KeptExit& exit) const {
+  const DecodedExit decoded = exit.decoded(decoder);
+  const std::string text = kvmtape::text_of(decoder, decoded);
+  return text.empty() ? name_of(decoded) : fmt::format("{} {}", name_of(decoded), text);
+}
+
+VcpuStory& Case::story(uint32_t index) {
+  auto [found, is_new] = vcpus.try_emplace(index);
+  if (is_new) {
+    found->second.index = found->second.id = index;
+    for (const SessionVcpu& vcpu : reader.session().vcpus)
+      if (vcpu.index == index) found->second.id = vcpu.id;
+  }
+  return found->second;
+}
+
+void Case::take(const Item& item, const DecodedExit* decoded) {
+  switch (item.kind) {
+    case Item::Kind::kExit: {
+      VcpuStory& of = story(item.vcpu_index);
+      if (auto set = set_next_.find(of.id); set != set_next_.end()) {
+        for (auto& [number, part] : set->second.parts) of.known.parts[number] = part;
+        set_next_.erase(set);
+      }
+      ran_last_[of.id] = of.index;
+      of.take_exit(item, *decoded, context, vm_slots);
+      console.see({item.vcpu_index, item.exit->seq}, *decoded);
+      ++exits;
+      break;
+    }
+    case Item::Kind::kRepeat:
+      story(item.vcpu_index).take_repeat(item);
+      exits += item.repeat.count & ~kRepeatUnanswered;
+      break;
+    case Item::Kind::kGap:
+      if (item.vcpu_index != kSessionStream) story(item.vcpu_index).take_gap(item.gap);
+      lost += item.gap.lost;
+      break;
+    case Item::Kind::kMark:
+      if (marks.size() == kMarksMax) marks.pop_front();
+      marks.push_back({item.time_ns, std::string(item.mark)});
+      break;
+    case Item::Kind::kRegisters:
+      if (item.vcpu_index != kSessionStream) story(item.vcpu_index).take_registers(item);
+      break;
+    case Item::Kind::kMemory:
+      if (item.vcpu_index != kSessionStream) story(item.vcpu_index).take_memory(item);
+      break;
+    case Item::Kind::kOther:
+      take_call(item);
+      break;
+  }
+}
+
+void Case::take_call(const Item& item) {
+  const auto call = control_call_of(*item.side);
+  if (!call) return;
+  if (call->descriptor == DescriptorKind::kVcpu) return take_vcpu_call(item, *call);
+  if (call->error != 0) return;
+  switch (call->number()) {
+    case kCallCreateVm:
+      vm_slots = std::make_shared<MemorySlots>();  // crashes keep theirs
+      in_kernel_irqchip = false;
+      break;
+    case kCallSetUserMemoryRegion:
+    case kCallSetUserMemoryRegion2:
+      vm_slots->set(context, call->in);
+      break;
+    case kCallCreateIrqchip:
+      in_kernel_irqchip = true;
+      break;
+    default:
+      break;
+  }
+}
+
+std::optional<uint32_t> Case::last_index_of(uint32_t vcpu_id) const {
+  auto found = ran_last_.find(vcpu_id);
+  if (found == ran_last_.end()) return std::nullopt;
+  return found->second;
+}
+
+void Case::take_vcpu_call(const Item& item, const ControlCall& call) {
+  const auto index = last_index_of(call.vcpu_id);
+  const std::optional<Place> after = index ? vcpus.at(*index).last_place() : std::nullopt;
+  const auto set = [&](RegisterSet number) {
+    if (call.error == 0 && !call.in.empty())
+      set_next_[call.vcpu_id].put(number, RegisterOrigin::kSetByMonitor, after, call.in);
+  };
+  const auto read = [&](RegisterSet number) {
+    if (call.error == 0 && !call.out.empty() && index)
+      vcpus.at(*index).known.put(number, RegisterOrigin::kReadByMonitor, after, call.out);
+  };
+  switch (call.number()) {
+    case kCallSetRegs:
+      return set(RegisterSet::kRegs);
+    case kCallSetSregs:
+    case kCallSetSregs2:  // begins as kvm_sregs does, up to apic_base
+      return set(RegisterSet::kSregs);
+    case kCallSetGuestDebug:
+      return set(RegisterSet::kGuestDebug);
+    case kCallGetRegs:
+      return read(RegisterSet::kRegs);
+    case kCallGetSregs:
+    case kCallGetSregs2:
+      return read(RegisterSet::kSregs);
+    case kCallSetVcpuEvents:
+      return take_events(item, call);
+    case kCallNmi:
+    case kCallInterrupt:
+    case kCallSetMce: {
+      Injection injection;
+      injection.time_ns = item.time_ns;
+      injection.vcpu_id = call.vcpu_id;
+      injection.after = after;
+      injection.refused = call.error != 0;
+      injection.machine_check = call.number() == kCallSetMce;
+      injection.what = call.number() == kCallNmi         ? "NMI"
+                       : call.number() == kCallInterrupt ? "interrupt"
+                                                         : "machine check";
+      return inject(std::move(injection));
+    }
+    default:
+      return;
+  }
+}
+
+// QEMU writes all of a vCPU's state now and then; only what makes something happen is one.
+void Case::take_events(const Item& item, const ControlCall& call) {
+  const auto fields = decode_struct(context, "kvm_vcpu_events", call.in);
+  if (!fields.ok()) return;
+  Injection injection;
+  injection.time_ns = item.time_ns;
+  injection.vcpu_id = call.vcpu_id;
+  if (const auto index = last_index_of(call.vcpu_id))
+    injection.after = vcpus.at(*index).last_place();
+  injection.refused = call.error != 0;
+  const auto add = [&](const std::string& what) {
+    injection.what += injection.what.empty() ? what : ", " + what;
+  };
+  if (is_arm64()) {
+    injection.arm_external_abort = field_of(*fields, "exception.ext_dabt_pending") != 0;
+    injection.arm_serror = field_of(*fields, "exception.serror_pending") != 0;
+    if (injection.arm_external_abort) add("synchronous external data abort");
+    if (injection.arm_serror) {
+      const bool has_esr = field_of(*fields, "exception.serror_has_esr") != 0;
+      add(has_esr ? fmt::format("SError with ESR {:#x}", field_of(*fields, "exception.serror_esr"))
+                  : "SError");
+    }
+  } else {
+    if (field_of(*fields, "exception.injected") != 0)
+      add(exception_text(field_of(*fields, "exception.nr")));
+    if (field_of(*fields, "nmi.injected") != 0 || field_of(*fields, "nmi.pending") != 0) add("NMI");
+    if (field_of(*fields, "interrupt.injected") != 0)
+      add(fmt::format("interrupt {:#x}", field_of(*fields, "interrupt.nr")));
+    if (field_of(*fields, "triple_fault.pending") != 0) add("triple fault");
+  }
+  if (!injection.what.empty()) inject(std::move(injection));
+}
+
+void Case::inject(Injection injection) {
+  if (injections.size() == kInjectionsMax) injections.pop_front();
+  injections.push_back(std::move(injection));
+}
+
+// Of all vCPUs: an exit that ended its vCPU before one that did not, a fatal one before one that
+// may have been handled, and of several the first, which the others may only have followed.
+void Case::choose_crash() {
+  const VcpuStory* of = nullptr;
+  const auto rank = [&](const CrashExit& exit) {
+    return std::tuple(exit.exits_behind > kWentOnAfter, exit.kind != CrashKind::kFatal,
+                      exit.exit.time_ns);
+  };
+  for (const auto& [index, vcpu] : vcpus)
+    if (vcpu.crash && (of == nullptr || rank(*vcpu.crash) < rank(*of->crash))) of = &vcpu;
+  slots = *vm_slots;
+  if (of == nullptr) return;
+  crash = &*of->crash;
+  slots = *crash->slots;
+  other_crashes = of->earlier_crashes;
+  for (const auto& [index, vcpu] : vcpus)
+    if (vcpu.crash && &vcpu != of && other_crashes.size() < kOtherCrashesMax)
+      other_crashes.push_back(vcpu.crash->exit.place);
+  decoded_crash = crash->exit.decoded(decoder);
+
+  const Registers taken(context, crash->with);
+  Registers with = taken;
+  if (with.empty()) with = Registers(context, decoded_crash.moment, crash->exit.place);
+  if (with.empty() && of->last_place() == crash->exit.place)
+    if (auto part = of->known.parts.find(RegisterSet::kRegs);
+        part != of->known.parts.end() && part->second.exit == crash->exit.place)
+      with = Registers(context, of->known);
+  before_crash =
+      crash->before_in_sync.empty() ? Registers(context, crash->before) : crash->before_in_sync;
+  if (is_x86() && crashed_by(kExitShutdown) && is_x86_reset_state(with)) {
+    no_registers =
+        "those recorded with it are reset values: KVM on AMD resets the vCPU before it reports "
+        "the shutdown";
+  } else if (!with.empty()) {
+    at_crash = std::move(with);
+  } else {
+    no_registers = "none were recorded with it";
+    for (const std::string& missing : taken.missing()) no_registers += "; " + missing;
+  }
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,61 @@
+// KVM_EXIT_ numbers that rules ask for, and errno values as traces hold them (Linux generic
+// numbers). include/uapi/linux/kvm.h of Linux 7.3, asm-generic/errno.h. Constants only.
+#pragma once
+
+#include <cstdint>
+
+namespace kvmtape {
+
+enum ExitNumber : uint32_t {
+  kExitUnknown = 0,
+  kExitException = 1,
+  kExitIo = 2,
+  kExitHypercall = 3,
+  kExitDebug = 4,
+  kExitHlt = 5,
+  kExitMmio = 6,
+  kExitIrqWindowOpen = 7,
+  kExitShutdown = 8,
+  kExitFailEntry = 9,
+  kExitIntr = 10,
+  kExitInternalError = 17,
+  kExitSystemEvent = 24,
+  kExitArmNisv = 28,
+  kExitApResetHold = 32,
+  kExitRiscvSbi = 35,
+  kExitNotify = 37,
+  kExitMemoryFault = 39,
+  kExitArmSea = 41,
+};
+
+enum ErrorNumber : int32_t {
+  kErrorPerm = 1,
+  kErrorIntr = 4,
+  kErrorIo = 5,
+  kErrorNoExec = 8,
+  kErrorAgain = 11,
+  kErrorNoMemory = 12,
+  kErrorFault = 14,
+  kErrorInvalid = 22,
+  kErrorNoSys = 38,
+  kErrorHwPoison = 133,
+};
+
+enum SystemEventType : uint64_t {
+  kEventShutdown = 1,
+  kEventReset = 2,
+  kEventCrash = 3,
+  kEventWakeup = 4,
+  kEventSuspend = 5,
+  kEventSevTerm = 6,
+  kEventTdxFatal = 7,
+};
+
+enum InternalSuberror : uint64_t {
+  kSuberrorEmulation = 1,
+  kSuberrorSimulEx = 2,
+  kSuberrorDeliveryEv = 3,
+  kSuberrorUnexpectedExit = 4,
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,88 @@
+// The guest asked for the reset (or the end) through a port of a PC before its triple fault: Linux
+// tries the keyboard controller, port 0xcf9, and at last a triple fault on purpose (reboot=t), with
+// an IDT of limit 0 (arch/x86/kernel/reboot.c, native_machine_emergency_restart(), Linux 6.12).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "analysis/explain/exit_numbers.h"
+#include "analysis/explain/rule_tools.h"
+#include "analysis/explain/rules.h"
+
+namespace kvmtape {
+namespace {
+
+struct Request {
+  uint64_t port;
+  uint8_t value;
+  uint8_t mask;
+  std::string_view what;
+};
+constexpr Request kRequests[] = {
+    {0x64, 0xfe, 0xff, "pulsed the keyboard controller's reset line (0xfe to port 0x64)"},
+    {0xcf9, 0x04, 0x04, "wrote the reset control register (port 0xcf9)"},
+    {0x92, 0x01, 0x01, "set the fast reset bit of port 0x92"},
+};
+
+// Requests so close to the end belong to it.
+constexpr int64_t kCloseNs = 5'000'000'000;
+
+class ResetRequested : public Rule {
+ public:
+  std::string_view id() const override { return "reset-requested"; }
+  std::string_view about() const override {
+    return "the guest asked for a reset through a port before it ended";
+  }
+  void see(const SeenExit& seen) override {
+    const Exit& exit = seen.decoded.exit;
+    if (exit.reason != kExitIo || valid_field(exit, "io.direction") != 1) return;
+    const auto port = valid_field(exit, "io.port");
+    const auto data = valid_bytes(exit, seen.decoded.moment, "io.data");
+    if (!port || data.empty()) return;
+    for (const Request& request : kRequests) {
+      if (*port != request.port || (data[0] & request.mask) != request.value) continue;
+      last_ = &request;
+      place_ = seen.place();
+      time_ns_ = seen.item.time_ns;
+    }
+  }
+  void judge(const Case& all, std::vector<Finding>& findings) override {
+    if (last_ == nullptr) return;
+    const bool ends = all.crash == nullptr;
+    if (!ends && !all.crashed_by(kExitShutdown)) return;
+    if (!ends && (all.crash->exit.time_ns < time_ns_ ||
+                  elapsed_ns(time_ns_, all.crash->exit.time_ns) > kCloseNs))
+      return;
+    if (ends && !is_last(all)) return;
+    Finding finding;
+    finding.title = fmt::format("The guest asked to be reset: it {}", last_->what);
+    finding.confidence = 0.9;
+    finding.is_note = ends;  // the monitor did as it was asked: nothing died
+    finding.evidence.push_back(place_);
+    if (!ends) {
+      finding.evidence.push_back(all.crash->exit.place);
+      finding.details.push_back(
+          "the monitor did not reset it, and a guest then triple-faults on purpose");
+    }
+    finding.next = "look for why the guest restarts: its console, a watchdog, panic=, an update";
+    finding.change = "Linux arch/x86/kernel/reboot.c: reboot=kbd, pci and triple";
+    findings.push_back(std::move(finding));
+  }
+
+ private:
+  bool is_last(const Case& all) const {
+    const VcpuStory* story = all.story_of(place_);
+    return story != nullptr && story->last_place() && story->last_place()->seq - place_.seq < 4;
+  }
+
+  const Request* last_ = nullptr;
+  Place place_;
+  int64_t time_ns_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Rule> make_reset_requested_rule() { return std::make_unique<ResetRequested>(); }
+
+}  // namespace kvmtape

@@ -1,0 +1,97 @@
+#include "analysis/explain/symbols.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <utility>
+
+#include "analysis/explain/elf_symbols.h"
+
+namespace kvmtape {
+namespace {
+
+// "ffffffff81000000 T _stext [module]"; false: another kind of line, or not of code or data.
+bool parse_line(std::string_view line, uint64_t& address, std::string_view& name) {
+  const auto parsed = std::from_chars(line.data(), line.data() + line.size(), address, 16);
+  if (parsed.ec != std::errc{}) return false;
+  std::string_view rest = line.substr(static_cast<size_t>(parsed.ptr - line.data()));
+  if (rest.size() < 4 || rest[0] != ' ' || rest[2] != ' ') return false;
+  const char type = rest[1];
+  if (type == 'a' || type == 'A' || type == 'U' || type == 'w') return false;
+  name = rest.substr(3);
+  name = name.substr(0, name.find_first_of(" \t\r"));
+  return !name.empty() && name[0] != '$';  // arm64's mapping symbols
+}
+
+}  // namespace
+
+Result<Symbols> Symbols::load(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return Error{ErrorCode::kIo, "cannot be read", path, {}};
+  Symbols table;
+  constexpr char kElf[] = {0x7f, 'E', 'L', 'F'};
+  char magic[sizeof kElf] = {};
+  file.read(magic, sizeof magic);
+  if (std::ranges::equal(magic, kElf)) {
+    KVMTAPE_TRY_ASSIGN(auto found, elf_symbols(path));
+    for (auto& [address, name] : found) table.symbols_.push_back({address, std::move(name)});
+    std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
+    return table;
+  }
+  file.clear();
+  file.seekg(0);
+  std::string line;
+  bool hidden = false;
+  constexpr size_t kSymbolsMax = 4'000'000;  // an allmodconfig kernel has a few hundred thousand
+  while (table.symbols_.size() < kSymbolsMax && std::getline(file, line)) {
+    uint64_t address = 0;
+    std::string_view name;
+    if (!parse_line(line, address, name)) continue;
+    hidden |= address == 0;
+    if (address != 0) table.symbols_.push_back({address, std::string(name)});
+  }
+  if (table.symbols_.empty())
+    return Error{ErrorCode::kUsage,
+                 hidden
+                     ? "every address is 0: the kernel hides them from this user; copy it as root"
+                     : "holds no symbols; expected: lines as of System.map or /proc/kallsyms",
+                 path,
+                 {}};
+  std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
+  return table;
+}
+
+std::string Symbols::at(uint64_t address) const {
+  const uint64_t linked = address - offset_;
+  auto above = std::ranges::upper_bound(symbols_, linked, {}, &Symbol::address);
+  if (above == symbols_.begin()) return {};
+  const Symbol& symbol = *std::prev(above);
+  constexpr uint64_t kFar = 1 << 20;  // no function of Linux is so long
+  if (linked - symbol.address > kFar) return {};
+  if (linked == symbol.address) return symbol.name;
+  return fmt::format("{}+{:#x}", symbol.name, linked - symbol.address);
+}
+
+std::optional<uint64_t> Symbols::address_of(std::string_view name) const {
+  for (const Symbol& symbol : symbols_)
+    if (symbol.name == name) return symbol.address + offset_;
+  return std::nullopt;
+}
+
+std::optional<uint64_t> kernel_offset_in(std::string_view console) {
+  constexpr std::string_view kLabel = "Kernel Offset: ";
+  const size_t at = console.rfind(kLabel);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::string_view rest = console.substr(at + kLabel.size());
+  if (rest.starts_with("disabled")) return 0;
+  if (!rest.starts_with("0x")) return std::nullopt;
+  rest.remove_prefix(2);
+  uint64_t offset = 0;
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), offset, 16).ec != std::errc{})
+    return std::nullopt;
+  return offset;
+}
+
+}  // namespace kvmtape

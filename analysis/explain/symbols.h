@@ -1,0 +1,46 @@
+// The guest's kernel symbols, from vmlinux or what nm prints of it, System.map (addresses as
+// linked), or from /proc/kallsyms (as they ran), and how far KASLR moved them. A table is built
+// once, then only read. Errors: kIo, and kUsage where the file holds no symbols or hides their
+// addresses.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/base/result.h"
+
+namespace kvmtape {
+
+class Symbols {
+ public:
+  // Which of them the file is it says itself.
+  static Result<Symbols> load(const std::string& path);
+
+  // Added to every address of the table.
+  void set_offset(uint64_t offset) { offset_ = offset; }
+  uint64_t offset() const { return offset_; }
+  size_t count() const { return symbols_.size(); }
+
+  // "do_idle+0x12"; empty: no symbol is near.
+  std::string at(uint64_t address) const;
+  // Where a function or variable lies, moved; nullopt: the table has none of this name.
+  std::optional<uint64_t> address_of(std::string_view name) const;
+
+ private:
+  struct Symbol {
+    uint64_t address = 0;
+    std::string name;
+  };
+  std::vector<Symbol> symbols_;  // by address
+  uint64_t offset_ = 0;
+};
+
+// What Linux printed when it panicked: "Kernel Offset: 0x1a000000 from 0xffffffff81000000"
+// (dump_kernel_offset(), arch/x86/kernel/setup.c and arch/arm64/kernel/setup.c, Linux 6.12);
+// "disabled" is 0. nullopt: it did not.
+std::optional<uint64_t> kernel_offset_in(std::string_view console);
+
+}  // namespace kvmtape

@@ -1,0 +1,177 @@
+#include "analysis/explain/vcpu_story.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "analysis/explain/exit_numbers.h"
+#include "schema/base/byte_cursor.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr size_t kEarlierCrashes = 8;
+
+CrashKind kind_of_failure(const DecodedExit& decoded) {
+  const int32_t error = errno_of(decoded.moment.ret);
+  if (error == kErrorIntr || error == kErrorAgain) return CrashKind::kNone;
+  const bool memory_fault =
+      decoded.exit.reason == kExitMemoryFault && decoded.exit.reason_validity == Validity::kValid;
+  return memory_fault ? CrashKind::kHandled : CrashKind::kFatal;
+}
+
+CrashKind kind_of_system_event(const Exit& exit) {
+  switch (valid_field(exit, "system_event.type").value_or(0)) {
+    case kEventWakeup:
+    case kEventSuspend:
+      return CrashKind::kNone;
+    case kEventShutdown:
+    case kEventReset:
+      return CrashKind::kHandled;
+    default:
+      return CrashKind::kFatal;
+  }
+}
+
+}  // namespace
+
+CrashKind crash_kind(const DecodedExit& decoded) {
+  if (decoded.moment.ret < 0) return kind_of_failure(decoded);
+  switch (decoded.exit.reason) {
+    case kExitUnknown:
+    case kExitException:
+    case kExitShutdown:
+    case kExitFailEntry:
+    case kExitInternalError:
+      return CrashKind::kFatal;
+    case kExitSystemEvent:
+      return kind_of_system_event(decoded.exit);
+    case kExitArmNisv:
+    case kExitArmSea:
+    case kExitMemoryFault:
+    case kExitNotify:
+      return CrashKind::kHandled;
+    default:
+      return CrashKind::kNone;
+  }
+}
+
+void VcpuStory::take_exit(const Item& item, const DecodedExit& decoded,
+                          const DecodeContext& context,
+                          const std::shared_ptr<const MemorySlots>& slots) {
+  ++exits;
+  const uint64_t key = fold_key(decoded);
+  const bool same_crash = crash && last_was_crash_ && crash->exit.key == key;
+  last_was_crash_ = crash_kind(decoded) != CrashKind::kNone;
+  if (same_crash)
+    ++crash->again;
+  else if (last_was_crash_)
+    note_crash(item, decoded, context, slots);
+  else if (crash)
+    ++crash->exits_behind;
+  keep(item, key, !last_was_crash_ || same_crash);
+  newest.assign(item);
+  last_seq_ = item.exit->seq;
+  gap_lost_ = lost_at_end = 0;
+}
+
+void VcpuStory::note_crash(const Item& item, const DecodedExit& decoded,
+                           const DecodeContext& context,
+                           const std::shared_ptr<const MemorySlots>& slots) {
+  const CrashKind kind = crash_kind(decoded);
+  if (crash && kind < crash->kind && crash->exits_behind < kWentOnAfter) {
+    ++crash->exits_behind;
+    return;
+  }
+  if (crash && crash->exits_behind != 0) {
+    if (earlier_crashes.size() == kEarlierCrashes) earlier_crashes.erase(earlier_crashes.begin());
+    earlier_crashes.push_back(crash->exit.place);
+  }
+  CrashExit found;
+  found.kind = kind;
+  found.exit.assign(item);
+  found.exit.key = fold_key(decoded);
+  found.before = known;
+  found.slots = slots;
+  if (!last.empty()) {
+    RawMoment moment;
+    moment.kvm_run = last.back().kvm_run;
+    found.before_in_sync = Registers(context, moment, last.back().place);
+  }
+  crash = std::move(found);
+}
+
+void VcpuStory::keep(const Item& item, uint64_t key, bool may_fold) {
+  const auto fold_into = [&](KeptExit& kept) {
+    ++kept.more;
+    kept.last_seq = item.exit->seq;
+    kept.last_time_ns = item.time_ns;
+  };
+  const bool folds = gap_lost_ == 0 && may_fold;
+  if (folds && !last.empty() && last.back().key == key) return fold_into(last.back());
+  if (folds && last.size() > 1 && last[last.size() - 2].key == key &&
+      last.back().lost_before == 0) {
+    last[last.size() - 2].alternating = true;
+    return fold_into(last[last.size() - 2]);
+  }
+  KeptExit kept;
+  if (last.size() == kWindow) {  // its buffers are used again
+    kept = std::move(last.front());
+    last.pop_front();
+  }
+  kept.assign(item);
+  kept.key = key;
+  kept.lost_before = gap_lost_;
+  kept.lost_why = gap_why_;
+  last.push_back(std::move(kept));
+}
+
+void VcpuStory::take_repeat(const Item& item) {
+  const uint64_t count = item.repeat.count & ~kRepeatUnanswered;
+  exits += count;
+  if (crash && crash->exit.place.seq == item.repeat.of_seq)
+    crash->again += count;
+  else if (crash)
+    crash->exits_behind += count;
+  newest.last_seq = last_seq_ = item.repeat.of_seq + count;
+  if (last.empty()) return;
+  last.back().more += count;
+  last.back().last_seq = item.repeat.of_seq + count;
+}
+
+void VcpuStory::take_registers(const Item& item) {
+  ByteCursor cursor(item.side->payload);
+  const auto set = static_cast<RegisterSet>(cursor.read<uint16_t>());
+  const auto status = static_cast<RegisterStatus>(cursor.read<uint16_t>());
+  cursor.read<uint32_t>();
+  const auto bytes = cursor.read<uint32_t>();
+  cursor.read<uint32_t>();
+  if (!cursor.ok()) return;
+  const auto content = cursor.take(std::min<size_t>(bytes, cursor.remaining()));
+  const Place place{item.vcpu_index, item.seq};
+  if (crash && crash->exit.place == place)
+    crash->with.put(set, RegisterOrigin::kWithExit, place, content, status);
+  if (status == RegisterStatus::kTaken)
+    known.put(set, RegisterOrigin::kWithExit, place, content, status);
+}
+
+void VcpuStory::take_memory(const Item& item) {
+  constexpr size_t kSlicesMax = 16;  // a recorder takes four
+  if (crash && crash->exit.place == Place{item.vcpu_index, item.seq} &&
+      crash->memory.size() < kSlicesMax)
+    crash->memory.emplace_back(item);
+}
+
+void VcpuStory::take_gap(const Gap& gap) {
+  lost += gap.lost;
+  gap_lost_ += gap.lost;
+  gap_why_ = gap.why;
+  lost_at_end = gap_lost_;
+  lost_at_end_why = gap.why;
+}
+
+std::optional<Place> VcpuStory::last_place() const {
+  if (exits == 0) return std::nullopt;
+  return Place{index, last_seq_};
+}
+
+}  // namespace kvmtape

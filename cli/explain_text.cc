@@ -1,0 +1,270 @@
+#include "cli/explain_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "analysis/explain/history.h"
+#include "analysis/explain/named_addresses.h"
+#include "analysis/explain/x86_state.h"
+#include "cli/human.h"
+#include "replayer/arch_names/x86_registers.h"
+#include "replayer/internal_data.h"
+
+namespace kvmtape {
+namespace {
+
+class Report {
+ public:
+  Report(const Explanation& explanation, const ExplainTextOptions& options, Console& console)
+      : explanation_(explanation), all_(*explanation.all), options_(options), console_(console) {}
+
+  void print() {
+    headline();
+    if (all_.crash != nullptr) what();
+    why();
+    led_there();
+    console_text();
+    notes();
+  }
+
+ private:
+  void line(const std::string& text) {
+    std::string shown = printable(text);
+    shown.erase(shown.find_last_not_of(' ') + 1);
+    console_.print(fmt::format("{}\n", shown));
+  }
+  void heading(std::string_view text) {
+    console_.print(fmt::format("\n{}\n", console_.painted(text, "1")));
+  }
+  std::string when(int64_t ns) const {
+    return all_.reader.session().clock_name == kNoClock ? "-" : seconds_text(ns);
+  }
+
+  void headline() {
+    const Session& session = all_.reader.session();
+    std::string text = fmt::format("{}: ", all_.reader.path());
+    if (!explanation_.causes.empty())
+      text += explanation_.causes.front().title;
+    else if (all_.crash != nullptr && explanation_.notes.empty())
+      text += fmt::format("ended with {}; no rule knows why", name_of(all_.decoded_crash));
+    else if (!explanation_.notes.empty() && explanation_.notes.front().confidence >= 0.6)
+      text += explanation_.notes.front().title;
+    else
+      text += "nothing that a guest dies of was found";
+    console_.print(console_.painted(printable(text), explanation_.causes.empty() ? "32" : "31") +
+                   "\n");
+    line(fmt::format("{} on {} {}: {}, {} lost", counted(all_.vcpus.size(), "vCPU"),
+                     session.monitor_name.empty() ? "a monitor" : session.monitor_name,
+                     session.kernel_release, counted(all_.exits, "exit"), count_text(all_.lost)));
+  }
+
+  void what() {
+    heading("What");
+    const CrashExit& crash = *all_.crash;
+    line(fmt::format("  {}  {}  {}", to_string(crash.exit.place), when(crash.exit.time_ns),
+                     all_.text_of(crash.exit)));
+    if (crash.again != 0) line(fmt::format("  and {} more times at once", count_text(crash.again)));
+    if (crash.exits_behind != 0)
+      line(fmt::format("  the vCPU went on: {} behind it", counted(crash.exits_behind, "exit")));
+    for (const Field& field : all_.decoded_crash.exit.all_fields())
+      if (field.name.find('.') != std::string_view::npos) print_field(field);
+    instruction();
+    for (const MemorySlice& slice : crash.memory)
+      line(fmt::format("  memory {}", memory_slice_text(all_.context, slice)));
+    registers();
+    names();
+    if (!all_.other_crashes.empty()) {
+      std::string text = "  others like it (explain one: --vcpu and --seq):";
+      for (const Place& place : all_.other_crashes) text += fmt::format(" {}", to_string(place));
+      line(text);
+    }
+  }
+
+  void print_field(const Field& field) {
+    if (field.validity != Validity::kValid && field.element > 0) return;
+    std::string name = field.element < 0 ? std::string(field.name)
+                                         : fmt::format("{}[{}]", field.name, field.element);
+    std::string meaning(field.value_name);
+    if (field.name == "internal.data" && field.validity == Validity::kValid) {
+      const InternalWord word = internal_word(all_.context, all_.decoded_crash.exit, field);
+      // Flags and instruction of an emulation failure have fields of their own.
+      if (word.slot.empty() && all_.crash_field("emulation_failure.flags") && !options_.verbose)
+        return;
+      if (!word.slot.empty()) name += fmt::format(" {}", word.slot);
+      meaning = word.meaning;
+    }
+    if (field.validity != Validity::kValid) {
+      if (options_.verbose)
+        line(fmt::format("    {:<32} {}: {}", name, to_string(field.validity), field.why));
+      return;
+    }
+    if (field.kind == FieldKind::kBytes) {
+      std::string bytes;
+      for (const uint8_t byte : raw_bytes(field, all_.decoded_crash.moment))
+        fmt::format_to(std::back_inserter(bytes), "{:02x} ", byte);
+      return line(fmt::format("    {:<32} {}", name, bytes));
+    }
+    line(fmt::format("    {:<32} {:#x} {}", name, field.value, meaning));
+  }
+
+  void instruction() {
+    const auto bytes = valid_bytes(all_.decoded_crash.exit, all_.decoded_crash.moment,
+                                   "emulation_failure.insn_bytes");
+    if (bytes.empty()) return;
+    const auto text =
+        x86_instruction_text(bytes, all_.at_crash.get_or("rip", 0), x86_code_bits(all_.at_crash));
+    if (!text.empty()) line(fmt::format("  instruction: {}", text));
+  }
+
+  void names() {
+    if (options_.symbols == nullptr) return;
+    for (const NamedAddress& named : named_addresses(all_, *options_.symbols))
+      line(fmt::format("  {:<12} {:#x} {}{}", named.what, named.address, named.name,
+                       named.what.starts_with("stack") ? " ?" : ""));
+  }
+
+  void registers() {
+    if (all_.at_crash.empty()) {
+      line(fmt::format("  registers: cannot know: {}", all_.no_registers));
+      if (all_.before_crash.empty()) return;
+      line(fmt::format("  registers before ({}):", all_.before_crash.origin_text()));
+      return print_registers(all_.before_crash);
+    }
+    line(fmt::format("  registers ({}):", all_.at_crash.origin_text()));
+    print_registers(all_.at_crash);
+  }
+
+  void print_registers(const Registers& registers) {
+    if (all_.is_x86() && !options_.verbose) return print_x86(registers);
+    constexpr size_t kColumns = 4;
+    std::string text;
+    size_t column = 0;
+    for (const auto& [name, value] : registers.all()) {
+      text += fmt::format("  {:>14} {:<18}", name, fmt::format("{:#x}", value));
+      if (++column % kColumns == 0) {
+        line(fmt::format(" {}", text));
+        text.clear();
+      }
+    }
+    if (!text.empty()) line(fmt::format(" {}", text));
+  }
+
+  void print_x86(const Registers& registers) {
+    const auto row = [&](std::initializer_list<std::string_view> names) {
+      std::string text;
+      for (const std::string_view name : names)
+        if (const auto value = registers.get(name))
+          text += fmt::format(" {:>6} {:<18}", name, fmt::format("{:#x}", *value));
+      if (!text.empty()) line(fmt::format("   {}", text));
+    };
+    row({"rip", "rsp", "rbp", "rflags"});
+    row({"rax", "rbx", "rcx", "rdx"});
+    row({"rsi", "rdi", "r8", "r9"});
+    row({"r10", "r11", "r12", "r13"});
+    row({"r14", "r15"});
+    row({"cr0", "cr2", "cr3", "cr4"});
+    std::string text = fmt::format("    {}", to_string(x86_operation(registers)));
+    if (const auto cr0 = registers.get("cr0")) text += fmt::format(", CR0 {}", cr0_text(*cr0));
+    if (const auto cr4 = registers.get("cr4")) text += fmt::format(", CR4 {}", cr4_text(*cr4));
+    if (const auto efer = registers.get("efer")) text += fmt::format(", EFER {}", efer_text(*efer));
+    if (const auto flags = registers.get("rflags"))
+      text += fmt::format(", RFLAGS {}", eflags_text(*flags));
+    line(text);
+    if (!registers.has({"idt.base", "gdt.base", "cs.base"})) return;
+    line(fmt::format(
+        "    cs {:#x} base {:#x}, ss {:#x}, IDT {:#x} limit {:#x}, GDT {:#x} limit {:#x}",
+        registers.get_or("cs.selector", 0), registers.get_or("cs.base", 0),
+        registers.get_or("ss.selector", 0), registers.get_or("idt.base", 0),
+        registers.get_or("idt.limit", 0), registers.get_or("gdt.base", 0),
+        registers.get_or("gdt.limit", 0)));
+  }
+
+  void why() {
+    if (explanation_.causes.empty()) return;
+    heading("Why");
+    size_t number = 0;
+    for (const Finding& finding : explanation_.causes) {
+      ++number;
+      console_.print(
+          fmt::format("  {}. {}\n", number,
+                      console_.painted(
+                          printable(fmt::format("{} [{}, {}]", finding.title,
+                                                confidence_word(finding.confidence), finding.rule)),
+                          number == 1 ? "1" : "")));
+      if (number > options_.causes && !options_.verbose) continue;
+      print_rest(finding);
+    }
+  }
+
+  void print_rest(const Finding& finding) {
+    std::string evidence;
+    for (const Place& place : finding.evidence) evidence += fmt::format(" {}", to_string(place));
+    line(fmt::format("     evidence:{}", evidence));
+    for (const std::string& detail : finding.details) line(fmt::format("     - {}", detail));
+    if (!finding.next.empty()) line(fmt::format("     check: {}", finding.next));
+    if (!finding.change.empty()) line(fmt::format("     see: {}", finding.change));
+  }
+
+  void led_there() {
+    const auto lines = history_of(all_, options_.history_lines);
+    if (lines.empty()) return;
+    heading(all_.crash != nullptr ? "What led there" : "What came last");
+    for (const HistoryLine& at : lines) {
+      const std::string place = at.exit != nullptr ? to_string(at.exit->place) : "-";
+      if (at.exit != nullptr && at.exit->lost_before != 0)
+        line(fmt::format("  {:<10} {:>14}  {:<24} {} lost: {}", "", "", "gap",
+                         counted(at.exit->lost_before, "exit"), to_string(at.exit->lost_why)));
+      std::string text = fmt::format("  {:<10} {:>14}  {:<24} {}", place, when(at.time_ns),
+                                     name_text(all_, at), body_text(all_, at));
+      text = printable(text);
+      text.erase(text.find_last_not_of(' ') + 1);
+      console_.print(console_.painted(text, at.is_crash ? "31" : "") + "\n");
+    }
+  }
+
+  void console_text() {
+    for (const ConsoleText::Console& console : all_.console.all()) {
+      heading(fmt::format("What the guest wrote to {}", console.where));
+      print_last_lines(console.tail);
+    }
+  }
+
+  void print_last_lines(std::string text) {
+    constexpr size_t kLines = 10;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    size_t from = text.size();
+    for (size_t lines = 0; lines < kLines && from != std::string::npos && from != 0; ++lines)
+      from = text.rfind('\n', from - 1);
+    from = from == std::string::npos ? 0 : from + (text[from] == '\n' ? 1 : 0);
+    while (from < text.size()) {
+      const size_t end = std::min(text.find('\n', from), text.size());
+      line(fmt::format("  | {}", text.substr(from, end - from)));
+      from = end + 1;
+    }
+  }
+
+  void notes() {
+    if (explanation_.notes.empty()) return;
+    heading("Notes");
+    for (const Finding& finding : explanation_.notes) {
+      line(fmt::format("  {} [{}]", finding.title, finding.rule));
+      print_rest(finding);
+    }
+  }
+
+  const Explanation& explanation_;
+  const Case& all_;
+  const ExplainTextOptions& options_;
+  Console& console_;
+};
+
+}  // namespace
+
+void print_explanation(const Explanation& explanation, const ExplainTextOptions& options,
+                       Console& console) {
+  Report(explanation, options, console).print();
+}
+
+}  // namespace kvmtape

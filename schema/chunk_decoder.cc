@@ -1,0 +1,250 @@
+#include "schema/chunk_codec.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <utility>
+
+#include "schema/chunk_columns.h"
+#include "schema/chunk_message.h"
+#include "schema/column_reader.h"
+#include "schema/file_order.h"
+#include "schema/record_words.h"
+#include "schema/sync_area.h"
+#include "schema/tick_columns.h"
+
+namespace kvmtape {
+
+struct ChunkDecoder::State {
+  ChunkHeader header{};
+  ChunkMessage message;
+  ColumnReader reader{header, message};
+  ChunkColumns columns;
+  GroupedWords exit_words, answer_words;
+  std::vector<uint64_t> guest_ticks, monitor_ticks;  // of summarize()
+
+  // The walk.
+  // `image` follows every change; `exit_image` is what the exit at hand points to. Bringing it up
+  // to date word by word is quicker than a copy, which would have to wait for the words just
+  // stored.
+  std::array<uint64_t, kRunWordsMax> image{}, exit_image{};
+  uint64_t behind = 0;  // words of exit_image that are not image's
+  size_t exit_index = 0, answer_index = 0, escape_index = 0, data_at = 0, sync_at = 0, side_at = 0;
+  uint64_t tsc = 0;
+  uint64_t seq = 0;
+  RecordedExit exit;
+  SideRecord side_record;
+  Error error;
+
+  bool take_ticks(const std::vector<uint32_t>& column, size_t at, uint64_t& ticks) {
+    return kvmtape::take_ticks(column, at, columns.tick_escapes, escape_index, ticks);
+  }
+  bool take_sync(bool present);
+  bool take_data(uint64_t bytes, std::span<const uint8_t>& taken);
+  bool take_side();
+  bool take_exit();
+};
+
+bool ChunkDecoder::State::take_sync(bool present) {
+  if (!present) [[likely]]
+    return true;
+  const std::span<const uint64_t> rest = std::span(columns.sync_words).subspan(sync_at);
+  const size_t words = sync_part_words(rest);
+  if (words == 0) return false;
+  apply_sync(rest.first(words), &image[message.core_words]);
+  sync_at += words;
+  return true;
+}
+
+bool ChunkDecoder::State::take_data(uint64_t bytes, std::span<const uint8_t>& taken) {
+  if (bytes > columns.data.size() - data_at) return false;
+  taken = std::span(columns.data).subspan(data_at, bytes);
+  data_at += bytes;
+  return true;
+}
+
+bool ChunkDecoder::State::take_exit() {
+  const size_t i = exit_index;
+  const uint64_t mask_word = columns.masks[2 * size_t{columns.exit_masks[i]}];
+  const uint64_t mask_flags = columns.masks[2 * size_t{columns.exit_masks[i]} + 1];
+  for (uint64_t mask = mask_word & kCoreMask; mask != 0; mask &= mask - 1) {
+    const auto word = static_cast<size_t>(std::countr_zero(mask));
+    image[word] = *exit_words.next[word]++;
+  }
+  image[kReasonWord] = join_reason_word({columns.reasons[i], columns.ready[i], columns.flags[i]},
+                                        message.stream.byte_order);
+  behind |= (mask_word & kCoreMask) | uint64_t{1} << kReasonWord;
+  exit.seq = seq++;
+  exit.ret = static_cast<int32_t>(0u - columns.errnos[i]);
+  exit.reason = columns.reasons[i];
+  if (columns.guest[i] == kTickAbsolute) tsc = 0;
+  exit.previous_tsc = tsc;
+  uint64_t ticks = 0;
+  if (!take_ticks(columns.guest, i, ticks)) return false;
+  tsc += ticks;
+  exit.tsc = tsc;
+  const bool exit_sync = (mask_flags & kRecordHasSync) != 0;
+  if (!take_sync(exit_sync) || !take_data(mask_word >> kDataBytesShift, exit.data)) return false;
+  const size_t words = message.core_words + (exit_sync ? kSyncWords : 0);
+  for (; behind != 0; behind &= behind - 1) {
+    const auto word = static_cast<size_t>(std::countr_zero(behind));
+    exit_image[word] = image[word];
+  }
+  if (exit_sync)
+    std::copy_n(&image[message.core_words], kSyncWords, &exit_image[message.core_words]);
+  exit.kvm_run = {reinterpret_cast<const uint8_t*>(exit_image.data()), words * kWordBytes};
+
+  exit.has_answer = columns.answer_masks[i] != 0;
+  exit.answer_kvm_run = {};
+  exit.answer_data = {};
+  exit.answer_tsc = 0;
+  ++exit_index;
+  if (!exit.has_answer) return true;
+  const uint64_t answer_word = columns.masks[2 * size_t{columns.answer_masks[i] - 1}];
+  const uint64_t answer_flags = columns.masks[2 * size_t{columns.answer_masks[i] - 1} + 1];
+  for (uint64_t mask = answer_word & kCoreMask; mask != 0; mask &= mask - 1) {
+    const auto word = static_cast<size_t>(std::countr_zero(mask));
+    image[word] = *answer_words.next[word]++;
+  }
+  behind |= answer_word & kCoreMask;
+  if (!take_ticks(columns.monitor, answer_index++, ticks)) return false;
+  tsc += ticks;
+  exit.answer_tsc = tsc;
+  const bool answer_sync = (answer_flags & kRecordHasSync) != 0;
+  if (!take_sync(answer_sync)) return false;
+  if ((answer_flags & kRecordDataSame) != 0)
+    exit.answer_data = exit.data;
+  else if (!take_data(answer_word >> kDataBytesShift, exit.answer_data))
+    return false;
+  exit.answer_kvm_run = {reinterpret_cast<const uint8_t*>(image.data()),
+                         (message.core_words + (answer_sync ? kSyncWords : 0)) * kWordBytes};
+  return true;
+}
+
+bool ChunkDecoder::State::take_side() {
+  std::span<const uint64_t> rest = std::span(columns.side).subspan(side_at);
+  if (rest.size() < 1 + kRecordHeaderWords) return false;
+  const uint64_t position = number(rest[0]);
+  const uint64_t first = number(rest[1]);
+  const size_t length = record_words(first);
+  if (length < kRecordHeaderWords || length > rest.size() - 1) return false;
+  std::span<const uint64_t> record = rest.subspan(1, length);
+  side_at += 1 + length;
+  side_record.kind = record_kind(first);
+  side_record.flags = record_flags(first);
+  side_record.ret = record_ret(first);
+  side_record.tsc = number(record[1]);
+  side_record.belongs_to_exit = position % 2 == 1;
+  record = record.subspan(kRecordHeaderWords);
+  side_record.payload = {reinterpret_cast<const uint8_t*>(record.data()),
+                         record.size() * kWordBytes};
+  uint64_t advance = 0;
+  if (side_record.kind == RecordKind::kGap) {
+    if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
+    advance = number(record[1]);
+  } else if (side_record.kind == RecordKind::kRepeat) {
+    if (record.size() == sizeof(RepeatRecord) / kWordBytes) {
+      advance = number(record[1]);
+      tsc = side_record.tsc;
+    }
+  } else if (side_record.kind == RecordKind::kEntry) {
+    if (record.size() != 1 + size_t{message.core_words}) return false;
+    std::copy(record.begin() + 1, record.end(), image.begin());
+    behind = core_mask_all(message.core_words);
+    tsc = side_record.tsc;
+  }
+  if (advance > ~uint64_t{0} - seq) return false;
+  seq += advance;
+  side_record.next_seq = seq;
+  return true;
+}
+
+ChunkDecoder::ChunkDecoder() : state_(std::make_unique<State>()) {}
+ChunkDecoder::~ChunkDecoder() = default;
+ChunkDecoder::ChunkDecoder(ChunkDecoder&&) noexcept = default;
+ChunkDecoder& ChunkDecoder::operator=(ChunkDecoder&&) noexcept = default;
+
+Result<void> ChunkDecoder::open(std::span<const uint8_t> chunk) {
+  if (chunk.size() < sizeof(ChunkHeader)) return corrupt_chunk("no chunk header");
+  state_->header = load_file_struct<ChunkHeader>(chunk.data());
+  const ChunkHeader& header = state_->header;
+  if (header.exits > kChunkExitsMax) return corrupt_chunk("more exits than a chunk may hold");
+  if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
+      uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
+    return corrupt_chunk("the chunk is longer than its bytes");
+  ChunkMessage& message = state_->message;
+  message.stream.vcpu_index = header.vcpu_index;
+  return read_exits_message(chunk.subspan(header.header_bytes, header.body_bytes), message);
+}
+
+const ChunkHeader& ChunkDecoder::header() const { return state_->header; }
+const StreamDescription& ChunkDecoder::stream() const { return state_->message.stream; }
+const ClockReading& ChunkDecoder::clock() const { return state_->message.clock; }
+uint64_t ChunkDecoder::ticks_per_second() const { return state_->message.ticks_per_second; }
+uint64_t ChunkDecoder::lost() const { return state_->message.lost; }
+uint64_t ChunkDecoder::lost_total() const { return state_->message.lost_total; }
+uint64_t ChunkDecoder::previous_tsc() const { return state_->message.previous_tsc; }
+
+Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
+  State& state = *state_;
+  KVMTAPE_TRY(state.reader.read_times(state.columns));
+  const size_t count = state.header.exits;
+  state.guest_ticks.resize(count);
+  state.monitor_ticks.resize(count);
+  state.escape_index = 0;
+  size_t answer = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t ticks = 0;
+    if (!state.take_ticks(state.columns.guest, i, ticks)) return corrupt_chunk("a time is missing");
+    // An exit that was not answered says nothing of when the guest ran again.
+    const bool entered = state.columns.guest[i] != kTickAbsolute &&
+                         (i == 0 || state.columns.answer_masks[i - 1] != 0);
+    state.guest_ticks[i] = entered ? ticks : kNoTicks;
+    state.monitor_ticks[i] = kNoTicks;
+    if (state.columns.answer_masks[i] == 0) continue;
+    if (!state.take_ticks(state.columns.monitor, answer++, ticks))
+      return corrupt_chunk("a time is missing");
+    state.monitor_ticks[i] = ticks;
+  }
+  return Summary{state.columns.reasons, state.columns.errnos, state.guest_ticks,
+                 state.monitor_ticks};
+}
+
+Result<void> ChunkDecoder::begin() {
+  State& state = *state_;
+  KVMTAPE_TRY(state.reader.read_times(state.columns));
+  KVMTAPE_TRY(state.reader.read_rest(state.columns, state.exit_words, state.answer_words));
+  state.image.fill(0);
+  state.exit_image.fill(0);
+  state.behind = 0;
+  state.exit_index = state.answer_index = state.escape_index = 0;
+  state.data_at = state.sync_at = state.side_at = 0;
+  state.tsc = state.message.previous_tsc;
+  state.seq = state.header.first_seq;
+  return {};
+}
+
+ChunkDecoder::Item ChunkDecoder::next() {
+  State& state = *state_;
+  auto corrupt = [&](const char* message) {
+    state.error = corrupt_chunk(message);
+    return Item::kCorrupt;
+  };
+  if (state.side_at < state.columns.side.size()) {
+    const uint64_t position = number(state.columns.side[state.side_at]);
+    if (position / 2 + position % 2 <= state.exit_index || state.exit_index >= state.header.exits)
+      return state.take_side() ? Item::kSide : corrupt("a side record does not hold together");
+  }
+  if (state.exit_index >= state.header.exits)
+    return state.seq == state.header.end_seq
+               ? Item::kEnd
+               : corrupt("the chunk's records do not add up to its last sequence");
+  return state.take_exit() ? Item::kExit
+                           : corrupt("the columns of the chunk contradict each other");
+}
+
+const RecordedExit& ChunkDecoder::exit() const { return state_->exit; }
+const SideRecord& ChunkDecoder::side() const { return state_->side_record; }
+const Error& ChunkDecoder::error() const { return state_->error; }
+
+}  // namespace kvmtape

@@ -1,0 +1,73 @@
+// Where recordings go when nobody says, and where they do not.
+#include "recorder/trace_directory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/support/scratch.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class TraceDirectory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ::unsetenv("KVMTAPE_DIR");
+    ::unsetenv("XDG_DATA_HOME");
+  }
+  // As the default directory, with `mode`.
+  std::string make(mode_t mode) {
+    const std::string path = scratch.file("recordings");
+    fs::create_directory(path);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    ::setenv("KVMTAPE_DIR", path.c_str(), 1);
+    return path;
+  }
+  ScratchDirectory scratch;
+};
+
+TEST_F(TraceDirectory, WithoutHomeTheUserDatabaseSaysWhereItIs) {
+  ::unsetenv("HOME");
+  const passwd* entry = ::getpwuid(::geteuid());
+  if (entry == nullptr) GTEST_SKIP() << "this user is in no user database";
+  EXPECT_EQ(trace_directory(), std::string(entry->pw_dir) + "/.local/share/kvmtape");
+}
+
+TEST_F(TraceDirectory, WhereAnybodyMayWriteNothingIsReadOrWritten) {
+  const std::string path = make(0777);
+  fs::create_symlink("/etc/passwd", path + "/latest");
+  const auto fresh = new_trace_path("vm");
+  ASSERT_FALSE(fresh.ok());
+  EXPECT_THAT(fresh.error().to_string(), HasSubstr("chmod 700"));
+  EXPECT_FALSE(latest_trace().ok());
+}
+
+TEST_F(TraceDirectory, AnotherUsersDirectoryIsRefused) {
+  const std::string path = make(0700);
+  if (::chown(path.c_str(), 65534, 65534) != 0) GTEST_SKIP() << "needs root to give it away";
+  const auto fresh = new_trace_path("vm");
+  ASSERT_FALSE(fresh.ok());
+  EXPECT_THAT(fresh.error().to_string(), HasSubstr("uid 65534"));
+}
+
+TEST_F(TraceDirectory, OnesOwnIsTakenAndLatestFollows) {
+  make(0750);
+  const auto fresh = new_trace_path("vm");
+  ASSERT_TRUE(fresh.ok()) << fresh.error().to_string();
+  update_latest(*fresh);
+  const auto latest = latest_trace();
+  ASSERT_TRUE(latest.ok()) << latest.error().to_string();
+  EXPECT_EQ(*latest, *fresh);
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
