@@ -6,6 +6,7 @@
 
 #include "analysis/diff/diff.h"
 #include "analysis/diff/diff_json.h"
+#include "analysis/diff/distributions.h"
 #include "analysis/diff/session_changes.h"
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
@@ -106,15 +107,16 @@ int run_diff(const DiffCommand& command, Console& console) {
   const auto diff = compare(a, b, *options);
   if (!diff.ok()) return console.fail(diff.error());
   const std::vector<SessionChange> session = session_changes(a.session(), b.session());
+  const std::vector<Distribution> distributions = compare_distributions(a, b, options->vcpus);
   const bool equal =
       (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;
   a.check();
   b.check();
   if (command.a.json)
-    console.print(to_line(diff_json(a, b, *diff, session, equal)));
+    console.print(to_line(diff_json(a, b, *diff, session, distributions, equal)));
   else
-    print_diff(a, b, *diff, session, {options->only_unexplained, command.a.verbose, command.top},
-               console);
+    print_diff(a, b, *diff, session, distributions,
+               {options->only_unexplained, command.a.verbose, command.top}, console);
   const int health = worse_of(report_health(a, console), report_health(b, console));
   return worse_of(health, equal ? kDone : kAnswerIsNo);
 }

@@ -96,6 +96,26 @@ class DiffText {
     }
   }
 
+  // What chance may have done is left to --json.
+  void print_times(const std::vector<Distribution>& distributions) {
+    bool begun = false;
+    const auto print = [&](const std::string& exit, const char* whose, const Histogram& a,
+                           const Histogram& b, const TimeComparison& times) {
+      if (!times.differs) return;
+      if (!begun)
+        heading("times (median, 99 % in A -> in B; effect from -1 to 1, above 0: B slower)");
+      begun = true;
+      line(fmt::format("  {:<24}  {:<7}  {:>9} -> {:<9}  {:>9} -> {:<9}  effect {:+.2f}", exit,
+                       whose, duration_text(a.quantile(0.5)), duration_text(b.quantile(0.5)),
+                       duration_text(a.quantile(0.99)), duration_text(b.quantile(0.99)),
+                       times.effect));
+    };
+    for (const Distribution& each : distributions) {
+      print(each.exit, "guest", each.a.guest_ns, each.b.guest_ns, each.guest);
+      print(each.exit, "monitor", each.a.monitor_ns, each.b.monitor_ns, each.monitor);
+    }
+  }
+
   void print_totals(const DiffTotals& totals) {
     std::string text = fmt::format("{} the same, {} changed, {} only in A, {} only in B",
                                    count_text(totals.same), count_text(totals.changed),
@@ -175,7 +195,8 @@ class DiffText {
 }  // namespace
 
 void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,
-                const std::vector<SessionChange>& session, const DiffTextOptions& options,
+                const std::vector<SessionChange>& session,
+                const std::vector<Distribution>& distributions, const DiffTextOptions& options,
                 Console& console) {
   DiffText text(options, console);
   text.print_recording('A', a, diff.totals.compared_a, diff.totals.left_out_a);
@@ -191,6 +212,7 @@ void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,
     text.print_groups("explained by known kernel changes", diff, true);
     text.print_kernel_changes(diff);
   }
+  if (!options.only_unexplained) text.print_times(distributions);
   text.print_totals(diff.totals);
 }
 

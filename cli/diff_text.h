@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "analysis/diff/diff.h"
+#include "analysis/diff/distributions.h"
 #include "analysis/diff/session_changes.h"
 #include "cli/console.h"
 
@@ -17,7 +18,8 @@ struct DiffTextOptions {
 };
 
 void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,
-                const std::vector<SessionChange>& session, const DiffTextOptions& options,
+                const std::vector<SessionChange>& session,
+                const std::vector<Distribution>& distributions, const DiffTextOptions& options,
                 Console& console);
 
 }  // namespace kvmtape

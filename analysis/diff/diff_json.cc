@@ -92,10 +92,27 @@ Json kernel_changes_json(const std::vector<KernelDifferences::Difference>& diffe
   return json;
 }
 
+Json quantiles_json(const Histogram& times) {
+  return {{"mean", times.mean()},
+          {"p50", times.quantile(0.5)},
+          {"p99", times.quantile(0.99)},
+          {"max", times.max()}};
+}
+
+Json times_json(const Histogram& a, const Histogram& b, const TimeComparison& comparison) {
+  if (!comparison.known) return nullptr;
+  return {{"a", quantiles_json(a)},
+          {"b", quantiles_json(b)},
+          {"effect", comparison.effect},
+          {"chance", comparison.chance},
+          {"differs", comparison.differs}};
+}
+
 }  // namespace
 
 Json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
-               const std::vector<SessionChange>& session, bool equal) {
+               const std::vector<SessionChange>& session,
+               const std::vector<Distribution>& distributions, bool equal) {
   Json json = {{"kvmtape_json", 1}};
   json["a"] = recording_json(a);
   json["b"] = recording_json(b);
@@ -107,6 +124,16 @@ Json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
   for (const ExitChange& change : diff.changes) json["changes"].push_back(change_json(change));
   json["changes_left_out"] = diff.listed - diff.changes.size();
   json["kernel_changes"] = kernel_changes_json(diff.kernel_differences);
+  json["distributions"] = Json::array();
+  for (const Distribution& distribution : distributions)
+    json["distributions"].push_back(
+        {{"exit", distribution.exit},
+         {"count_a", distribution.a.count},
+         {"count_b", distribution.b.count},
+         {"guest_ns",
+          times_json(distribution.a.guest_ns, distribution.b.guest_ns, distribution.guest)},
+         {"monitor_ns",
+          times_json(distribution.a.monitor_ns, distribution.b.monitor_ns, distribution.monitor)}});
   json["session"] = Json::array();
   for (const SessionChange& change : session)
     json["session"].push_back(

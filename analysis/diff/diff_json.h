@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "analysis/diff/diff.h"
+#include "analysis/diff/distributions.h"
 #include "analysis/diff/session_changes.h"
 
 namespace kvmtape {
 
 nlohmann::ordered_json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
-                                 const std::vector<SessionChange>& session, bool equal);
+                                 const std::vector<SessionChange>& session,
+                                 const std::vector<Distribution>& distributions, bool equal);
 
 }  // namespace kvmtape

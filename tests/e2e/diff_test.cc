@@ -67,6 +67,17 @@ TEST_F(DiffTest, ADroppedExitIsMissingWhereItWas) {
   EXPECT_EQ(other_way["changes"][0]["seq_b"], 2);
 }
 
+TEST_F(DiffTest, DistributionsCountBothSides) {
+  const auto json =
+      tool.run("diff --json " + five_and_three("a.kvmtape") + " " + without_exit_two()).json();
+  ASSERT_EQ(json["distributions"].size(), 2u);
+  EXPECT_EQ(json["distributions"][0]["exit"], "KVM_EXIT_MMIO");
+  EXPECT_EQ(json["distributions"][0]["count_a"], 5);
+  EXPECT_EQ(json["distributions"][0]["count_b"], 4);
+  EXPECT_FALSE(json["distributions"][0]["monitor_ns"]["differs"].get<bool>());
+  EXPECT_TRUE(tool.run("diff --json " + kKernels).json()["distributions"][0]["guest_ns"].is_null());
+}
+
 TEST_F(DiffTest, ExitsOfAVcpuThatOnlyOneHasAreAllExtra) {
   TraceBuilder trace;
   trace.add_exits(0, 5).seal();
