@@ -19,6 +19,7 @@ void add_info(CLI::App& app, Action& chosen);
 void add_dump(CLI::App& app, Action& chosen);
 void add_explain(CLI::App& app, Action& chosen);
 void add_stat(CLI::App& app, Action& chosen);
+void add_diff(CLI::App& app, Action& chosen);
 void add_verify(CLI::App& app, Action& chosen);
 void add_recover(CLI::App& app, Action& chosen);
 void add_redact(CLI::App& app, Action& chosen);

@@ -64,6 +64,7 @@ int run(int argc, char** argv) {
   add_dump(app, chosen);
   add_stat(app, chosen);
   add_explain(app, chosen);
+  add_diff(app, chosen);
   add_verify(app, chosen);
   add_recover(app, chosen);
   add_redact(app, chosen);

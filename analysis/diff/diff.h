@@ -1,0 +1,108 @@
+// What is different between two recordings: exit by exit, in their sessions, and in how long things
+// took; and which of it the two kernels explain. Works on whatever can be read of either.
+//
+// Memory: 8 bytes an exit of one vCPU at a time on each side, what alignment takes, and a list of
+// at most `changes_max` differences; the exits are read again for what is said of them. One thread:
+// that of both readers. Text of the recordings may hold any bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "analysis/diff/alignment.h"
+#include "analysis/diff/normaliser.h"
+#include "replayer/trace_reader.h"
+
+namespace kvmtape {
+
+enum class ChangeKind : uint8_t {
+  kChanged,  // the same exit with something else in it
+  kMissing,  // only in A
+  kExtra,    // only in B
+};
+std::string_view to_string(ChangeKind kind);  // "changed"
+
+// One side of a field. Not valid: `text` is empty and `why` says why, if anything does.
+struct FieldSide {
+  bool present = false;  // this exit has such a field
+  Validity validity = Validity::kAbsent;
+  std::string text;  // "0x1f" or, of bytes, "1f00"
+  std::string value_name;
+  std::string_view why;
+};
+
+struct FieldChange {
+  std::string name;  // "debug.arch.far", "system_event.data[0]", "answer.mmio.data", "errno"
+  FieldSide a, b;
+  std::vector<KernelDifferences::Difference> explained_by;  // the likeliest first
+};
+
+struct ExitSide {
+  uint64_t seq = 0;  // where there is none: of the exit in front of which it is missing
+  std::string name;  // "KVM_EXIT_IO"; empty: there is none
+  std::string key;   // exit_key_text(): "port 0x3f8"; empty: it has none
+  std::string text;
+};
+
+struct ExitChange {
+  uint32_t vcpu = 0;
+  ChangeKind kind = ChangeKind::kChanged;
+  ExitSide a, b;
+  std::vector<FieldChange> fields;  // kChanged
+  // kChanged: of its fields, if each has one.
+  std::vector<KernelDifferences::Difference> explained_by;
+
+  bool explained() const { return !explained_by.empty(); }
+};
+
+// Differences that say the same, told once.
+struct ChangeGroup {
+  ExitChange first;
+  uint64_t count = 0;
+};
+
+struct DiffTotals {
+  uint64_t compared_a = 0, compared_b = 0;  // exits that no rule leaves out
+  uint64_t left_out_a = 0, left_out_b = 0;
+  uint64_t same = 0, changed = 0, missing = 0, extra = 0;
+  uint64_t explained = 0;  // of the last three
+  uint64_t ignored = 0;    // differences that a rule takes out of the last three
+  uint64_t unaligned = 0;  // exits of both sides in ranges too different to align
+
+  uint64_t differences() const { return changed + missing + extra; }
+  uint64_t unexplained() const { return differences() - explained; }
+};
+
+// Of the first difference, what stands around it on both sides: `vcpu:seq` and the exit.
+struct Divergence {
+  ExitChange change;
+  std::vector<ExitSide> context_a, context_b;
+};
+
+struct Diff {
+  DiffTotals totals;
+  std::optional<Divergence> first;              // by time, then by vCPU
+  std::optional<Divergence> first_unexplained;  // likewise
+  std::vector<ExitChange> changes;              // by vCPU and sequence, the first changes_max
+  uint64_t listed = 0;                          // that would stand there without that bound
+  std::vector<ChangeGroup> groups;              // unexplained ones first, then the most frequent
+  std::vector<KernelDifferences::Difference> kernel_differences;  // that explain any of it
+};
+
+struct DiffOptions {
+  DiffRules rules;
+  AlignmentLimits limits;
+  std::vector<uint32_t> vcpus;    // indexes; empty: all
+  bool only_unexplained = false;  // of `changes` and `groups`
+  size_t changes_max = 10000;
+  uint64_t context = 3;  // exits on either side
+};
+
+// An error: recordings of two architectures, or more than 2^32 - 1 exits on one vCPU.
+Result<Diff> compare(TraceReader& a, TraceReader& b, const DiffOptions& options);
+
+}  // namespace kvmtape

@@ -1,0 +1,42 @@
+// The compared exits of one vCPU, one after the other: what rules leave out is passed over, and the
+// memory slots are kept up to date on the way. Both walks that a comparison makes over a recording
+// go through here, and so meet the same exits. One thread; decoded() borrows until next().
+#pragma once
+
+#include <cstdint>
+
+#include "analysis/decoded_exit.h"
+#include "analysis/diff/memory_slots.h"
+#include "analysis/diff/normaliser.h"
+#include "replayer/trace_reader.h"
+
+namespace kvmtape {
+
+class ExitWalk {
+ public:
+  // All of these outlive the walk; nobody else walks the reader meanwhile.
+  ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
+           uint32_t vcpu_index);
+
+  // False at the end. An exit that was folded into repeats comes once.
+  bool next();
+  // Decodes it when first asked for.
+  const DecodedExit& decoded();
+  const MemorySlots& slots() const { return slots_; }
+  int64_t time_ns() const { return item_.time_ns; }
+  uint64_t seq() const { return seq_; }
+  uint64_t left_out() const { return left_out_; }
+
+ private:
+  TraceReader& reader_;
+  const ExitDecoder& decoder_;
+  const Normaliser& normaliser_;
+  MemorySlots slots_;
+  Item item_;
+  DecodedExit decoded_;
+  bool is_decoded_ = false;
+  uint64_t seq_ = 0;
+  uint64_t left_out_ = 0;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,160 @@
+#include "analysis/diff/normaliser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "schema/trace_format.h"
+
+namespace kvmtape {
+namespace {
+
+constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
+constexpr int32_t kEintr = 4;
+constexpr uint64_t kNoReason = 0xff;
+
+// include/uapi/linux/kvm.h.
+constexpr uint32_t kIrqWindowOpen = 7;
+constexpr uint32_t kIntr = 10;
+
+constexpr std::string_view kInterruptFields[] = {"request_interrupt_window", "immediate_exit",
+                                                 "ready_for_interrupt_injection", "if_flag"};
+constexpr std::string_view kPlaceFields[] = {
+    "io.port",   "io.direction",      "mmio.phys_addr",    "mmio.is_write",  "hypercall.nr",
+    "msr.index", "system_event.type", "internal.suberror", "papr_hcall.nr",  "hyperv.type",
+    "dcr.dcrn",  "eoi.vector",        "debug.arch.pc",     "debug.arch.hsr", "arm_nisv.fault_ipa"};
+constexpr std::string_view kAddressFields[] = {"mmio.phys_addr", "arm_nisv.fault_ipa",
+                                               "memory_fault.gpa", "arm_sea.gpa"};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * kPrime;
+  return hash ^ hash >> 29;
+}
+
+uint64_t hash_bytes(std::span<const uint8_t> bytes) {
+  uint64_t hash = bytes.size();
+  for (; bytes.size() >= 8; bytes = bytes.subspan(8))
+    hash = mix(hash, load_le<uint64_t>(bytes.data()));
+  for (const uint8_t byte : bytes) hash = mix(hash, byte);
+  return hash;
+}
+
+uint64_t hash_text(std::string_view text) {
+  return hash_bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+bool is_stale(const Exit& exit) {
+  return exit.reason_validity != Validity::kValid || !exit.reason_recorded;
+}
+
+}  // namespace
+
+Normaliser::Normaliser(const DecodeContext& a, const DecodeContext& b, DiffRules rules)
+    : rules_(std::move(rules)), differences_(a, b), decoder_a_(a), decoder_b_(b) {}
+
+bool Normaliser::leaves_out(const RecordedExit& exit) const {
+  if (!rules_.eintr && errno_of(exit.ret) == kEintr) return true;
+  if (exit.ret < 0) return false;  // its reason may be an earlier exit's
+  if (!rules_.interrupts && (exit.reason == kIrqWindowOpen || exit.reason == kIntr)) return true;
+  return std::ranges::find(rules_.ignored_exits, exit.reason) != rules_.ignored_exits.end();
+}
+
+bool Normaliser::compares_field(std::string_view name) const {
+  if (!rules_.interrupts && is_one_of(name, kInterruptFields)) return false;
+  return std::ranges::find(rules_.ignored_fields, name) == rules_.ignored_fields.end();
+}
+
+// By what is known of the two kernels, and by what each makes of an exit of which all is zero.
+bool Normaliser::kernels_differ(uint32_t reason, std::string_view name) const {
+  if (!differences_.explaining(ChangePlace::at_field(reason, name)).empty()) return true;
+  std::array<uint8_t, 304> page{};
+  const auto validity_in = [&](const ExitDecoder& decoder) {
+    const bool big = decoder.context().byte_order == ByteOrder::kBig;
+    constexpr size_t kReasonOffset = 8;  // offsetof(struct kvm_run, exit_reason)
+    page.fill(0);
+    page[kReasonOffset + (big ? 3 : 0)] = static_cast<uint8_t>(reason);
+    Exit exit;
+    RawMoment moment;
+    moment.kvm_run = page;
+    decoder.decode(moment, exit);
+    if (name == "flags") return exit.flags_validity;
+    const Field* field = exit.find(name);
+    if (field == nullptr) field = exit.find(name, 0);
+    return field == nullptr ? Validity::kAbsent : field->validity;
+  };
+  return validity_in(decoder_a_) != validity_in(decoder_b_);
+}
+
+Normaliser::NamedRole Normaliser::judge(uint32_t reason, std::string_view name) const {
+  NamedRole named{name, hash_text(name), Role::kAligned, is_one_of(name, kAddressFields)};
+  if (!compares_field(name))
+    named.role = Role::kIgnored;
+  else if (kernels_differ(reason, name))
+    named.role = Role::kRest;
+  else if (is_one_of(name, kPlaceFields))
+    named.role = Role::kPlace;
+  return named;
+}
+
+// Names are static text: a field is mostly found by where its name lies.
+const Normaliser::NamedRole& Normaliser::role_of(uint32_t reason, std::string_view name) {
+  auto& roles = roles_[reason];
+  for (const NamedRole& role : roles)
+    if (role.name.data() == name.data() && role.name.size() == name.size()) return role;
+  return roles.emplace_back(judge(reason, name));
+}
+
+uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, bool is_address,
+                              const MemorySlots& slots) const {
+  if (field.kind == FieldKind::kBytes) return hash_bytes(raw_bytes(field, moment));
+  if (!is_address || rules_.addresses) return field.value;
+  const auto [slot, offset] = slots.relative(field.value);
+  return slot == 0 ? offset : mix(slot, offset);
+}
+
+void Normaliser::compared_fields(const DecodedExit& decoded, const MemorySlots& slots,
+                                 std::vector<ComparedField>& fields) {
+  fields.clear();
+  const auto take = [&](const Field& field, const RawMoment& moment, bool in_answer) {
+    if (field.validity != Validity::kValid) return;
+    const NamedRole& named = role_of(decoded.exit.reason, field.name);
+    if (named.role == Role::kIgnored) return;
+    const uint64_t name = mix(named.hash, static_cast<uint64_t>(field.element) << 1 | in_answer);
+    fields.push_back({&field, in_answer, name, value_of(field, moment, named.is_address, slots)});
+  };
+  for (const Field& field : decoded.exit.all_fields()) take(field, decoded.moment, false);
+  if (!rules_.answers || !decoded.has_answer) return;
+  for (const Field& field : decoded.answer.all_fields())
+    if (differs_in_answer(decoded, field)) take(field, decoded.answer_moment, true);
+}
+
+ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots& slots) {
+  const Exit& exit = decoded.exit;
+  const uint64_t reason = is_stale(exit) ? kNoReason : exit.reason;
+  uint64_t place = 0, values = mix(reason, static_cast<uint32_t>(decoded.moment.ret)), rest = 0;
+  const auto add = [&](Role role, uint64_t name, uint64_t value) {
+    const uint64_t both = mix(name, value);
+    if (role == Role::kPlace) place += both * kPrime;
+    if (role == Role::kRest) {
+      rest += both * kPrime;
+    } else {
+      values += both * kPrime;  // in whatever order the kernels' tables have them
+    }
+  };
+  compared_fields(decoded, slots, fields_);
+  for (const ComparedField& compared : fields_)
+    add(compared.in_answer ? Role::kRest : role_of(exit.reason, compared.field->name).role,
+        compared.name_hash, compared.value);
+  if (const NamedRole& flags = role_of(exit.reason, "flags");
+      exit.flags_validity == Validity::kValid && flags.role != Role::kIgnored)
+    add(flags.role, flags.hash, exit.flags);
+  // The high halves of products are the well mixed ones. Values are in the rest as well: it tells
+  // apart what fewer bits do not.
+  rest = mix(rest, values);
+  return make_identity(reason, place >> 40, values >> 40, rest >> 40);
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,75 @@
+// What of an exit is compared, and the 64 bits that stand for that: only what may be believed, and
+// nothing that differs from run to run of the same guest on the same kernel. A field that one of
+// the two kernels fills in and the other does not is compared, but exits are not aligned by it:
+// else no exit of one kernel would be found in a recording of the other.
+//
+// One thread. Built for a pair of recordings; outlives neither rules nor contexts, which it copies.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "analysis/decoded_exit.h"
+#include "analysis/diff/exit_identity.h"
+#include "analysis/diff/memory_slots.h"
+#include "analysis/kernel_changes.h"
+
+namespace kvmtape {
+
+// Times of exits are never compared one by one.
+struct DiffRules {
+  bool eintr = false;       // KVM_RUN that a signal interrupted
+  bool interrupts = false;  // interrupt windows, and fields that say whether one could be injected
+  bool addresses = false;   // in guest memory: as they are, not by slot and offset
+  bool answers = true;      // what the monitor left for the next KVM_RUN
+  std::vector<uint32_t> ignored_exits{};
+  std::vector<std::string> ignored_fields{};   // "debug.arch.far"
+  std::vector<std::string> ignored_changes{};  // ids of kernel_changes.h
+};
+
+// A field that is compared: valid at its moment, and in an answer only if the answer says more.
+struct ComparedField {
+  const Field* field = nullptr;
+  bool in_answer = false;
+  uint64_t name_hash = 0;
+  uint64_t value = 0;  // normalised, or a hash of it
+};
+
+class Normaliser {
+ public:
+  Normaliser(const DecodeContext& a, const DecodeContext& b, DiffRules rules);
+
+  const DiffRules& rules() const { return rules_; }
+  bool leaves_out(const RecordedExit& exit) const;
+  ExitIdentity identity(const DecodedExit& decoded, const MemorySlots& slots);
+  // The fields behind identity(); `fields` is overwritten.
+  void compared_fields(const DecodedExit& decoded, const MemorySlots& slots,
+                       std::vector<ComparedField>& fields);
+  bool compares_field(std::string_view name) const;
+
+ private:
+  enum class Role : uint8_t { kIgnored, kAligned, kPlace, kRest };
+  struct NamedRole {
+    std::string_view name;
+    uint64_t hash;
+    Role role;
+    bool is_address;
+  };
+  const NamedRole& role_of(uint32_t reason, std::string_view name);
+  NamedRole judge(uint32_t reason, std::string_view name) const;
+  bool kernels_differ(uint32_t reason, std::string_view name) const;
+  uint64_t value_of(const Field& field, const RawMoment& moment, bool is_address,
+                    const MemorySlots& slots) const;
+
+  DiffRules rules_;
+  KernelDifferences differences_;
+  ExitDecoder decoder_a_, decoder_b_;
+  std::unordered_map<uint32_t, std::vector<NamedRole>> roles_;  // by reason
+  std::vector<ComparedField> fields_;
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,169 @@
+// `kvmtape diff`: what is different between two recordings, and which of it their kernels explain.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "analysis/diff/diff.h"
+#include "analysis/diff/diff_json.h"
+#include "analysis/diff/distributions.h"
+#include "analysis/diff/session_changes.h"
+#include "analysis/recording_json.h"
+#include "cli/commands.h"
+#include "cli/diff_text.h"
+#include "cli/option_values.h"
+#include "cli/selection.h"
+#include "cli/suggest.h"
+#include "cli/trace_options.h"
+#include "schema/abi/registry.h"
+
+namespace kvmtape {
+namespace {
+
+struct DiffCommand {
+  TraceOptions a;  // and what both share
+  std::string b;
+  std::vector<std::string> vcpus;
+  std::vector<std::string> ignored;
+  std::vector<std::string> compared;
+  std::string only;
+  size_t top = 40;
+  size_t limit = 10000;
+  uint32_t distance = AlignmentLimits{}.distance_max;
+};
+
+std::vector<std::string> field_names() {
+  std::vector<std::string> names{"flags"};
+  for (const abi::AbiField& field : abi::header_fields()) names.emplace_back(field.name);
+  for (const abi::MemberField& field : abi::member_fields()) names.emplace_back(field.field.name);
+  return names;
+}
+
+// A rule, a field, an exit, or a row of kernel_changes.
+Result<void> ignore(const std::string& name, DiffRules& rules) {
+  const std::vector<std::string> fields = field_names();
+  std::vector<std::string> names = fields;
+  if (name == "answers") {
+    rules.answers = false;
+    return {};
+  }
+  if (std::ranges::find(fields, name) != fields.end()) {
+    rules.ignored_fields.push_back(name);
+    return {};
+  }
+  for (const KernelChange& change : kernel_changes()) {
+    names.emplace_back(change.id);
+    if (change.id == name) {
+      rules.ignored_changes.push_back(name);
+      return {};
+    }
+  }
+  if (const auto exit = parse_exit_name(name); exit.ok()) {
+    rules.ignored_exits.push_back(*exit);
+    return {};
+  }
+  names.emplace_back("answers");
+  const std::string near = nearest_name(name, names);
+  return usage_error(fmt::format(
+      "--ignore: '{}' is unknown; {}", name,
+      near.empty()
+          ? "write answers, a field, an exit, or the id of a kernel change, as in --ignore "
+            "debug.arch.far,KVM_EXIT_HLT"
+          : "did you mean " + near + "?"));
+}
+
+Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
+                               const TraceReader& b) {
+  DiffOptions options;
+  options.only_unexplained = command.only == "unexplained";
+  options.changes_max = command.limit;
+  options.limits.distance_max = command.distance;
+  for (const std::string& name : command.ignored) KVMTAPE_TRY(ignore(name, options.rules));
+  for (const std::string& name : command.compared) {
+    if (name == "eintr") options.rules.eintr = true;
+    if (name == "interrupts") options.rules.interrupts = true;
+    if (name == "addresses") options.rules.addresses = true;
+  }
+  for (const std::string& text : command.vcpus) {
+    KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number("--vcpu", text));
+    const auto is_it = [&](const VcpuTotals& vcpu) { return vcpu.index == index; };
+    if (std::ranges::none_of(a.vcpus(), is_it) && std::ranges::none_of(b.vcpus(), is_it))
+      return usage_error(fmt::format(
+          "--vcpu {}: neither recording has such a vCPU; kvmtape info lists them", text));
+    options.vcpus.push_back(static_cast<uint32_t>(index));
+  }
+  return options;
+}
+
+int run_diff(const DiffCommand& command, Console& console) {
+  TraceOptions trace_b = command.a;
+  trace_b.trace = command.b;
+  auto opened_a = command.a.open(), opened_b = trace_b.open();
+  if (!opened_a.ok()) return console.fail(opened_a.error());
+  if (!opened_b.ok()) return console.fail(opened_b.error());
+  TraceReader &a = **opened_a, &b = **opened_b;
+  const auto options = options_of(command, a, b);
+  if (!options.ok()) return console.fail(options.error());
+  const auto diff = compare(a, b, *options);
+  if (!diff.ok()) return console.fail(diff.error());
+  const std::vector<SessionChange> session = session_changes(a.session(), b.session());
+  const std::vector<Distribution> distributions = compare_distributions(a, b, options->vcpus);
+  const bool equal =
+      (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;
+  a.check();
+  b.check();
+  if (command.a.json)
+    console.print(to_line(diff_json(a, b, *diff, session, distributions, equal)));
+  else
+    print_diff(a, b, *diff, session, distributions,
+               {options->only_unexplained, command.a.verbose, command.top}, console);
+  const int health = worse_of(report_health(a, console), report_health(b, console));
+  return worse_of(health, equal ? kDone : kAnswerIsNo);
+}
+
+}  // namespace
+
+void add_diff(CLI::App& app, Action& chosen) {
+  CLI::App* verb =
+      app.add_subcommand("diff", "what differs between two recordings, and what explains it");
+  auto command = std::make_shared<DiffCommand>();
+  verb->add_option("a", command->a.trace, "a recording")->required();
+  verb->add_option("b", command->b, "the recording to compare it with")->required();
+  command->a.OutputOptions::add_to(*verb);
+  verb->add_option("--vcpu", command->vcpus, "only these vCPUs (indexes), N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb->add_option(
+          "--only", command->only,
+          "unexplained: leave out what known kernel changes explain, in the exit status too")
+      ->check(one_of({"unexplained"}));
+  verb->add_option("--ignore", command->ignored,
+                   "do not compare NAME,...: answers, a field (debug.arch.far), an exit "
+                   "(KVM_EXIT_HLT), or what a kernel change (arm64-hsr-high) explains")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb->add_option("--compare", command->compared,
+                   "compare what is left out otherwise, NAME,...: eintr, interrupts, addresses (in "
+                   "guest memory: as they are, not by memory slot)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"eintr", "interrupts", "addresses"}));
+  verb->add_option("--top", command->top, "kinds of differences shown (text only); 0: all")
+      ->check(any_number())
+      ->type_name("N");
+  verb->add_option("--limit", command->limit, "differences listed (JSON only)")
+      ->check(any_number())
+      ->type_name("N");
+  verb->add_option("--distance", command->distance,
+                   "between two anchors, align as far as so many exits more or less")
+      ->check(positive_number())
+      ->type_name("N");
+  verb->callback([command, &chosen] {
+    chosen = [command](Console& console) {
+      command->a.apply(console);
+      return run_diff(*command, console);
+    };
+  });
+}
+
+}  // namespace kvmtape

@@ -1,0 +1,190 @@
+// `kvmtape diff` on recordings of real kernels, and on small ones that differ at known places.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/support/run_tool.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const std::string kTraces = KVMTAPE_SOURCE_DIR "/traces/";
+const std::string kKernels =
+    kTraces + "a64-5.10.218-n1.kvmtape " + kTraces + "a64-6.1.192-n1.kvmtape";
+
+class DiffTest : public ::testing::Test {
+ protected:
+  // Five exits of vCPU 0 and three of vCPU 1.
+  std::string five_and_three(const std::string& name) {
+    TraceBuilder trace;
+    trace.add_exits(0, 5).add_exits(1, 3).seal();
+    return trace.write_to(tool.file(name));
+  }
+  std::string without_exit_two() {
+    TraceBuilder trace;
+    trace.add_exits(0, 2)
+        .add_gap(0, 1, GapReason::kRingFull)
+        .add_exits(0, 2)
+        .add_exits(1, 3)
+        .seal();
+    return trace.write_to(tool.file("dropped.kvmtape"));
+  }
+  Tool tool;
+};
+
+TEST_F(DiffTest, EqualRecordingsAreStatusZero) {
+  const std::string both = five_and_three("a.kvmtape") + " " + five_and_three("b.kvmtape");
+  const ToolRun text = tool.run("diff " + both);
+  EXPECT_EQ(text.status, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("8 the same, 0 changed, 0 only in A, 0 only in B"));
+  const auto json = tool.run("diff --json " + both).json();
+  EXPECT_EQ(json["kvmtape_json"], 1);
+  EXPECT_TRUE(json["equal"].get<bool>());
+  EXPECT_TRUE(json["first_divergence"].is_null());
+  EXPECT_THAT(json["changes"], IsEmpty());
+}
+
+TEST_F(DiffTest, ADroppedExitIsMissingWhereItWas) {
+  const std::string whole = five_and_three("a.kvmtape"), dropped = without_exit_two();
+  const ToolRun run = tool.run("diff --json " + whole + " " + dropped);
+  EXPECT_EQ(run.status, 1) << run.err;
+  const auto json = run.json();
+  ASSERT_EQ(json["changes"].size(), 1u);
+  EXPECT_EQ(json["changes"][0]["kind"], "missing");
+  EXPECT_EQ(json["changes"][0]["vcpu"], 0);
+  EXPECT_EQ(json["changes"][0]["seq_a"], 2);
+  EXPECT_TRUE(json["changes"][0]["seq_b"].is_null());
+  EXPECT_EQ(json["first_divergence"]["context_a"].size(), 5u);
+  const auto other_way = tool.run("diff --json " + dropped + " " + whole).json();
+  ASSERT_EQ(other_way["changes"].size(), 1u);
+  EXPECT_EQ(other_way["changes"][0]["kind"], "extra");
+  EXPECT_EQ(other_way["changes"][0]["seq_b"], 2);
+}
+
+TEST_F(DiffTest, DistributionsCountBothSides) {
+  const auto json =
+      tool.run("diff --json " + five_and_three("a.kvmtape") + " " + without_exit_two()).json();
+  ASSERT_EQ(json["distributions"].size(), 2u);
+  EXPECT_EQ(json["distributions"][0]["exit"], "KVM_EXIT_MMIO");
+  EXPECT_EQ(json["distributions"][0]["count_a"], 5);
+  EXPECT_EQ(json["distributions"][0]["count_b"], 4);
+  EXPECT_FALSE(json["distributions"][0]["monitor_ns"]["differs"].get<bool>());
+  EXPECT_TRUE(tool.run("diff --json " + kKernels).json()["distributions"][0]["guest_ns"].is_null());
+}
+
+TEST_F(DiffTest, ExitsOfAVcpuThatOnlyOneHasAreAllExtra) {
+  TraceBuilder trace;
+  trace.add_exits(0, 5).seal();
+  const std::string one = trace.write_to(tool.file("one.kvmtape"));
+  const auto json = tool.run("diff --json " + one + " " + five_and_three("b.kvmtape")).json();
+  EXPECT_EQ(json["totals"]["same"], 5);
+  EXPECT_EQ(json["totals"]["extra"], 3);
+}
+
+TEST_F(DiffTest, AnUnsealedRecordingIsComparedAndStatusThree) {
+  TraceBuilder trace;
+  trace.add_exits(0, 5).add_exits(1, 3).cut();
+  const std::string unsealed = trace.write_to(tool.file("unsealed.kvmtape"));
+  const ToolRun equal = tool.run("diff " + unsealed + " " + five_and_three("b.kvmtape"));
+  EXPECT_EQ(equal.status, 3);
+  EXPECT_THAT(equal.err, HasSubstr("unsealed"));
+  EXPECT_EQ(tool.run("diff " + unsealed + " " + without_exit_two()).status, 1);
+}
+
+TEST_F(DiffTest, ADamagedChunkIsADifferenceAndNotAFailure) {
+  TraceBuilder trace;
+  trace.add_exits(0, 5).cut().add_exits(0, 5).cut().add_exits(0, 5).seal();
+  const std::string whole = trace.write_to(tool.file("whole.kvmtape"));
+  trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + sizeof(ChunkHeader) + 8);
+  const std::string damaged = trace.write_to(tool.file("damaged.kvmtape"));
+  const ToolRun run = tool.run("diff --json " + whole + " " + damaged);
+  EXPECT_EQ(run.status, 1);
+  EXPECT_EQ(run.json()["totals"]["same"], 10);
+  EXPECT_EQ(run.json()["totals"]["missing"], 5);
+}
+
+TEST_F(DiffTest, WhatOnlyOneKernelFillsInIsSaidAndExplained) {
+  const ToolRun run = tool.run("diff --json " + kKernels);
+  EXPECT_EQ(run.status, 1) << run.err;
+  const auto json = run.json();
+  bool seen = false;
+  for (const auto& change : json["changes"]) {
+    if (change["name"] != "KVM_EXIT_DEBUG" || change["kind"] != "changed") continue;
+    const auto& field = change["fields"]["debug.arch.hsr_high"];
+    EXPECT_EQ(field["a"]["validity"], "absent");
+    EXPECT_TRUE(field["a"]["value"].is_null());
+    EXPECT_EQ(field["b"]["validity"], "valid");
+    EXPECT_EQ(field["b"]["value"], "0x0");
+    EXPECT_EQ(field["explained_by"][0], "arm64-hsr-high");
+    EXPECT_TRUE(change.contains("explained_by"));
+    seen = true;
+  }
+  EXPECT_TRUE(seen);
+  EXPECT_TRUE(json["kernel_changes"].contains("arm64-watchpoint-far"));
+  EXPECT_EQ(json["session"][0]["name"], "kernel");
+  EXPECT_EQ(json["session"][0]["b"], "6.1.192");
+}
+
+TEST_F(DiffTest, OnlyUnexplainedLeavesOutWhatKernelsExplain) {
+  const ToolRun text = tool.run("diff --only unexplained " + kKernels);
+  EXPECT_EQ(text.status, 1);
+  EXPECT_THAT(text.out, Not(HasSubstr("explained by known kernel changes\n")));
+  EXPECT_THAT(text.out, HasSubstr("mmio.data"));
+  for (const auto& change :
+       tool.run("diff --json --only unexplained " + kKernels).json()["changes"])
+    EXPECT_FALSE(change.contains("explained_by")) << change;
+  const std::string debug = "diff --only unexplained --ignore mmio,debug.arch.hsr " + kKernels;
+  EXPECT_EQ(tool.run(debug).status, 0) << tool.run(debug).out;
+}
+
+TEST_F(DiffTest, IgnoredNamesAreNotCompared) {
+  const auto fields = [&](const std::string& options) {
+    return tool.run("diff --json " + options + " " + kKernels).json()["changes"].dump();
+  };
+  EXPECT_THAT(fields(""), HasSubstr("debug.arch.far"));
+  EXPECT_THAT(fields("--ignore debug.arch.far"), Not(HasSubstr("debug.arch.far")));
+  EXPECT_THAT(fields("--ignore arm64-watchpoint-far"), Not(HasSubstr("debug.arch.far")));
+  EXPECT_THAT(fields("--ignore debug"), Not(HasSubstr("KVM_EXIT_DEBUG")));
+  EXPECT_THAT(fields("--ignore flags"), Not(HasSubstr("\"flags\"")));
+}
+
+TEST_F(DiffTest, InterruptedRunsAreComparedWhenAsked) {
+  const auto compared = [&](const std::string& options) {
+    return tool.run("diff --json " + options + " " + kKernels).json()["totals"]["compared_a"];
+  };
+  EXPECT_EQ(compared(""), 109);
+  EXPECT_EQ(compared("--compare eintr"), 111);
+}
+
+TEST_F(DiffTest, RecordingsOfTwoArchitecturesAreRefused) {
+  const ToolRun run =
+      tool.run("diff " + kTraces + "rv64-6.12.107.kvmtape " + kTraces + "a64-6.1.192-n1.kvmtape");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("two architectures, riscv64 and aarch64"));
+}
+
+TEST_F(DiffTest, AMistypedNameIsAnsweredWithTheRightOne) {
+  const ToolRun run = tool.run("diff --ignore debug.arch.fat " + kKernels);
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("did you mean debug.arch.far?"));
+}
+
+TEST_F(DiffTest, TwoProbesOfOneKernelAreEqual) {
+  if (access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/kvm here";
+  const std::string a = tool.file("a.kvmtape"), b = tool.file("b.kvmtape");
+  for (const std::string& trace : {a, b}) {
+    const ToolRun probe = tool.run("probe -o " + trace);
+    if (probe.status != 0) GTEST_SKIP() << "probe: " << probe.err;
+  }
+  const ToolRun run = tool.run("diff " + a + " " + b);
+  EXPECT_EQ(run.status, 0) << run.out << run.err;
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
