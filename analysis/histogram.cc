@@ -20,6 +20,12 @@ void Histogram::add(uint64_t value) {
   max_ = std::max(max_, value);
 }
 
+uint64_t Histogram::middle_of(unsigned octave, uint64_t bucket) {
+  const unsigned shift = octave == 0 ? 0 : octave - 1;
+  const uint64_t low = (octave == 0 ? bucket : bucket + kBuckets) << shift;
+  return low + ((uint64_t{1} << shift) >> 1);
+}
+
 uint64_t Histogram::quantile(double share) const {
   if (count_ == 0) return 0;
   const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(count_)));
@@ -29,13 +35,25 @@ uint64_t Histogram::quantile(double share) const {
     for (uint64_t bucket = 0; bucket < kBuckets; ++bucket) {
       seen += (*octaves_[octave])[bucket];
       if (seen < wanted || seen == 0) continue;
-      const unsigned shift = octave == 0 ? 0 : octave - 1;
-      const uint64_t low = (octave == 0 ? bucket : bucket + kBuckets) << shift;
-      const uint64_t middle = low + ((uint64_t{1} << shift) >> 1);
-      return std::clamp(middle, min_, max_);
+      return std::clamp(middle_of(octave, bucket), min_, max_);
     }
   }
   return max_;
+}
+
+std::array<uint64_t, Histogram::kDecades> Histogram::by_decade() const {
+  std::array<uint64_t, kDecades> decades{};
+  for (unsigned octave = 0; octave < kOctaves; ++octave) {
+    if (octaves_[octave] == nullptr) continue;
+    for (uint64_t bucket = 0; bucket < kBuckets; ++bucket) {
+      // What is in the bucket of the least or greatest value is not beyond it.
+      const uint64_t value = std::clamp(middle_of(octave, bucket), min_, max_);
+      size_t decade = 0;
+      for (uint64_t limit = 100; decade + 1 < kDecades && value >= limit; limit *= 10) ++decade;
+      decades[decade] += (*octaves_[octave])[bucket];
+    }
+  }
+  return decades;
 }
 
 }  // namespace kvmtape

@@ -106,7 +106,9 @@ Json storage_json(const TraceReader& reader) {
 Json rows_json(const Stat& stat) {
   Json rows = Json::array();
   for (const StatRow& row : stat.rows) {
-    Json json = {{"exit", row.exit}};
+    Json json = Json::object();
+    if (row.vcpu) json["vcpu"] = *row.vcpu;
+    json["exit"] = row.exit;
     if (!row.key.empty()) json["key"] = row.key;
     json["count"] = row.count;
     json["share"] =

@@ -1,9 +1,13 @@
 // Counts a recording: how often each exit came, and how long guest and monitor took, by exit and
-// below it by port, MMIO address, MSR or hypercall. Memory is constant in the length of the trace:
-// beyond kKeysMax keys of one exit the rest is counted together. One thread.
+// below it by port, MMIO address, MSR, hypercall or exception class; of all vCPUs together or of
+// each. Memory is constant in the length of the trace: beyond a number of keys the rest is counted
+// together. One thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +17,9 @@
 namespace kvmtape {
 
 struct StatRow {
-  std::string exit;  // exit_label()
-  std::string key;   // exit_key_text(); empty: all of this exit
+  std::optional<uint32_t> vcpu = {};  // index; none: all of them
+  std::string exit;                   // exit_label()
+  std::string key;                    // exit_key_text(); empty: all of this exit
   uint64_t count = 0;
   Histogram guest_ns;    // in KVM_RUN before it
   Histogram monitor_ns;  // from the exit to the answer
@@ -23,16 +28,46 @@ struct StatRow {
 struct Stat {
   uint64_t exits = 0;  // selected
   uint64_t lost = 0;
-  // Most frequent exit first, each followed by its keys, most frequent first.
+  std::map<uint32_t, uint64_t> lost_of;  // by vCPU index; those that lost none are left out
+  // What was looked at, from the start of the recording: for rates.
+  int64_t from_ns = 0;
+  int64_t to_ns = 0;
+  // Sorted as asked, each exit followed by its keys, sorted as well; by vCPU first, if asked.
   std::vector<StatRow> rows;
 };
 
+enum class StatKeys : uint8_t {
+  kNone,
+  kAll,
+  // Exits that have such a key, and no others among the rows.
+  kPort,
+  kAddress,
+  kMsr,
+  kHypercall,
+  kEc,
+};
+// Greatest first, but for names: times are totals, p99 and max the monitor's.
+enum class StatSort : uint8_t { kCount, kGuest, kMonitor, kP99, kMax, kName };
+
 struct StatOptions {
   Selection selection;
-  bool keys = true;   // below each exit; needs every exit decoded, as do selected reasons
+  StatKeys keys = StatKeys::kAll;  // need every exit decoded, as do selected reasons
+  bool by_vcpu = false;
+  StatSort sort = StatSort::kCount;
   uint64_t skip = 0;  // exits at the beginning that are not counted
 };
 
+// Without keys and with nothing selected but vCPUs it reads four columns and decodes nothing.
 Stat count_exits(TraceReader& reader, const StatOptions& options);
+
+// One Stat for each interval of that length in which something happened, in order of time; until
+// `each` returns false.
+void count_intervals(TraceReader& reader, const StatOptions& options, int64_t interval_ns,
+                     const std::function<bool(const Stat&)>& each);
+
+// Where an earlier count of a recording that still runs ended, by vCPU index.
+using StatProgress = std::map<uint32_t, uint64_t>;  // first sequence that was not counted
+// What came since, exactly once: an exit that waits for its answer is left for the next time.
+Stat count_new_exits(TraceReader& reader, const StatOptions& options, StatProgress& progress);
 
 }  // namespace kvmtape

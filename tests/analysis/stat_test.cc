@@ -1,0 +1,132 @@
+#include "analysis/stat.h"
+
+#include <gmock/gmock.h>
+
+#include "analysis/address_map.h"
+#include "analysis/exit_key.h"
+#include "tests/support/kvm_run_page.h"
+#include "tests/support/scratch.h"
+#include "tests/support/test_ring.h"
+#include "tests/support/trace_builder.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+class StatTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<TraceReader> open(TraceBuilder& trace) {
+    auto reader = TraceReader::open(trace.write_to(scratch_.file("t.kvmtape")));
+    EXPECT_TRUE(reader.ok());
+    return std::move(*reader);
+  }
+  // KVM_SET_USER_MEMORY_REGION of a slot, as the recorder writes it.
+  static void set_slot(TraceBuilder& trace, uint64_t slot, uint64_t flags, uint64_t base,
+                       uint64_t bytes, uint64_t error = 0) {
+    constexpr uint64_t kVmDescriptor = 2, kRequest = 0x4020ae46;
+    trace.add_record(kSessionStream, RecordKind::kControlCall, 0,
+                     {kVmDescriptor | kRequest << 32, 0, 0, error | 32ull << 32, 0,
+                      slot | flags << 32, base, bytes, 0x7f0000000000});
+  }
+  static uint64_t exits_in_rows(const Stat& stat) {
+    uint64_t exits = 0;
+    for (const StatRow& row : stat.rows)
+      if (row.key.empty()) exits += row.count;
+    return exits;
+  }
+
+  ScratchDirectory scratch_;
+};
+
+TEST_F(StatTest, EachVcpuHasRowsOfItsOwnAndItsLostExits) {
+  TraceBuilder trace;
+  trace.add_exits(0, 5).add_gap(0, 7, GapReason::kRingFull).add_exits(0, 1).add_exits(1, 3).seal();
+  const auto reader = open(trace);
+  for (const StatKeys keys : {StatKeys::kAll, StatKeys::kNone}) {
+    StatOptions options;
+    options.keys = keys;
+    options.by_vcpu = true;
+    const Stat stat = count_exits(*reader, options);
+    std::map<uint32_t, uint64_t> exits;
+    for (const StatRow& row : stat.rows)
+      if (row.key.empty()) exits[row.vcpu.value()] += row.count;
+    EXPECT_THAT(exits, ElementsAre(Pair(0, 6), Pair(1, 3)));
+    EXPECT_THAT(stat.lost_of, ElementsAre(Pair(0, 7)));
+  }
+}
+
+TEST_F(StatTest, IntervalsAddUpToTheWhole) {
+  TraceBuilder trace;
+  trace.add_exits(0, 50).add_exits(1, 30).seal();
+  const auto reader = open(trace);
+  uint64_t exits = 0, intervals = 0;
+  int64_t end = 0;
+  count_intervals(*reader, {}, reader->duration_ns() / 4, [&](const Stat& stat) {
+    EXPECT_GE(stat.from_ns, end);
+    EXPECT_EQ(stat.to_ns - stat.from_ns, reader->duration_ns() / 4);
+    EXPECT_EQ(stat.exits, exits_in_rows(stat));
+    end = stat.to_ns;
+    exits += stat.exits;
+    ++intervals;
+    return true;
+  });
+  EXPECT_EQ(exits, 80u);
+  EXPECT_GE(intervals, 4u);
+}
+
+TEST_F(StatTest, ARunningRecordingIsCountedOnceAndWaitsForAnswers) {
+  TraceBuilder trace(scratch_.path());
+  const std::string path = trace.write_to(scratch_.file("running.kvmtape"));
+  TestRing ring(scratch_.path(), trace.session(), 0);
+  StatProgress progress;
+  const auto new_exits = [&] {
+    const auto reader = TraceReader::open(path);
+    EXPECT_TRUE(reader.ok());
+    const Stat stat = count_new_exits(**reader, {}, progress);
+    EXPECT_EQ(stat.exits, exits_in_rows(stat));
+    return stat.exits;
+  };
+  ring.add_exits(5);
+  EXPECT_EQ(new_exits(), 5u);
+  EXPECT_EQ(new_exits(), 0u);
+  ring.add_exit_without_answer();
+  EXPECT_EQ(new_exits(), 0u);
+  ring.add_exits(2);
+  EXPECT_EQ(new_exits(), 3u);
+}
+
+TEST_F(StatTest, AnAddressIsNamedByTheSlotThatTheMonitorSet) {
+  TraceBuilder trace;
+  set_slot(trace, 3, 2, 0xfffc0000, 0x40000);
+  set_slot(trace, 4, 0, 0x1000, 0x1000);
+  set_slot(trace, 4, 0, 0x1000, 0);  // taken away again
+  set_slot(trace, 5, 0, 0x8000, 0x1000, 22);
+  trace.add_exits(0, 1).seal();
+  const AddressMap addresses(*open(trace));
+  EXPECT_EQ(addresses.name_of(0xfffc0555), "read-only slot 3+0x555");
+  EXPECT_EQ(addresses.name_of(0xfee000b0), "local APIC+0xb0");
+  EXPECT_EQ(addresses.name_of(0x1000), "");
+  EXPECT_EQ(addresses.name_of(0x8000), "");
+}
+
+TEST(ExitKey, OfASyndromeItIsTheExceptionClass) {
+  constexpr uint32_t kDebug = 4;
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.1.0"));
+  page.reason(kDebug).ret(0).in_union(0, uint32_t{0xf2001234});
+  const auto key = exit_key(page.decoded());
+  ASSERT_TRUE(key.has_value());
+  EXPECT_EQ(exit_key_text(Architecture::kAarch64, kDebug, *key), "ec 0x3c BRK64");
+  EXPECT_EQ(key_kind(kDebug), KeyKind::kEc);
+}
+
+TEST(Histogram, DecadesHoldEveryValueWhereItBelongs) {
+  Histogram times;
+  for (const uint64_t value : {0ull, 50ull, 150ull, 5000ull, 2000000ull, 30000000000ull})
+    times.add(value);
+  EXPECT_THAT(times.by_decade(), ElementsAre(2, 1, 1, 0, 0, 1, 0, 0, 1));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
