@@ -54,7 +54,7 @@ std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
                                                 const std::vector<uint32_t>& vcpus) {
   StatOptions options;
   options.selection.vcpus = vcpus;
-  options.keys = false;
+  options.keys = StatKeys::kNone;
   std::vector<Distribution> found;
   for (StatRow& row : count_exits(a, options).rows) {
     std::string exit = row.exit;
