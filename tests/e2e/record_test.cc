@@ -206,7 +206,7 @@ TEST_F(RecordTest, OnAFullDiskItSaysThatItStoppedAndWhereTheRestIs) {
   if (!small.mounted()) GTEST_SKIP() << small.why_not();
   const std::string full = small / "t.kvmtape", rings = tool.file("rings");
   const ToolRun run =
-      tool.run("record -o " + full + " --ring-dir " + rings + " -- " + kMonitor + " plain 60000");
+      tool.run("record -o " + full + " --ring-dir " + rings + " -- " + kMonitor + " plain 200000");
   EXPECT_EQ(run.status, 7);
   EXPECT_THAT(run.err,
               AllOf(HasSubstr("No space left"), HasSubstr("recording has ended"),
