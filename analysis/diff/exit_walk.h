@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "analysis/decoded_exit.h"
-#include "analysis/diff/memory_slots.h"
 #include "analysis/diff/normaliser.h"
+#include "analysis/diff/slot_offsets.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
@@ -22,7 +22,7 @@ class ExitWalk {
   bool next();
   // Decodes it when first asked for.
   const DecodedExit& decoded();
-  const MemorySlots& slots() const { return slots_; }
+  const SlotOffsets& slots() const { return slots_; }
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
   uint64_t left_out() const { return left_out_; }
@@ -31,7 +31,7 @@ class ExitWalk {
   TraceReader& reader_;
   const ExitDecoder& decoder_;
   const Normaliser& normaliser_;
-  MemorySlots slots_;
+  SlotOffsets slots_;
   Item item_;
   DecodedExit decoded_;
   bool is_decoded_ = false;

@@ -11,7 +11,7 @@ namespace kvmtape {
 
 struct ComparedExit {
   const DecodedExit& decoded;
-  const MemorySlots& slots;
+  const SlotOffsets& slots;
 };
 
 // A field that neither side can believe is no difference.

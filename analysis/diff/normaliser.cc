@@ -108,14 +108,14 @@ const Normaliser::NamedRole& Normaliser::role_of(uint32_t reason, std::string_vi
 }
 
 uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, bool is_address,
-                              const MemorySlots& slots) const {
+                              const SlotOffsets& slots) const {
   if (field.kind == FieldKind::kBytes) return hash_bytes(raw_bytes(field, moment));
   if (!is_address || rules_.addresses) return field.value;
   const auto [slot, offset] = slots.relative(field.value);
   return slot == 0 ? offset : mix(slot, offset);
 }
 
-void Normaliser::compared_fields(const DecodedExit& decoded, const MemorySlots& slots,
+void Normaliser::compared_fields(const DecodedExit& decoded, const SlotOffsets& slots,
                                  std::vector<ComparedField>& fields) {
   fields.clear();
   const auto take = [&](const Field& field, const RawMoment& moment, bool in_answer) {
@@ -131,7 +131,7 @@ void Normaliser::compared_fields(const DecodedExit& decoded, const MemorySlots& 
     if (differs_in_answer(decoded, field)) take(field, decoded.answer_moment, true);
 }
 
-ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots& slots) {
+ExitIdentity Normaliser::identity(const DecodedExit& decoded, const SlotOffsets& slots) {
   const Exit& exit = decoded.exit;
   const uint64_t reason = is_stale(exit) ? kNoReason : exit.reason;
   uint64_t place = 0, values = mix(reason, static_cast<uint32_t>(decoded.moment.ret)), rest = 0;

@@ -15,7 +15,7 @@
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/exit_identity.h"
-#include "analysis/diff/memory_slots.h"
+#include "analysis/diff/slot_offsets.h"
 #include "analysis/kernel_changes.h"
 
 namespace kvmtape {
@@ -45,9 +45,9 @@ class Normaliser {
 
   const DiffRules& rules() const { return rules_; }
   bool leaves_out(const RecordedExit& exit) const;
-  ExitIdentity identity(const DecodedExit& decoded, const MemorySlots& slots);
+  ExitIdentity identity(const DecodedExit& decoded, const SlotOffsets& slots);
   // The fields behind identity(); `fields` is overwritten.
-  void compared_fields(const DecodedExit& decoded, const MemorySlots& slots,
+  void compared_fields(const DecodedExit& decoded, const SlotOffsets& slots,
                        std::vector<ComparedField>& fields);
   bool compares_field(std::string_view name) const;
 
@@ -63,7 +63,7 @@ class Normaliser {
   NamedRole judge(uint32_t reason, std::string_view name) const;
   bool kernels_differ(uint32_t reason, std::string_view name) const;
   uint64_t value_of(const Field& field, const RawMoment& moment, bool is_address,
-                    const MemorySlots& slots) const;
+                    const SlotOffsets& slots) const;
 
   DiffRules rules_;
   KernelDifferences differences_;

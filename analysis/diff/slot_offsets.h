@@ -13,9 +13,9 @@
 
 namespace kvmtape {
 
-class MemorySlots {
+class SlotOffsets {
  public:
-  explicit MemorySlots(ByteOrder order) : order_(order) {}
+  explicit SlotOffsets(ByteOrder order) : order_(order) {}
 
   // The payload of a control call; calls of other kinds, and refused ones, change nothing.
   void note_call(std::span<const uint8_t> payload);

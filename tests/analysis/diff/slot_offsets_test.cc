@@ -1,5 +1,5 @@
 // Memory slots as control calls set them.
-#include "analysis/diff/memory_slots.h"
+#include "analysis/diff/slot_offsets.h"
 
 #include <gtest/gtest.h>
 
@@ -23,8 +23,8 @@ std::vector<uint8_t> set_region(uint32_t slot, uint64_t guest, uint64_t bytes,
   return payload;
 }
 
-TEST(MemorySlotsTest, AnAddressInASlotIsToldByItsOffset) {
-  MemorySlots slots(ByteOrder::kLittle);
+TEST(SlotOffsetsTest, AnAddressInASlotIsToldByItsOffset) {
+  SlotOffsets slots(ByteOrder::kLittle);
   slots.note_call(set_region(3, 0x1000, 0x2000));
   EXPECT_EQ(slots.relative(0xfff), Relative(0, 0xfff));
   EXPECT_EQ(slots.relative(0x1000), Relative(4, 0));
@@ -32,8 +32,8 @@ TEST(MemorySlotsTest, AnAddressInASlotIsToldByItsOffset) {
   EXPECT_EQ(slots.relative(0x3000), Relative(0, 0x3000));
 }
 
-TEST(MemorySlotsTest, ASlotMovesAndGoes) {
-  MemorySlots slots(ByteOrder::kLittle);
+TEST(SlotOffsetsTest, ASlotMovesAndGoes) {
+  SlotOffsets slots(ByteOrder::kLittle);
   slots.note_call(set_region(3, 0x1000, 0x2000));
   slots.note_call(set_region(3, 0x8000, 0x2000));
   EXPECT_EQ(slots.relative(0x1000), Relative(0, 0x1000));
@@ -42,8 +42,8 @@ TEST(MemorySlotsTest, ASlotMovesAndGoes) {
   EXPECT_EQ(slots.relative(0x8010), Relative(0, 0x8010));
 }
 
-TEST(MemorySlotsTest, RefusedAndTornCallsChangeNothing) {
-  MemorySlots slots(ByteOrder::kLittle);
+TEST(SlotOffsetsTest, RefusedAndTornCallsChangeNothing) {
+  SlotOffsets slots(ByteOrder::kLittle);
   slots.note_call(set_region(3, 0x1000, 0x2000, ~uint32_t{0}));
   std::vector<uint8_t> torn = set_region(3, 0x1000, 0x2000);
   torn.resize(50);

@@ -1,4 +1,4 @@
-#include "analysis/diff/memory_slots.h"
+#include "analysis/diff/slot_offsets.h"
 
 #include "schema/snapshot.h"
 
@@ -12,7 +12,7 @@ constexpr uint32_t kSetUserMemoryRegion2 = 0x40a0ae49;
 
 }  // namespace
 
-void MemorySlots::note_call(std::span<const uint8_t> payload) {
+void SlotOffsets::note_call(std::span<const uint8_t> payload) {
   ByteCursor call(payload);
   call.skip(4);  // descriptor
   const auto request = call.read<uint32_t>();
@@ -33,7 +33,7 @@ void MemorySlots::note_call(std::span<const uint8_t> payload) {
   if (bytes != 0 && slots_.size() < kSlotsMax) slots_[guest] = {number, bytes};
 }
 
-std::pair<uint64_t, uint64_t> MemorySlots::relative(uint64_t guest_physical) const {
+std::pair<uint64_t, uint64_t> SlotOffsets::relative(uint64_t guest_physical) const {
   auto above = slots_.upper_bound(guest_physical);
   if (above == slots_.begin()) return {0, guest_physical};
   const auto& [guest, slot] = *--above;
