@@ -77,7 +77,8 @@ TEST_F(CliStatTest, ByAKindOfKeyOnlyExitsThatHaveIt) {
 TEST_F(CliStatTest, RowsAreSortedAsAsked) {
   const auto sorted_by = [&](const std::string& sort, auto value) {
     std::vector<uint64_t> values;
-    for (const auto& row : stat("--by exit --sort " + sort)["rows"])
+    const auto counted = stat("--by exit --sort " + sort);
+    for (const auto& row : counted["rows"])
       values.push_back(value(row).is_null() ? 0 : value(row).template get<uint64_t>());
     return std::ranges::is_sorted(values, std::greater<>());
   };
@@ -87,7 +88,8 @@ TEST_F(CliStatTest, RowsAreSortedAsAsked) {
   EXPECT_TRUE(sorted_by("p99", [](const auto& row) { return row["monitor_ns"]["p99"]; }));
   EXPECT_TRUE(sorted_by("max", [](const auto& row) { return row["monitor_ns"]["max"]; }));
   std::vector<std::string> names;
-  for (const auto& row : stat("--by exit --sort name")["rows"]) names.push_back(row["exit"]);
+  const auto by_name = stat("--by exit --sort name");
+  for (const auto& row : by_name["rows"]) names.push_back(row["exit"]);
   EXPECT_TRUE(std::ranges::is_sorted(names));
 }
 

@@ -136,8 +136,8 @@ TEST_F(DiffTest, OnlyUnexplainedLeavesOutWhatKernelsExplain) {
   EXPECT_EQ(text.status, 1);
   EXPECT_THAT(text.out, Not(HasSubstr("explained by known kernel changes\n")));
   EXPECT_THAT(text.out, HasSubstr("mmio.data"));
-  for (const auto& change :
-       tool.run("diff --json --only unexplained " + kKernels).json()["changes"])
+  const auto found = tool.run("diff --json --only unexplained " + kKernels).json();
+  for (const auto& change : found["changes"])
     EXPECT_FALSE(change.contains("explained_by")) << change;
   const std::string debug = "diff --only unexplained --ignore mmio,debug.arch.hsr " + kKernels;
   EXPECT_EQ(tool.run(debug).status, 0) << tool.run(debug).out;
