@@ -28,7 +28,7 @@ std::vector<uint64_t> points_of(const Histogram& times) {
 double cliffs_delta(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b) {
   double balance = 0;
   for (const uint64_t value : b) {
-    const auto [low, high] = std::ranges::equal_range(a, value);
+    const auto [low, high] = std::equal_range(a.begin(), a.end(), value);
     balance += static_cast<double>(low - a.begin()) - static_cast<double>(a.end() - high);
   }
   return balance / (static_cast<double>(a.size()) * static_cast<double>(b.size()));

@@ -62,8 +62,7 @@ bool is_change(const FieldSide& a, const FieldSide& b) {
 
 class Changes {
  public:
-  Changes(const ComparedExit& a, const ComparedExit& b, const KernelDifferences& kernels)
-      : a_(a), b_(b), kernels_(kernels) {}
+  Changes(const ComparedExit& a, const KernelDifferences& kernels) : a_(a), kernels_(kernels) {}
 
   void add(std::string name, FieldSide a, FieldSide b, std::string_view place) {
     FieldChange change{std::move(name), std::move(a), std::move(b), {}};
@@ -80,7 +79,7 @@ class Changes {
   std::vector<FieldChange> take() { return std::move(found_); }
 
  private:
-  const ComparedExit &a_, &b_;
+  const ComparedExit& a_;
   const KernelDifferences& kernels_;
   std::vector<FieldChange> found_;
 };
@@ -93,7 +92,7 @@ const RawMoment& moment_of(const DecodedExit& decoded, const ComparedField& comp
 
 std::vector<FieldChange> field_changes(const ComparedExit& a, const ComparedExit& b,
                                        Normaliser& normaliser, const KernelDifferences& kernels) {
-  Changes changes(a, b, kernels);
+  Changes changes(a, kernels);
   const DecodedExit &in_a = a.decoded, &in_b = b.decoded;
   if (name_of(in_a) != name_of(in_b))
     changes.add("exit_reason", text_side(name_of(in_a)), text_side(name_of(in_b)), "exit_reason");

@@ -51,7 +51,8 @@ std::vector<HistoryLine> history_of(const Case& all, size_t most) {
   own.insert(own.end(), others.begin(), others.end());
   keep_newest(own, most);
   // The crash ends it, whatever has the same time.
-  std::ranges::stable_partition(own, [](const HistoryLine& line) { return !line.is_crash; });
+  std::stable_partition(own.begin(), own.end(),
+                        [](const HistoryLine& line) { return !line.is_crash; });
   return own;
 }
 
