@@ -37,8 +37,10 @@ void attack(std::span<const uint8_t> input) {
   exit_name(text);
   const Uuid uuid = parse_uuid(text);
   KVMTAPE_CHECK(parse_uuid(to_string(uuid)) == uuid);
-  const DecodeContext context{
-      Architecture::kAarch64, ByteOrder::kLittle, parse_kernel_release(text), text, 4096, {}, {}};
+  DecodeContext context;
+  context.architecture = Architecture::kAarch64;
+  context.kernel = parse_kernel_release(text);
+  context.kernel_version_text = text;
   const ExitDecoder decoder(context);  // looks for the patch level in uname -v
   KVMTAPE_CHECK(decoder.context().kernel == context.kernel);
 }
