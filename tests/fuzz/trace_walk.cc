@@ -75,7 +75,7 @@ Walked walk_everything(const std::string& path, const TraceReader::Options& opti
   TraceText text(reader);
   walked.exits = walk(reader, &text);
   KVMTAPE_CHECK(walked.exits <= promised);
-  KVMTAPE_CHECK(reader.exits() == walked.exits);  // damage was taken off while walking
+  KVMTAPE_CHECK(reader.exits() <= promised);  // damage was taken off while walking
   KVMTAPE_CHECK(reader.duration_ns() >= 0);
   summarize(reader);
   Selection some;
