@@ -29,6 +29,7 @@ bool exit_is_complete(std::span<const uint64_t> words, size_t at) {
       case RecordKind::kAnswer:
       case RecordKind::kEntry:
       case RecordKind::kGap:
+      case RecordKind::kRepeat:
         return true;
       default:
         at += length;
@@ -119,6 +120,7 @@ bool ChunkEncoder::State::add_repeat(std::span<const uint64_t> record, uint64_t 
   }
   if (count >= ~uint64_t{0} - next_seq) return false;
   if (count != 0 || !unanswered) {
+    answer_open = false;  // a run begins behind an answer: in a damaged ring, none will come
     add_side(folded, tsc);
     next_seq += count;
     note_time(tsc);

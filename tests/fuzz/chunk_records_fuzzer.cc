@@ -125,6 +125,7 @@ class Recording {
     KVMTAPE_CHECK(same(exit.data, expected.exit.data));
     KVMTAPE_CHECK(exit.has_answer == expected.has_answer);
     if (!exit.has_answer) return;
+    KVMTAPE_CHECK(exit.answer_tsc == expected.answer.tsc);
     KVMTAPE_CHECK(same(exit.answer_kvm_run, expected.answer.kvm_run));
     KVMTAPE_CHECK(same(exit.answer_data, expected.answer.data));
   }

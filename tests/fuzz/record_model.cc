@@ -96,6 +96,7 @@ void RecordModel::add_repeat(std::span<const uint64_t> payload, uint64_t tsc) {
   }
   if (!unanswered || folded[1] != 0) {
     next_seq_ += folded[1];
+    answer_open_ = false;
     add_side(RecordKind::kRepeat, tsc, std::move(folded));
     previous_tsc_ = tsc;
   }

@@ -76,6 +76,28 @@ TEST(HostileRecords, an_exit_that_refers_to_the_data_of_an_exit_is_refused) {
   EXPECT_EQ(decoder.next(), ChunkDecoder::Item::kEnd);
 }
 
+TEST(HostileRecords, an_answer_behind_a_run_of_equal_exits_is_not_that_of_the_exit_before_it) {
+  std::vector<uint64_t> words;
+  append_record(RecordKind::kExit, 0, 10, {0}, words);
+  append_record(RecordKind::kRepeat, 0, 20, {0, 2, 12, 20, 0, 0}, words);
+  append_record(RecordKind::kAnswer, 0, 30, {0}, words);
+  append_record(RecordKind::kExit, 0, 40, {0}, words);
+  ChunkEncoder encoder = new_encoder();
+  ASSERT_EQ(encoder.add(words, true), words.size());
+  const auto chunk = chunk_of(encoder);
+  ChunkDecoder decoder;
+  ASSERT_TRUE(decoder.open(chunk));
+  ASSERT_TRUE(decoder.begin());
+  ASSERT_EQ(decoder.next(), ChunkDecoder::Item::kExit);
+  EXPECT_FALSE(decoder.exit().has_answer);
+  EXPECT_EQ(decoder.exit().tsc, 10u);
+  EXPECT_EQ(decoder.next(), ChunkDecoder::Item::kSide);
+  EXPECT_EQ(decoder.next(), ChunkDecoder::Item::kSide);
+  ASSERT_EQ(decoder.next(), ChunkDecoder::Item::kExit);
+  EXPECT_EQ(decoder.exit().seq, 3u);
+  EXPECT_EQ(decoder.exit().tsc, 40u);
+}
+
 TEST(HostileRecords, sequences_end_before_they_wrap) {
   std::vector<uint64_t> words;
   append_record(RecordKind::kBlockStart, 0, 10, {~uint64_t{0}, 0}, words);
