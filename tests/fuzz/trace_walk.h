@@ -12,7 +12,7 @@ namespace kvmtape::fuzz {
 struct Walked {
   bool opened = false;
   bool complete = false;  // health() after everything was read and verified
-  uint64_t exits = 0;
+  uint64_t exits = 0;     // folded ones included
 };
 
 // Walks and prints, summarises, walks with a selection, counts, verifies.
