@@ -4,14 +4,12 @@
 #include <limits>
 #include <utility>
 
-#include "cli/end_signals.h"
+#include "cli/live.h"
 
 namespace kvmtape {
 namespace {
 
 constexpr int64_t kRoundNs = 250'000'000;
-// An exit becomes readable a little after it happened. So much is walked again.
-constexpr int64_t kMarginNs = 2'000'000'000;
 
 }  // namespace
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "cli/end_signals.h"
+#include "cli/live.h"
 
 namespace kvmtape {
 namespace {
@@ -15,9 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kProcessesAboveMax = 16;
-// An exit becomes readable a little after it happened. So much is read again; what was counted is
-// known by its sequence.
-constexpr int64_t kMarginNs = 2'000'000'000;
 
 std::string open_trace_of(const fs::path& process) {
   std::error_code error;

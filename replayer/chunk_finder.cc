@@ -227,18 +227,4 @@ Result<FoundChunks> find_chunks(std::span<const uint8_t> file) {
   return std::move(finder.found());
 }
 
-IndexEntry index_entry_of(uint64_t offset, const ChunkHeader& header) {
-  IndexEntry entry;
-  entry.offset = offset;
-  entry.type = static_cast<ChunkType>(header.type);
-  entry.vcpu_index = header.vcpu_index;
-  entry.exits = header.exits;
-  entry.first_seq = header.first_seq;
-  entry.end_seq = header.end_seq;
-  entry.first_tsc = header.first_tsc;
-  entry.last_tsc = header.last_tsc;
-  entry.cut = header.cut;
-  return entry;
-}
-
 }  // namespace kvmtape

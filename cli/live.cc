@@ -1,4 +1,4 @@
-#include "cli/end_signals.h"
+#include "cli/live.h"
 
 #include <cerrno>
 #include <ctime>
