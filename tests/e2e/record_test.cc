@@ -161,6 +161,11 @@ TEST_F(RecordTest, StraceCountsAsManyKvmRunsAsWereRecorded) {
   EXPECT_EQ(totals()["exits"].dump() + "\n", counted);
 }
 
+TEST_F(RecordTest, TheMonitorIsWhoHasVcpusNotItsWrapper) {
+  record("env nice " + kMonitor + " plain 30000", "");
+  EXPECT_EQ(tool.run("info --json " + trace).json()["session"]["monitor"]["name"], "small_monitor");
+}
+
 TEST_F(RecordTest, TheLastLineOnStandardErrorCounts) {
   EXPECT_THAT(record(kMonitor + " plain 10").err,
               HasSubstr("[ kvmtape: " + trace + ": 11 exits, 1 vCPUs, 0 lost, "));
