@@ -240,6 +240,10 @@ TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
   EXPECT_THAT(dynamic.out, HasSubstr("preload: small_monitor is dynamically linked"));
   EXPECT_EQ(tool.run("record --check --json -- " + kMonitor).json()["way"], "preload");
   EXPECT_EQ(tool.run("record --json -- true").status, 125) << "standard output is the monitor's";
+  const ShellRun alone = shell("cp " KVMTAPE_BINARY_DIR "/kvmtape " + tool.file("alone") + " && " +
+                               tool.file("alone") + " record --check -- " + kMonitor);
+  EXPECT_THAT(alone.out, ::testing::Not(HasSubstr("preload: ")));
+  EXPECT_THAT(alone.out, HasSubstr("the preload library is not there"));
 }
 
 TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {
