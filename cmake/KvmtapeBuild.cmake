@@ -25,6 +25,10 @@ endif()
 option(KVMTAPE_TESTS "Build the tests" ON)
 option(KVMTAPE_BENCH "Build the benchmarks" OFF)
 option(KVMTAPE_FUZZ "Build the fuzzers (clang)" OFF)
+option(KVMTAPE_STATIC "Link the tool statically, to run where no library is" OFF)
+# Debian has no libfmt.a. Where a static tool and tests are built, both do so: they are then the same
+# objects, which ccache compiles once.
+option(KVMTAPE_FMT_HEADER_ONLY "Compile fmt in instead of linking it" OFF)
 set(KVMTAPE_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 find_program(KVMTAPE_CCACHE ccache)

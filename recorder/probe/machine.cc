@@ -23,7 +23,7 @@ Machine::Machine(Stage& stage, const MachineOptions& options)
                         {KVMTAPE_SYSTEM, stage_.kvm_fd(), nullptr, KVM_CREATE_VM, "KVM_CREATE_VM"},
                         options.vm_type));
   if (options.dirty_ring_bytes != 0) {
-    enable_cap(KVM_CAP_DIRTY_LOG_RING, "KVM_CAP_DIRTY_LOG_RING", options.dirty_ring_bytes);
+    enable_dirty_rings(options.dirty_ring_bytes);
   }
   add_memory(options.memory_flags, 0, memory_, memory_bytes_);
   prepare_machine(*this);
@@ -47,6 +47,16 @@ void Machine::enable_cap(unsigned capability, const char* name, uint64_t argumen
   enable.cap = capability;
   enable.args[0] = argument;
   call(KVM_ENABLE_CAP, fmt::format("KVM_ENABLE_CAP({})", name).c_str(), &enable);
+}
+
+void Machine::enable_dirty_rings(uint32_t bytes) {
+  // Where memory is weakly ordered there is only the one that wants acquire and release
+  // (Documentation/virt/kvm/api.rst, 8.29).
+  if (stage_.going() && ioctl(fd(), KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING) > 0) {
+    enable_cap(KVM_CAP_DIRTY_LOG_RING, "KVM_CAP_DIRTY_LOG_RING", bytes);
+  } else {
+    enable_cap(KVM_CAP_DIRTY_LOG_RING_ACQ_REL, "KVM_CAP_DIRTY_LOG_RING_ACQ_REL", bytes);
+  }
 }
 
 bool Machine::call_value(unsigned long request, const char* name, uint64_t value) {

@@ -77,6 +77,7 @@ class Machine {
 
  private:
   bool call_bytes(unsigned long request, const char* name, void* payload, size_t bytes);
+  void enable_dirty_rings(uint32_t bytes);
 
   Stage& stage_;
   UniqueFd fd_;

@@ -1,6 +1,6 @@
 // Numbers of <linux/kvm.h> that are younger than the headers a distribution may build with (Debian
-// 12 has 6.1's). Values from include/uapi/linux/kvm.h and arch/x86/include/uapi/asm/kvm.h of
-// Linux 6.12.
+// 12 has 6.1's). Values from include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm.h and
+// arch/arm64/include/uapi/asm/kvm.h of Linux 6.12.
 #pragma once
 
 #include <linux/kvm.h>
@@ -26,4 +26,19 @@ struct kvm_memory_attributes {
 #endif
 #ifndef KVM_X86_SW_PROTECTED_VM
 #define KVM_X86_SW_PROTECTED_VM 1
+#endif
+#if defined(__aarch64__) && !defined(KVM_ARM_VM_SMCCC_CTRL)
+#define KVM_ARM_VM_SMCCC_CTRL 0
+#define KVM_ARM_VM_SMCCC_FILTER 0
+#define KVM_SMCCC_FILTER_FWD_TO_USER 2
+struct kvm_smccc_filter {
+  uint32_t base;
+  uint32_t nr_functions;
+  uint8_t action;
+  uint8_t pad[15];
+};
+#endif
+#if defined(__aarch64__) && KVM_DIRTY_LOG_PAGE_OFFSET == 0  // what a header without it says
+#undef KVM_DIRTY_LOG_PAGE_OFFSET
+#define KVM_DIRTY_LOG_PAGE_OFFSET 64
 #endif

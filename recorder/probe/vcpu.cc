@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "recorder/probe/arch.h"
 #include "recorder/probe/exit_name.h"
 #include "recorder/probe/noted_ioctl.h"
 #include "schema/base/check.h"
@@ -56,7 +57,8 @@ Vcpu::Vcpu(Stage& stage, int vm_fd, unsigned id) : stage_(stage), id_(id) {
     run = map_zeros(run_bytes_);
   }
   run_ = static_cast<kvm_run*>(run);
-  if (!stage_.going()) return;
+  // Also where it could not be made: a guest then has the same vCPUs of the recording on every
+  // kernel, and two kernels' recordings can be compared vCPU by vCPU.
   kvmtape_error error = {};
   tape_ = kvmtape_attach_vcpu(stage_.session(), id_, fd(), run_, run_bytes_, &error);
 }
@@ -149,7 +151,7 @@ void Vcpu::poison() {
   fill(offsetof(kvm_run, ready_for_interrupt_injection), offsetof(kvm_run, cr8));
   fill(offsetof(kvm_run, apic_base), kUnion);
   if (!pending) fill(kUnion, kValidRegs);
-  if (run_->kvm_dirty_regs == 0) fill(offsetof(kvm_run, s), sizeof(kvm_run));
+  if (run_->kvm_dirty_regs == 0) fill(offsetof(kvm_run, s) + sync_bytes_read(), sizeof(kvm_run));
 }
 
 }  // namespace kvmtape

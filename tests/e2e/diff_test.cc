@@ -214,5 +214,13 @@ TEST_F(DiffTest, TwoProbesOfOneKernelAreEqual) {
   EXPECT_EQ(run.status, 0) << run.out << run.err;
 }
 
+TEST_F(DiffTest, AProbeThatPoisonedSaysSo) {
+  if (access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/kvm here";
+  const std::string trace = tool.file("poisoned.kvmtape");
+  const ToolRun probe = tool.run("probe --poison --only mmio_write -o " + trace);
+  if (probe.status != 0) GTEST_SKIP() << "probe: " << probe.err;
+  EXPECT_THAT(tool.run("dump " + trace).out, HasSubstr("kvm_run is filled with 0xaa"));
+}
+
 }  // namespace
 }  // namespace kvmtape::testing

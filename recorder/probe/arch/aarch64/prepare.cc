@@ -3,26 +3,18 @@
 #include <cstdint>
 
 #include "recorder/probe/arch.h"
-#include "recorder/probe/machine.h"
+#include "recorder/probe/guests/aarch64/cpu.h"
 
 namespace kvmtape {
+
+using namespace arm64;
+
 namespace {
 
 constexpr uint64_t kPstateEl1hMasked = 0x3c5;  // D, A, I, F set; EL1h
-
-// Core registers by their index in user_pt_regs, in 64-bit registers: 0 to 30 are x0 to x30. The
-// stack is SP_EL0's; EL1h uses SP_EL1, and these guests use none.
-constexpr unsigned kRegisterSp = 31;
-constexpr unsigned kRegisterPc = 32;
-constexpr unsigned kRegisterPstate = 33;
-
-void set_core_register(Vcpu& vcpu, unsigned index, uint64_t value) {
-  // Register ids of the core group count in 32-bit units (arch/arm64/include/uapi/asm/kvm.h).
-  kvm_one_reg reg = {};
-  reg.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | uint64_t{index} * 2;
-  reg.addr = reinterpret_cast<uintptr_t>(&value);
-  vcpu.call(KVM_SET_ONE_REG, "KVM_SET_ONE_REG", &reg);
-}
+// The stack is SP_EL0's; EL1h uses SP_EL1, and these guests use none.
+constexpr uint64_t kSpEl0 = core_register(31);
+constexpr uint64_t kPstate = core_register(33);
 
 }  // namespace
 
@@ -33,9 +25,13 @@ void prepare_vcpu(Machine& machine, Vcpu& vcpu, uint64_t entry, uint64_t stack) 
   machine.call(KVM_ARM_PREFERRED_TARGET, "KVM_ARM_PREFERRED_TARGET", &init);
   init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
   vcpu.call(KVM_ARM_VCPU_INIT, "KVM_ARM_VCPU_INIT", &init);
-  set_core_register(vcpu, kRegisterPc, entry);
-  set_core_register(vcpu, kRegisterPstate, kPstateEl1hMasked);
-  set_core_register(vcpu, kRegisterSp, stack);
+  set_register(vcpu, kPc, entry);
+  set_register(vcpu, kPstate, kPstateEl1hMasked);
+  set_register(vcpu, kSpEl0, stack);
 }
+
+// kvm_sync_regs.device_irq_level: KVM compares it with the timers' lines, and exits with
+// KVM_EXIT_INTR while they differ (kvm_timer_should_notify_user in arch/arm64/kvm/arch_timer.c).
+size_t sync_bytes_read() { return sizeof(kvm_sync_regs::device_irq_level); }
 
 }  // namespace kvmtape

@@ -72,4 +72,6 @@ void prepare_vcpu(Machine&, Vcpu& vcpu, uint64_t entry, uint64_t stack) {
   set_regs(vcpu, regs);
 }
 
+size_t sync_bytes_read() { return 0; }
+
 }  // namespace kvmtape

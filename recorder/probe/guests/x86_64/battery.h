@@ -2,6 +2,7 @@
 // all need is included here.
 #pragma once
 
+#include "recorder/probe/coalesced_ring.h"
 #include "recorder/probe/guest.h"
 #include "recorder/probe/guest_code.h"
 #include "recorder/probe/guests/x86_64/cpu.h"

@@ -6,9 +6,7 @@
 
 #include <linux/kvm.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "recorder/probe/machine.h"
 
@@ -62,29 +60,6 @@ void set_guest_debug(Vcpu& vcpu, uint32_t control, uint64_t dr0 = 0, uint64_t dr
 inline uint8_t* io_data(Vcpu& vcpu) {
   return reinterpret_cast<uint8_t*>(&vcpu.run()) + vcpu.run().io.data_offset;
 }
-
-// The ring in which KVM collects coalesced MMIO and port I/O (kvm_coalesced_mmio_ring), in the page
-// of the vCPU's mapping that KVM_CAP_COALESCED_MMIO names.
-class CoalescedRing {
- public:
-  CoalescedRing(Vcpu& vcpu, int page) : bytes_(vcpu.page(static_cast<size_t>(page))) {}
-  uint32_t first() const { return word(0); }
-  uint32_t last() const { return word(1); }
-  kvm_coalesced_mmio entry(size_t index) const {
-    kvm_coalesced_mmio entry;
-    std::memcpy(&entry, bytes_ + kHeadBytes + index * sizeof entry, sizeof entry);
-    return entry;
-  }
-
- private:
-  static constexpr size_t kHeadBytes = 8;
-  uint32_t word(size_t index) const {
-    uint32_t value;
-    std::memcpy(&value, bytes_ + index * sizeof value, sizeof value);
-    return value;
-  }
-  const uint8_t* bytes_;
-};
 
 // The host is an AMD (or Hygon) machine: its hypercall instruction is vmmcall.
 bool is_amd();

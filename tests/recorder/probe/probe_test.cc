@@ -9,7 +9,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <set>
 #include <string>
 
 namespace kvmtape {
@@ -55,15 +54,6 @@ class ProbeOnKvm : public testing::Test {
     probe(__VA_ARGS__);                           \
     if (IsSkipped() || HasFatalFailure()) return; \
   } while (false)
-
-TEST(ProbeList, NamesAreUniqueAndEachSaysWhatItProvokes) {
-  std::set<std::string> names;
-  for (const GuestInfo& guest : list_guests()) {
-    EXPECT_TRUE(names.insert(guest.name).second) << guest.name;
-    EXPECT_FALSE(guest.what.empty()) << guest.name;
-  }
-  EXPECT_TRUE(names.contains("mmio_write"));
-}
 
 TEST(ProbeErrors, UnknownGuestIsAUsageErrorThatSaysWhereTheNamesAre) {
   ProbeOptions options;

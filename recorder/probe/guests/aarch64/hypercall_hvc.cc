@@ -1,0 +1,39 @@
+// A vendor's hypercall by HVC that KVM_ARM_VM_SMCCC_FILTER hands to user space: KVM_EXIT_HYPERCALL,
+// nr the function, flags 0. Arguments and answer are in the guest's registers.
+#include "recorder/probe/guests/aarch64/battery.h"
+
+namespace kvmtape::arm64 {
+
+KVMTAPE_GUEST_CODE(hypercall_hvc_code, R"(
+    mov x7, #0xd0000000
+    movz w0, #0xc600, lsl #16
+    movk w0, #0x10
+    mov x1, #0x11
+    mov x2, #0x22
+    hvc #0
+    str x0, [x7]
+1:  b 1b
+)");
+
+namespace {
+
+constexpr uint64_t kFunction = 0xc6000010;
+constexpr uint64_t kAnswer = 0x4242;
+
+void play(Stage& stage) {
+  Machine machine(stage);
+  forward_smccc(machine, kFunction);
+  machine.load_code(hypercall_hvc_code);
+  Vcpu& vcpu = machine.add_vcpu();
+  if (!vcpu.expect(KVM_EXIT_HYPERCALL)) return;
+  stage.check(vcpu.run().hypercall.nr == kFunction, "hypercall.nr is not the function");
+  set_register(vcpu, kX0, kAnswer);
+  stage.check(expect_store(vcpu, kMmioAddress) == kAnswer, "the guest did not see our answer");
+}
+
+}  // namespace
+
+const Guest kHypercallHvc = {"hypercall_hvc",
+                             "HVC that a filter forwards, answered: KVM_EXIT_HYPERCALL", play};
+
+}  // namespace kvmtape::arm64
