@@ -100,7 +100,7 @@ TEST_F(StatTest, ARunningRecordingIsCountedOnceAndWaitsForAnswers) {
 // What was left behind in exit_reason is nobody's.
 TEST_F(StatTest, FailuresOfOneErrnoAreOneRowWhateverReasonWasLeftBehind) {
   TraceBuilder trace;
-  for (const uint8_t reason : {2, 6, 6, 10}) {
+  for (const uint8_t reason : std::initializer_list<uint8_t>{2, 6, 6, 10}) {
     TraceBuilder::GivenExit exit;
     exit.run.assign(kCoreWords * kWordBytes, 0);
     exit.run[8] = reason;

@@ -25,8 +25,8 @@ struct Sent {
 };
 
 Sent any(std::mt19937& random, uint32_t& sector) {
-  const uint32_t dice = random() % 10;
-  if (dice < 4) return {Sent::Kind::kConsole, ' ' + random() % 90};
+  const auto dice = static_cast<uint32_t>(random() % 10);
+  if (dice < 4) return {Sent::Kind::kConsole, ' ' + static_cast<uint32_t>(random() % 90)};
   if (dice < 6) return {Sent::Kind::kStatus, 0x60};
   if (dice < 9) return {Sent::Kind::kSector, sector += 8};
   return {Sent::Kind::kHalt, 0};
