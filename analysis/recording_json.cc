@@ -97,6 +97,7 @@ Json storage_json(const TraceReader& reader) {
           {"recording", health.writer_alive},
           {"torn_at", health.torn_at ? Json(*health.torn_at) : Json(nullptr)},
           {"damaged_chunks", health.damaged_chunks},
+          {"redundant_chunks", health.redundant_chunks},
           {"damaged_bytes", health.damaged_bytes},
           {"file_exits", health.file_exits},
           {"ring_exits", health.ring_exits},

@@ -123,12 +123,16 @@ int run_ctl(const CtlCommand& command, Console& console) {
   const auto reply = ask(command.target, line + "\n");
   if (!reply.ok()) return console.fail(reply.error());
   if (reply->contains("error")) return console.fail(printable(reply->value("error", "")));
-  if (command.output.json)
-    console.print(reply->dump() + "\n");
-  else if (request->kind == Request::Kind::kStatus)
+  if (command.output.json) {
+    nlohmann::ordered_json document = {{"kvmtape_json", 1}};
+    for (const auto& [name, value] : reply->items())
+      if (name != "kvmtape_ctl") document[name] = value;  // the socket's version, not ours
+    console.print(document.dump() + "\n");
+  } else if (request->kind == Request::Kind::kStatus) {
     print_status(*reply, console);
-  else if (request->kind == Request::Kind::kSnapshot)
+  } else if (request->kind == Request::Kind::kSnapshot) {
     console.print(printable(reply->value("path", "")) + "\n");
+  }
   return kDone;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "analysis/exit_json.h"
@@ -9,6 +10,7 @@
 #include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
+#include "cli/dump_follow.h"
 #include "cli/dump_text.h"
 #include "cli/selected_items.h"
 #include "cli/trace_options.h"
@@ -20,6 +22,7 @@ struct DumpCommand {
   TraceOptions trace;
   SelectOptions select;
   bool raw = false;
+  bool follow = false;
 };
 
 // JSON lines. An exit's object stays open until it is known which registers and memory were taken
@@ -107,32 +110,59 @@ class JsonLines {
   uint64_t seq_ = 0;
 };
 
+// What `takes` lets through; false if nobody reads any more.
+template <typename Takes>
+bool print_items(TraceReader& reader, const Selection& selection, const SelectOptions& select,
+                 const DumpCommand& command, Console& console, Takes takes) {
+  const ExitDecoder decoder(decode_context_of(reader.session()));
+  SelectedItems items(reader, select, selection, decoder);
+  Item item;
+  const auto next = [&] {
+    while (items.next(item))
+      if (takes(item)) return true;
+    return false;
+  };
+  if (command.trace.json) {
+    JsonLines lines(reader, decoder, command.raw, console);
+    while (next() && lines.print(item)) continue;
+    return lines.finish();
+  }
+  DumpText lines(reader, decoder, {command.raw, command.trace.verbose}, console);
+  while (next() && lines.print(item)) continue;
+  return !console.closed();
+}
+
+void print_session(const TraceReader& reader, Console& console) {
+  console.print(to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
+}
+
 int run_dump(const DumpCommand& command, Console& console) {
   auto opened = command.trace.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
   auto selection = command.select.selection(reader);
   if (!selection.ok()) return console.fail(selection.error());
-  const ExitDecoder decoder(decode_context_of(reader.session()));
-  SelectedItems items(reader, command.select, *selection, decoder);
-  Item item;
+  if (command.trace.json) print_session(reader, console);
   bool is_empty = true;
-  const auto next = [&] {
-    if (!items.next(item)) return false;
+  print_items(reader, *selection, command.select, command, console, [&](const Item&) {
     is_empty = false;
     return true;
-  };
-  if (command.trace.json) {
-    console.print(to_line({{"kvmtape_json", 1}, {"session", session_json(reader.session())}}));
-    JsonLines lines(reader, decoder, command.raw, console);
-    while (next() && lines.print(item)) continue;
-    lines.finish();
-  } else {
-    DumpText lines(reader, decoder, {command.raw, command.trace.verbose}, console);
-    while (next() && lines.print(item)) continue;
-  }
+  });
   if (is_empty && reader.exits() != 0) note_nothing_selected(reader, console);
   return report_health(reader, console);
+}
+
+int run_dump_follow(const DumpCommand& command, Console& console) {
+  bool is_first = true;
+  return follow(
+      command.trace, command.select,
+      [&](TraceReader& reader, const SelectOptions& select, const Selection& selection,
+          Followed& followed) {
+        if (command.trace.json && std::exchange(is_first, false)) print_session(reader, console);
+        return print_items(reader, selection, select, command, console,
+                           [&](const Item& item) { return followed.is_new(item); });
+      },
+      console);
 }
 
 }  // namespace
@@ -143,10 +173,12 @@ void add_dump(CLI::App& app, Action& chosen) {
   command->trace.add_to(*verb);
   command->select.add_to(*verb);
   verb->add_flag("--raw", command->raw, "the recorded bytes as well");
+  verb->add_flag("--follow", command->follow,
+                 "go on with what a running recording adds, until it ends or SIGINT comes");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {
       command->trace.apply(console);
-      return run_dump(*command, console);
+      return command->follow ? run_dump_follow(*command, console) : run_dump(*command, console);
     };
   });
 }

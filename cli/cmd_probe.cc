@@ -8,6 +8,7 @@
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/leftover_rings.h"
 #include "cli/option_values.h"
 #include "cli/suggest.h"
 #include "cli/trace_options.h"
@@ -81,6 +82,8 @@ int run(const ProbeCommand& command, Console& console) {
         "--only: no guest is called '{}'; {}", name,
         near.empty() ? "kvmtape probe --list names them" : "did you mean " + near + "?"));
   }
+  const std::string replaced =
+      command.probe.force ? leftover_rings_text(command.probe.path) : std::string();
   auto report = run_probe(command.probe);
   if (!report.ok()) return console.fail(report.error());
   if (command.output.json) {
@@ -96,6 +99,7 @@ int run(const ProbeCommand& command, Console& console) {
   const bool incomplete = totals.lost != 0 || totals.write_errors != 0;
   int status = console.finish(incomplete ? kIncomplete : kDone);
   if (!report->not_sealed.empty()) status = console.fail(report->not_sealed);
+  console.note(replaced);
   console.note(recorded_text(report->path, totals.exits, totals.vcpus, totals.lost, totals.bytes));
   return status;
 }

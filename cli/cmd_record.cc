@@ -5,8 +5,10 @@
 #include <charconv>
 #include <memory>
 
+#include "analysis/recording_json.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/leftover_rings.h"
 #include "cli/option_values.h"
 #include "cli/record_filter.h"
 #include "cli/trace_options.h"
@@ -94,11 +96,32 @@ void set_flight(RecordCommand& command) {
   for (const std::string& rule : command.triggers) (void)add_trigger(rule, options.triggers).ok();
 }
 
+const char* way_name(Way::Kind kind) {
+  switch (kind) {
+    case Way::Kind::kPreload:
+      return "preload";
+    case Way::Kind::kBpf:
+      return "bpf";
+    case Way::Kind::kPtrace:
+      return "ptrace";
+    case Way::Kind::kNone:
+      break;
+  }
+  return "none";
+}
+
 int check(const RecordCommand& command, Console& console) {
   const auto way = command.pid != 0 ? choose_attach_way(attach_options(command))
                                     : choose_start_way(command.record.command.front());
   if (!way.ok()) return console.fail(way.error());
-  console.print(way->to_string() + "\n");
+  if (command.output.json)
+    console.print(to_line({{"kvmtape_json", 1},
+                           {"way", way_name(way->kind)},
+                           {"program", way->program},
+                           {"why", way->why},
+                           {"next", way->next_step}}));
+  else
+    console.print(way->to_string() + "\n");
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 
@@ -119,7 +142,10 @@ int run(RecordCommand& command, Console& console) {
     }
     return run_recorded(command.record, say);
   };
+  const std::string replaced =
+      command.record.recording.force ? leftover_rings_text(command.record.recording.path) : "";
   const RecordReport report = record();
+  if (report.totals) console.note(replaced);
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes));
@@ -146,7 +172,8 @@ void add_record(CLI::App& app, Action& chosen) {
   verb->add_option("--ring", recording.ring_bytes, "memory for each vCPU's ring; 1M unless given")
       ->transform(size_in_bytes(kRingBytesMin, kRingBytesMax))
       ->type_name("SIZE");
-  verb->add_option("--ring-dir", recording.ring_directory, "where the rings lie");
+  verb->add_option("--ring-dir", recording.ring_directory,
+                   "in which directory the rings lie, instead of /dev/shm/kvmtape-UID");
   verb->add_option("--full", command->ring_full, "what goes when a ring is full")
       ->check(one_of({"drop", "overwrite"}));
   verb->add_option("--flight", command->flight_bytes,
@@ -191,6 +218,7 @@ void add_record(CLI::App& app, Action& chosen) {
                  "do not start the monitor where it cannot be recorded");
   verb->add_flag("--check", command->check,
                  "says how it would be recorded and why; starts nothing");
+  verb->get_option("--json")->needs("--check");  // else standard output is the monitor's
   CLI::Option* pid = verb->add_option("-p,--pid", command->pid,
                                       "attach to this process, until it ends or SIGINT comes")
                          ->check(positive_number())

@@ -9,10 +9,10 @@
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/leftover_rings.h"
 #include "cli/option_values.h"
 #include "cli/trace_options.h"
 #include "replayer/rewrite/trace_rewriter.h"
-#include "schema/base/uuid_text.h"
 
 namespace kvmtape {
 namespace {
@@ -55,22 +55,6 @@ void print_json(const RewriteTotals& totals, const std::string& path, size_t vcp
   console.print(to_line(document));
 }
 
-// What of the recording can go now that its exits are elsewhere.
-void say_what_can_go(const TraceReader& reader, Console& console) {
-  const TraceHealth& health = reader.health();
-  const std::filesystem::path rings = health.ring_directory;
-  const bool is_its_own = rings.filename() == to_string(reader.session().uuid);
-  if (health.ring_bytes == 0 || !is_its_own || health.writer_alive || health.ring_writer_pid != 0 ||
-      !health.ring_problems.empty())
-    return;
-  std::error_code error;
-  const std::string socket = reader.path() + ".ctl";  // of the recorder, who is gone
-  const std::string remove =
-      "rm -r " + rings.string() + (std::filesystem::exists(socket, error) ? " " + socket : "");
-  console.note(fmt::format("the rings in {} ({}) are no longer needed: {}", rings.string(),
-                           bytes_text(health.ring_bytes), remove));
-}
-
 int run_recover(RecoverCommand& command, Console& console) {
   auto opened = command.input.open();
   if (!opened.ok()) return console.fail(opened.error());
@@ -97,7 +81,7 @@ int run_recover(RecoverCommand& command, Console& console) {
   else if (!health.sealed)
     console.warn(reader.path() +
                  ": was never sealed: what was written last, if anything, may be missing");
-  say_what_can_go(reader, console);
+  console.note(leftover_rings_text(reader));
   const bool all_here = health.complete() && totals->chunks_lost == 0 && totals->exits_damaged == 0;
   return all_here ? kDone : kIncomplete;
 }

@@ -60,7 +60,7 @@ void Console::warn(std::string_view text) {
 }
 
 void Console::note(std::string_view text) {
-  if (!quiet_) fmt::print(stderr, "{}\n", text);
+  if (!quiet_ && !text.empty()) fmt::print(stderr, "{}\n", text);
 }
 
 int Console::fail(const Error& error) { return fail(error.to_string()); }

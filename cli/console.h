@@ -36,7 +36,7 @@ class Console {
   std::string painted(std::string_view text, std::string_view sgr) const;
 
   void warn(std::string_view text);  // "kvmtape: text"; not with -q
-  void note(std::string_view text);  // as it is; not with -q
+  void note(std::string_view text);  // as it is, if it is any; not with -q
   int fail(const Error& error);      // prints it, returns kFailed
   int fail(std::string_view message);
 

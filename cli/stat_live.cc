@@ -1,14 +1,13 @@
 #include "cli/stat_live.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <utility>
+
+#include "cli/live.h"
 
 namespace kvmtape {
 namespace {
@@ -16,9 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kProcessesAboveMax = 16;
-// An exit becomes readable a little after it happened. So much is read again; what was counted is
-// known by its sequence.
-constexpr int64_t kMarginNs = 2'000'000'000;
 
 std::string open_trace_of(const fs::path& process) {
   std::error_code error;
@@ -37,34 +33,6 @@ std::string parent_process_of(const fs::path& process) {
     if (line.starts_with("PPid:")) return line.substr(line.find_first_not_of(" \t", 5));
   return {};
 }
-
-// SIGINT and SIGTERM, blocked while this lives so that they are waited for.
-class EndSignals {
- public:
-  EndSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  EndSignals(const EndSignals&) = delete;
-  EndSignals& operator=(const EndSignals&) = delete;
-
-  // Whether one came in that time.
-  bool wait(int64_t ns) const {
-    const timespec timeout{static_cast<time_t>(ns / 1'000'000'000),
-                           static_cast<long>(ns % 1'000'000'000)};
-    int got = 0;
-    do got = sigtimedwait(&set_, nullptr, &timeout);
-    while (got < 0 && errno == EINTR);
-    return got > 0;
-  }
-
- private:
-  sigset_t set_{};
-  sigset_t before_{};
-};
 
 }  // namespace
 

@@ -78,7 +78,7 @@ typedef struct kvmtape_options {
   size_t struct_bytes;        /* set by kvmtape_options_init; newer fields are added at the end */
   const char* path;           /* trace to write; NULL: a new file in the default directory */
   int force;                  /* overwrite an existing file */
-  const char* ring_directory; /* NULL: /dev/shm/kvmtape-UID/SESSION-UUID */
+  const char* ring_directory; /* in it SESSION-UUID/ is made; NULL: /dev/shm/kvmtape-UID */
   size_t ring_bytes;       /* per vCPU; default 1 MiB; 64 KiB to 1 GiB, rounded to whole blocks */
   size_t ring_bytes_total; /* cap over all rings of the session; default 256 MiB */
   enum kvmtape_ring_full ring_full;

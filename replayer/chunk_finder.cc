@@ -38,7 +38,8 @@ class ChunkFinder {
  private:
   bool use_index(const FileTrailer& trailer, bool session_known);
   void scan(uint64_t at);
-  uint64_t find_next_chunk(uint64_t from, uint64_t limit);
+  uint64_t find_next_chunk(uint64_t from, uint64_t limit, uint64_t step = 8);
+  Error no_head(Error error);
   void take(uint64_t offset, const ChunkHeader& header);
   void note_tail(uint64_t at, bool index_before);
   void note_damage(uint64_t begin, uint64_t end, std::string what);
@@ -66,7 +67,7 @@ Result<void> ChunkFinder::find() {
   found_.health.footer_damaged = trailer.ok() || trailer.error().code == ErrorCode::kCorrupt;
   if (!head) {
     begin = find_next_chunk(0, std::min<uint64_t>(file_.size(), kHeadSearchBytes));
-    if (begin == file_.size()) return head.error();
+    if (begin == file_.size()) return no_head(head.error());
     found_.session = header_at(file_.subspan(begin)).session;
   }
   scan(begin);
@@ -137,10 +138,24 @@ void ChunkFinder::scan(uint64_t at) {
   note_tail(at, index_before);
 }
 
-// The next 8-aligned position before `limit` where an intact chunk begins; the file's size if there
-// is none. Positions in vain are limited: a file made of chunk magics must not cost its square.
-uint64_t ChunkFinder::find_next_chunk(uint64_t from, uint64_t limit) {
-  for (uint64_t at = from; at + sizeof(ChunkHeader) <= limit; at += 8) {
+// What a file without a header is, where no chunk stands 8-aligned: it may have been cut in front,
+// which would be a pity to call no trace at all.
+Error ChunkFinder::no_head(Error error) {
+  const uint64_t at = find_next_chunk(0, std::min<uint64_t>(file_.size(), kHeadSearchBytes), 1);
+  if (at == file_.size()) return error;
+  const std::string missing = std::to_string(8 - at % 8);
+  return {ErrorCode::kCorrupt,
+          "its beginning was cut off, and not at a multiple of 8 bytes; put " + missing +
+              " bytes in front: (head -c " + missing + " /dev/zero; cat CUT) > WHOLE",
+          {},
+          uint64_t{0}};
+}
+
+// The next position, of `step` bytes each, before `limit` where an intact chunk begins; the file's
+// size if there is none. Positions in vain are limited: a file made of chunk magics must not cost
+// its square.
+uint64_t ChunkFinder::find_next_chunk(uint64_t from, uint64_t limit, uint64_t step) {
+  for (uint64_t at = from; at + sizeof(ChunkHeader) <= limit; at += step) {
     if (load_le<uint32_t>(file_.data() + at) != kChunkMagic) continue;
     if (check_chunk(file_.subspan(at), at)) return at;
     const uint64_t cost = std::min<uint64_t>(
@@ -210,20 +225,6 @@ Result<FoundChunks> find_chunks(std::span<const uint8_t> file) {
   ChunkFinder finder(file);
   KVMTAPE_TRY(finder.find());
   return std::move(finder.found());
-}
-
-IndexEntry index_entry_of(uint64_t offset, const ChunkHeader& header) {
-  IndexEntry entry;
-  entry.offset = offset;
-  entry.type = static_cast<ChunkType>(header.type);
-  entry.vcpu_index = header.vcpu_index;
-  entry.exits = header.exits;
-  entry.first_seq = header.first_seq;
-  entry.end_seq = header.end_seq;
-  entry.first_tsc = header.first_tsc;
-  entry.last_tsc = header.last_tsc;
-  entry.cut = header.cut;
-  return entry;
 }
 
 }  // namespace kvmtape

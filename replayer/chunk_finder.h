@@ -45,7 +45,5 @@ inline ChunkHeader header_at(std::span<const uint8_t> bytes) {
 inline uint64_t chunk_bytes(const ChunkHeader& header) {
   return uint64_t{header.header_bytes} + header.body_bytes;
 }
-// What a chunk's header says that an index would say, too.
-IndexEntry index_entry_of(uint64_t offset, const ChunkHeader& header);
 
 }  // namespace kvmtape

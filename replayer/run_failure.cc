@@ -8,6 +8,7 @@ namespace {
 
 // asm-generic/errno.h; traces hold these whatever the recording host's numbers were.
 constexpr int32_t kEintr = 4;
+constexpr int32_t kEnoexec = 8;
 constexpr int32_t kEfault = 14;
 constexpr int32_t kEhwpoison = 133;
 constexpr uint32_t kExitUnknown = 0;
@@ -49,6 +50,11 @@ void judge_exit_reason(const RuleView& view) {
   if (!view.moment.ret_known || view.moment.ret >= 0) return;
 
   if (view.moment.ret == -kEintr) return judge_eintr(view);
+  // Seen on 5.10 and 7.2, in a page filled before: neither exit_reason nor flags were written.
+  if (view.moment.ret == -kEnoexec && view.kernel.context.architecture == Architecture::kAarch64)
+    return set_reason(view, Validity::kStale,
+                      "KVM_RUN returned ENOEXEC, for a vCPU without KVM_ARM_VCPU_INIT, before it "
+                      "wrote exit_reason");
   // KVM_EXIT_MEMORY_FAULT is reported by failing, 16f95f3b95ca (6.8), with that series' reset.
   const bool memory_fault = exit.reason == kExitMemoryFault &&
                             (view.moment.ret == -kEfault || view.moment.ret == -kEhwpoison);

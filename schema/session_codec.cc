@@ -178,6 +178,20 @@ Result<Cut> decode_cut(std::span<const uint8_t> chunk) {
                                  });
 }
 
+IndexEntry index_entry_of(uint64_t offset, const ChunkHeader& header) {
+  IndexEntry entry;
+  entry.offset = offset;
+  entry.type = static_cast<ChunkType>(header.type);
+  entry.vcpu_index = header.vcpu_index;
+  entry.exits = header.exits;
+  entry.first_seq = header.first_seq;
+  entry.end_seq = header.end_seq;
+  entry.first_tsc = header.first_tsc;
+  entry.last_tsc = header.last_tsc;
+  entry.cut = header.cut;
+  return entry;
+}
+
 void encode_index(const TraceIndex& index, const Uuid& session, std::vector<uint8_t>& chunk_out) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<wire::Index>();

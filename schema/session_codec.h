@@ -92,6 +92,9 @@ struct IndexEntry {
   // Exits in it, those included that were folded into repeats.
   uint64_t recorded() const { return end_seq - first_seq - lost; }
 };
+// What an index says of the chunk at `offset` that stands in its header: all but lost and reasons.
+IndexEntry index_entry_of(uint64_t offset, const ChunkHeader& header);
+
 // One of possibly several: an index chunk holds at most kIndexEntriesMax entries, so that neither
 // writer nor reader needs memory in proportion to the trace.
 struct TraceIndex {

@@ -87,18 +87,9 @@ Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
 Result<void> TraceFile::append(std::span<const uint8_t> chunk, uint64_t lost,
                                std::vector<std::pair<uint32_t, uint32_t>> reasons) {
   if (index_.entries.size() >= kIndexEntriesMax) KVMTAPE_TRY(write_index());
-  const auto header = load_file_struct<ChunkHeader>(chunk.data());
-  IndexEntry entry{bytes_,
-                   static_cast<ChunkType>(header.type),
-                   header.vcpu_index,
-                   header.exits,
-                   header.first_seq,
-                   header.end_seq,
-                   header.first_tsc,
-                   header.last_tsc,
-                   header.cut,
-                   lost,
-                   std::move(reasons)};
+  IndexEntry entry = index_entry_of(bytes_, load_file_struct<ChunkHeader>(chunk.data()));
+  entry.lost = lost;
+  entry.reasons = std::move(reasons);
   KVMTAPE_TRY(write(chunk));
   index_.exits += entry.recorded();
   index_.entries.push_back(std::move(entry));

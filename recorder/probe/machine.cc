@@ -78,10 +78,13 @@ bool Machine::add_memory(uint32_t flags, uint64_t guest_address, void* memory, s
 }
 
 Vcpu& Machine::add_vcpu(uint64_t entry) {
-  const unsigned id = static_cast<unsigned>(vcpus_.size());
-  Vcpu& vcpu = vcpus_.emplace_back(stage_, fd(), id);
-  prepare_vcpu(*this, vcpu, entry, kStackTop - id * kPageBytes);
+  Vcpu& vcpu = add_bare_vcpu();
+  prepare_vcpu(*this, vcpu, entry, kStackTop - vcpu.id() * kPageBytes);
   return vcpu;
+}
+
+Vcpu& Machine::add_bare_vcpu() {
+  return vcpus_.emplace_back(stage_, fd(), static_cast<unsigned>(vcpus_.size()));
 }
 
 void Machine::load_code(GuestCode code, uint64_t address) {

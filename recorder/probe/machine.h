@@ -60,6 +60,8 @@ class Machine {
   // With the id after the last one's (0, 1, ...), in the architecture's default mode, its program
   // counter at `entry` and a stack. Register it by reference: the machine owns it.
   Vcpu& add_vcpu(uint64_t entry = kCodeAddress);
+  // The same as KVM_CREATE_VCPU leaves it: no mode, no registers set.
+  Vcpu& add_bare_vcpu();
 
   // `address` lies in the first slot, with room behind it for what is read there.
   uint8_t* at(uint64_t address) { return memory_ + address; }

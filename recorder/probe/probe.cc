@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
 #include "recorder/probe/deadline.h"
@@ -18,9 +17,6 @@
 namespace kvmtape {
 namespace {
 
-// Of a guest that spins; making its virtual machine alone takes 200 ms where KVM itself is
-// emulated.
-constexpr std::chrono::milliseconds kGuestTimeMax{1000};
 // A guest gives some tens of exits; each of its vCPUs has a ring of its own.
 constexpr size_t kRingBytes = 256 * 1024;
 

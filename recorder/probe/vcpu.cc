@@ -148,8 +148,8 @@ void Vcpu::poison() {
   fill(offsetof(kvm_run, padding1), offsetof(kvm_run, exit_reason));
   if (!pending)
     fill(offsetof(kvm_run, exit_reason), offsetof(kvm_run, ready_for_interrupt_injection));
+  // cr8 and apic_base, behind these, are input as well (Documentation/virt/kvm/api.rst, 5).
   fill(offsetof(kvm_run, ready_for_interrupt_injection), offsetof(kvm_run, cr8));
-  fill(offsetof(kvm_run, apic_base), kUnion);
   if (!pending) fill(kUnion, kValidRegs);
   if (run_->kvm_dirty_regs == 0) fill(offsetof(kvm_run, s) + sync_bytes_read(), sizeof(kvm_run));
 }

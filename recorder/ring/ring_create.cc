@@ -45,7 +45,8 @@ Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& s
                                       : std::filesystem::absolute(wanted, ignored).string();
   const std::string path = parent + "/" + to_string(session);
   for (int tries = 1;; ++tries) {
-    if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
+    // One that the user named is his to make: a typo must not put the rings onto a disk.
+    if (wanted.empty() && ::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
       return io_error(parent, "cannot create the ring directory, name another with --ring-dir",
                       errno);
     // A link is followed only where the user named it: anybody may put one into /dev/shm.
@@ -53,7 +54,7 @@ Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& s
         parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | (wanted.empty() ? O_NOFOLLOW : 0)));
     struct stat status {};
     const bool examined = directory.valid() && ::fstat(directory.get(), &status) == 0;
-    if (!examined && errno != ENOENT)
+    if (!examined && (errno != ENOENT || !wanted.empty()))
       return io_error(parent, "cannot use it as ring directory, name another with --ring-dir",
                       errno);
     if (examined && wanted.empty() && status.st_uid != ::geteuid())

@@ -44,6 +44,7 @@ class KillRecordTest : public ::testing::Test {
         ::mmap(nullptr, sizeof(MonitorProgress), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
     ASSERT_NE(page, MAP_FAILED);
     progress_ = static_cast<MonitorProgress*>(page);
+    std::filesystem::create_directory(scratch_->file("rings"));
     const pid_t recorder = ::fork();
     if (recorder == 0) {
       ::execl(KVMTAPE_BINARY_DIR "/kvmtape", "kvmtape", "record", "-q", "--ring", "256K",

@@ -155,6 +155,7 @@ TEST_F(RecordTest, AMonitorThatIsKilledLeavesASealedTrace) {
 }
 
 TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
+  std::filesystem::create_directory(tool.file("rings"));
   const ShellRun run = shell("KVMTAPE_DIR=" + tool.file("d") +
                              " " KVMTAPE_BINARY_DIR "/kvmtape record -q --force --ring-dir " +
                              tool.file("rings") + " -o " + trace + " -- sh -c 'kill -STOP $PPID; " +
@@ -162,6 +163,8 @@ TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
   EXPECT_THAT(run.out, HasSubstr("exit2=400"));
   const auto read = tool.run("info --json " + trace).json()["totals"];
   EXPECT_EQ(read["exits"], 401);
+  const ToolRun anew = record(kMonitor + " plain 10", "--force");
+  EXPECT_THAT(anew.err, HasSubstr("no longer needed: rm -r " + tool.file("rings"))) << "replaced";
 }
 
 TEST_F(RecordTest, StraceCountsAsManyKvmRunsAsWereRecorded) {
@@ -222,6 +225,7 @@ TEST_F(RecordTest, OnAFullDiskItSaysThatItStoppedAndWhereTheRestIs) {
   const SmallFileSystem small(128 * 1024);
   if (!small.mounted()) GTEST_SKIP() << small.why_not();
   const std::string full = small / "t.kvmtape", rings = tool.file("rings");
+  std::filesystem::create_directory(rings);
   const ToolRun run =
       tool.run("record -o " + full + " --ring-dir " + rings + " -- " + kMonitor + " plain 200000");
   EXPECT_EQ(run.status, 7);
@@ -246,6 +250,8 @@ TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
   const ToolRun dynamic = tool.run("record --check -- " + kMonitor);
   EXPECT_EQ(dynamic.status, 0);
   EXPECT_THAT(dynamic.out, HasSubstr("preload: small_monitor is dynamically linked"));
+  EXPECT_EQ(tool.run("record --check --json -- " + kMonitor).json()["way"], "preload");
+  EXPECT_EQ(tool.run("record --json -- true").status, 125) << "standard output is the monitor's";
 }
 
 TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {

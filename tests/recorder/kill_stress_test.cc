@@ -110,6 +110,7 @@ class KillStressTest : public ::testing::Test {
   // Records for a while and dies.
   void record_and_kill(const ScratchDirectory& scratch, bool by_abort) {
     for (auto& published : progress_->published) published = 0;
+    std::filesystem::create_directory(scratch.file("rings"));
     progress_->please_abort = 0;
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);

@@ -8,7 +8,8 @@ namespace {
 using testing::context_of;
 using testing::KvmRunPage;
 
-constexpr int32_t kEintr = -4, kEfault = -14, kEinval = -22, kEnosys = -38, kEhwpoison = -133;
+constexpr int32_t kEintr = -4, kEnoexec = -8, kEfault = -14, kEinval = -22, kEnosys = -38,
+                  kEhwpoison = -133;
 constexpr uint32_t kIo = 2, kIntr = 10, kMemoryFault = 39;
 
 Validity reason_of(DecodeContext context, uint32_t reason, int32_t ret) {
@@ -37,6 +38,14 @@ TEST(RunFailure, EintrWithImmediateExitWritesNeitherReasonNorFlagsOnArm64) {
   EXPECT_EQ(exit.reason_validity, Validity::kStale);
   EXPECT_EQ(exit.flags_validity, Validity::kStale);
   EXPECT_EQ(exit.find("mmio.phys_addr"), nullptr);
+}
+
+TEST(RunFailure, EnoexecOfAnArm64VcpuThatWasNotInitialisedWritesNeitherReasonNorFlags) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "7.2.13"));
+  const Exit exit = page.reason(0xaaaaaaaa).ret(kEnoexec).decoded();
+  EXPECT_EQ(exit.reason_validity, Validity::kStale);
+  EXPECT_EQ(exit.flags_validity, Validity::kStale);
+  EXPECT_EQ(reason_of(context_of(Architecture::kX86_64, "6.12"), 0, kEnoexec), Validity::kValid);
 }
 
 TEST(RunFailure, EintrWithoutImmediateExitIsTheIntrExit) {

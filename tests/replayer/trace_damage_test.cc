@@ -115,6 +115,22 @@ TEST_F(TraceDamageTest, a_lost_head_leaves_everything_readable) {
   EXPECT_TRUE(seen.health.complete());
 }
 
+TEST_F(TraceDamageTest, a_head_cut_off_at_an_odd_place_is_said_and_can_be_mended) {
+  const TraceBuilder whole = small_trace();
+  for (const ptrdiff_t cut : {1, 7, 50, 203}) {
+    TraceBuilder trace = whole;
+    trace.bytes().erase(trace.bytes().begin(), trace.bytes().begin() + cut);
+    const SeenTrace seen = read(trace);
+    ASSERT_TRUE(seen.error) << cut;
+    EXPECT_EQ(seen.error->code, ErrorCode::kCorrupt) << cut;
+    const auto missing = static_cast<size_t>(cut % 8);
+    EXPECT_THAT(seen.error->message,
+                ::testing::HasSubstr("put " + std::to_string(missing) + " bytes"));
+    trace.bytes().insert(trace.bytes().begin(), missing, 0);
+    EXPECT_EQ(read(trace).exit_count(), 15u) << cut;
+  }
+}
+
 TEST_F(TraceDamageTest, without_any_session_chunk_the_exits_say_their_architecture) {
   TraceBuilder trace;
   trace.add_exits(0, 3).cut().flip_byte(trace.offset_of(ChunkType::kSession) + 120);

@@ -2,6 +2,7 @@
 // from the test's own thread.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "recorder/kvmtape.h"
@@ -18,6 +19,7 @@ class TestSession {
     options.monitor_name = "test";
     path = directory_ / "vm.kvmtape";
     ring_directory = directory_ / "rings";
+    std::filesystem::create_directory(ring_directory);
   }
   TestSession(const TestSession&) = delete;
   ~TestSession() { kvmtape_close(session, nullptr, nullptr); }

@@ -1,17 +1,13 @@
 #include "tests/support/trace_builder.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "schema/file_order.h"
+#include "schema/record_words.h"
 #include "tests/support/scratch.h"
 
 namespace kvmtape::testing {
 namespace {
-
-std::span<const uint8_t> bytes_of(const auto& value) {
-  return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
-}
 
 uint64_t mixed(uint64_t a, uint64_t b) { return (a * 1000003 + b + 1) * 0x9e3779b97f4a7c15u; }
 
@@ -51,8 +47,8 @@ TraceBuilder::TraceBuilder(std::string ring_directory) {
   session_.ticks_per_second = 1'000'000'000;
   session_.start = {1'000'000, 5'000'000, 0};
   session_.ring_directory = std::move(ring_directory);
-  const FileHeader header = make_file_header(session_.uuid);
-  bytes_.assign(bytes_of(header).begin(), bytes_of(header).end());
+  const auto header = file_bytes_of(make_file_header(session_.uuid));
+  bytes_.assign(header.begin(), header.end());
   std::vector<uint8_t> chunk;
   encode_session(session_, chunk);
   append_chunk(chunk);
@@ -112,6 +108,7 @@ TraceBuilder& TraceBuilder::add_record(uint32_t vcpu, RecordKind kind, int32_t r
                                   uint64_t{static_cast<uint32_t>(ret)} << 32,
                               std::max<uint64_t>(latest_, session_.start.ticks)};
   words.insert(words.end(), payload.begin(), payload.end());
+  for (uint64_t& word : words) word = number(word);
   put(vcpu, words);
   return *this;
 }
@@ -125,7 +122,8 @@ TraceBuilder& TraceBuilder::add_gap(uint32_t vcpu, uint64_t lost, GapReason why)
 
 TraceBuilder& TraceBuilder::add_mark(const std::string& text) {
   std::vector<uint64_t> payload((text.size() + 7) / 8);
-  if (!text.empty()) std::memcpy(payload.data(), text.data(), text.size());
+  for (size_t i = 0; i < text.size(); ++i)
+    payload[i / 8] |= uint64_t{static_cast<uint8_t>(text[i])} << 8 * (i % 8);
   return add_record(kSessionStream, RecordKind::kMark, static_cast<int32_t>(text.size()), payload);
 }
 
@@ -152,18 +150,8 @@ TraceBuilder& TraceBuilder::flush(uint32_t vcpu) {
 }
 
 TraceBuilder& TraceBuilder::append_chunk(const std::vector<uint8_t>& chunk) {
-  auto header = load_file_struct<ChunkHeader>(chunk.data());
-  index_.entries.push_back({bytes_.size(),
-                            static_cast<ChunkType>(header.type),
-                            header.vcpu_index,
-                            header.exits,
-                            header.first_seq,
-                            header.end_seq,
-                            header.first_tsc,
-                            header.last_tsc,
-                            header.cut,
-                            0,
-                            {}});
+  index_.entries.push_back(
+      index_entry_of(bytes_.size(), load_file_struct<ChunkHeader>(chunk.data())));
   bytes_.insert(bytes_.end(), chunk.begin(), chunk.end());
   return *this;
 }
@@ -182,8 +170,8 @@ TraceBuilder& TraceBuilder::seal() {
   encode_session(session_, chunk);
   append_chunk(chunk);
   split_index();
-  const FileTrailer trailer = make_file_trailer(index_.previous_offset);
-  bytes_.insert(bytes_.end(), bytes_of(trailer).begin(), bytes_of(trailer).end());
+  const auto trailer = file_bytes_of(make_file_trailer(index_.previous_offset));
+  bytes_.insert(bytes_.end(), trailer.begin(), trailer.end());
   return *this;
 }
 

@@ -58,7 +58,7 @@ class TraceBuilder {
   }
   // Exits of `vcpu` behind those it has, each with its answer.
   TraceBuilder& add_exits(uint32_t vcpu, uint32_t count);
-  // A record of any kind: `payload` behind the header.
+  // A record of any kind: `payload`, as numbers, behind the header.
   TraceBuilder& add_record(uint32_t vcpu, RecordKind kind, int32_t ret,
                            std::vector<uint64_t> payload);
   TraceBuilder& add_gap(uint32_t vcpu, uint64_t lost, GapReason why);

@@ -2,7 +2,6 @@
 #include "recorder/ring/ring_create.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -121,12 +120,21 @@ TEST(RingDirectory, IsPrivateAndNamedAfterTheSession) {
 TEST(RingDirectory, IsToldByAnAbsolutePathSoThatAReaderElsewhereFindsIt) {
   ScratchDirectory parent(true);
   const auto here = std::filesystem::current_path();
+  std::filesystem::create_directory(parent / "rings");
   std::filesystem::current_path(parent.path());
   auto directory = make_ring_directory("rings", random_uuid());
   std::filesystem::current_path(here);
   ASSERT_TRUE(directory.ok()) << directory.error().to_string();
   EXPECT_EQ(directory->front(), '/');
   EXPECT_TRUE(std::filesystem::is_directory(*directory));
+}
+
+TEST(RingDirectory, ThatTheUserNamedIsNotMadeUp) {
+  ScratchDirectory parent(true);
+  const auto directory = make_ring_directory(parent / "typo", random_uuid());
+  ASSERT_FALSE(directory.ok());
+  EXPECT_THAT(directory.error().to_string(), ::testing::HasSubstr("No such file or directory"));
+  EXPECT_FALSE(std::filesystem::exists(parent / "typo"));
 }
 
 TEST(RingDirectory, MayBeNamedByALinkThatTheUserMade) {

@@ -130,7 +130,7 @@ TEST(SessionOpen, LeavesNoTraceBehindWhenThereIsNoPlaceForRings) {
   TestSession test;
   test.ring_directory = fs::path(test.path).parent_path() / "missing" / "rings";
   EXPECT_FALSE(test.open());
-  EXPECT_THAT(test.error.text, HasSubstr("cannot create the ring directory"));
+  EXPECT_THAT(test.error.text, HasSubstr("rings: cannot use it as ring directory"));
   EXPECT_FALSE(fs::exists(test.path));
 }
 

@@ -45,6 +45,8 @@ std::span<const Guest* const> battery() {
       &arm64::kDirtyRing,
       &arm64::kIntrSignal,
       &arm64::kIntrImmediate,
+      &arm64::kSeveralVcpus,
+      &arm64::kRunEnoexec,
       &arm64::kBadMemory,
   };
   return kBattery;

@@ -51,6 +51,8 @@ extern const Guest kSerrorEsr;
 extern const Guest kDirtyRing;
 extern const Guest kIntrSignal;
 extern const Guest kIntrImmediate;
+extern const Guest kSeveralVcpus;
+extern const Guest kRunEnoexec;
 extern const Guest kBadMemory;
 
 }  // namespace kvmtape::arm64

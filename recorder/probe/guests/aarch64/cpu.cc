@@ -104,6 +104,11 @@ uint64_t stored_value(Vcpu& vcpu) {
   return value;
 }
 
+void answer_load(Vcpu& vcpu, uint64_t value) {
+  auto& mmio = vcpu.run().mmio;
+  if (mmio.len <= sizeof value) std::memcpy(mmio.data, &value, mmio.len);
+}
+
 void inject_external_abort(Vcpu& vcpu) {
   kvm_vcpu_events events = {};
   events.exception.ext_dabt_pending = 1;

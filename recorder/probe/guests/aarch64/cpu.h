@@ -63,6 +63,8 @@ bool is_exception_report(Vcpu& vcpu);
 // A KVM_EXIT_MMIO that stores to this address: what is stored, as the little-endian number it is.
 uint64_t expect_store(Vcpu& vcpu, uint64_t address);
 uint64_t stored_value(Vcpu& vcpu);
+// What the load that has just exited is to give: mmio.data, as many bytes as it wants.
+void answer_load(Vcpu& vcpu, uint64_t value);
 
 // ESR_EL1 of a synchronous external data abort of the same exception level, IL set, without ISV.
 inline constexpr uint64_t kEsrExternalAbort = 0x96000010;

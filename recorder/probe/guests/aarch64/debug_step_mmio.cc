@@ -29,9 +29,11 @@ void play(Stage& stage) {
   int steps = 0;
   for (int exits = 0; exits < kExitsMax; ++exits) {
     if (vcpu.run_once() != 0) break;
-    const kvm_run& run = vcpu.run();
+    kvm_run& run = vcpu.run();
     if (run.exit_reason == KVM_EXIT_DEBUG) ++steps;
-    if (run.exit_reason == KVM_EXIT_MMIO && run.mmio.phys_addr == kMmioAddress + 16) break;
+    if (run.exit_reason != KVM_EXIT_MMIO) continue;
+    if (run.mmio.phys_addr == kMmioAddress + 16) break;
+    if (run.mmio.is_write == 0) answer_load(vcpu, 0x5a);
   }
   stage.check(steps == kSteps, fmt::format("{} of {} steps gave KVM_EXIT_DEBUG", steps, kSteps));
 }

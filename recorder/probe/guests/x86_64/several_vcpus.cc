@@ -1,7 +1,6 @@
 // Four vCPUs at once, each on a thread of its own: each writes its number to a port of its own,
 // eight times, and halts. Their exits interleave; each vCPU's own order is exact.
 #include <array>
-#include <chrono>
 #include <functional>
 #include <thread>
 
@@ -24,7 +23,7 @@ constexpr unsigned kVcpus = 4;
 constexpr uint16_t kFirstPort = 0x100;
 
 void run_vcpu(Vcpu& vcpu) {
-  const Deadline deadline(std::chrono::milliseconds(250));
+  const Deadline deadline(kGuestTimeMax);
   for (int write = 0; write < 8; ++write) {
     if (!vcpu.expect(KVM_EXIT_IO)) return;
     vcpu.stage().check(vcpu.run().io.port == kFirstPort + vcpu.id() && *io_data(vcpu) == vcpu.id(),

@@ -1,0 +1,18 @@
+// Rings that a recorder which died left behind, and that nobody needs any more. We remove nothing
+// ourselves: the user is told what would. One thread.
+#pragma once
+
+#include <string>
+
+#include "replayer/trace_reader.h"
+
+namespace kvmtape {
+
+// "the rings in DIR (1.0 MB) are no longer needed: rm -r DIR"; empty if there are none, or if
+// somebody may still need them.
+std::string leftover_rings_text(const TraceReader& reader);
+
+// The same of the recording at `path`, if there is one: for who is about to replace it.
+std::string leftover_rings_text(const std::string& path);
+
+}  // namespace kvmtape
