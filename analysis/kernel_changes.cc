@@ -67,6 +67,13 @@ bool differs_by_sign(uint64_t a, uint64_t b, size_t bytes) {
   return false;
 }
 
+std::string_view guest_of_mark(std::string_view mark) {
+  constexpr std::string_view kPrefix = "probe ";
+  const size_t colon = mark.find(':');
+  if (!mark.starts_with(kPrefix) || colon == std::string_view::npos) return {};
+  return mark.substr(kPrefix.size(), colon - kPrefix.size());
+}
+
 Known behaves_so(const KernelChange& change, const KernelFacts& kernel) {
   if ((change.architectures & abi::mask_of(kernel.context.architecture)) == 0) return Known::kNo;
   if (change.capability != 0)
@@ -97,6 +104,7 @@ KernelDifferences::KernelDifferences(const DecodeContext& a, const DecodeContext
 bool KernelDifferences::shows(const Difference& difference, const ChangePlace& place,
                               const Sighting& in) {
   if (place.sign_extended && !in.sign_extended) return false;
+  if (!place.guest.empty() && place.guest != in.guest) return false;
   if (in.in_a == nullptr && in.in_b == nullptr) return true;
   if (place.field.empty() && (in.in_a == nullptr || in.in_b == nullptr)) {
     const Known does = in.in_a != nullptr ? difference.in_a : difference.in_b;

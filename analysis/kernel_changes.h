@@ -38,6 +38,7 @@ struct ChangePlace {
   On on = On::kEither;
   std::span<const ChangeCondition> conditions{};  // all of them
   bool sign_extended = false;                     // the values differ in nothing else
+  std::string_view guest{};                       // of `kvmtape probe`, by name; empty: any guest
 
   static ChangePlace at_exit(uint32_t reason) { return at_field(reason, {}); }
   static ChangePlace at_field(uint32_t reason, std::string_view field) {
@@ -75,9 +76,13 @@ struct Sighting {
   const Exit* in_a = nullptr;  // nullptr: only the other recording has such an exit
   const Exit* in_b = nullptr;
   bool sign_extended = false;  // differs_by_sign()
+  std::string_view guest{};    // guest_of_mark()
 };
 // One of the two is the other with its sign extended: from 8, 16 or 32 bits to `bytes`.
 bool differs_by_sign(uint64_t a, uint64_t b, size_t bytes);
+// Which guest of `kvmtape probe` runs behind a mark: "probe os_lock: ..." names os_lock. Empty:
+// none.
+std::string_view guest_of_mark(std::string_view mark);
 
 // Two recordings' kernels, and the changes that lie between them.
 class KernelDifferences {

@@ -65,13 +65,24 @@ def place(text, reasons, registers, conditions):
     return "{" + ", ".join(members) + "}"
 
 
+def places_in(text, reasons, registers, conditions):
+    """Those of one entry of `shows`. 'guest': none, whatever a guest does may come of it. 'guest psci_features
+    when mmio.phys_addr=0xd0000008': that guest of `kvmtape probe` writes there what it sees."""
+    if not text.startswith("guest"):
+        return [place(text, reasons, registers, conditions)]
+    guest, _, when = text.removeprefix("guest").partition(" when ")
+    entries = [f"KVM_EXIT_MMIO{field}" + f" when {when}" * bool(when) for field in (" mmio.data", "")]
+    return [place(entry, reasons, registers, conditions)[:-1] + f", .guest = {quoted(guest.strip())}}}"
+            for entry in entries if guest]
+
+
 def tables(changes):
     reasons = {row["name"]: int(row["number"]) for row in rows_of(ABI / "exits.csv")}
     registers = {re.sub(r"\(.*", "", row["name"]): row["id"] for row in rows_of(ABI / "one_regs.csv")}
     conditions, places, backports, lines = [], [], [], []
     for change in changes:
         texts = [text.strip() for text in change["shows"].split(";")]
-        shown = [place(text, reasons, registers, conditions) for text in texts if text != "guest"]
+        shown = [one for text in texts for one in places_in(text, reasons, registers, conditions)]
         stable = ["{" + ", ".join(text.split(".")) + "}" for text in change["backports"].split()]
         said = [change[key] for key in ("id", "shows", "what", "commit", "source", "doubt")]
         lines.append(

@@ -16,6 +16,7 @@ ExitWalk::ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normal
 bool ExitWalk::next() {
   is_decoded_ = false;
   while (reader_.next(item_)) {
+    if (item_.kind == Item::Kind::kMark) guest_ = guest_of_mark(item_.mark);
     if (item_.kind == Item::Kind::kOther)
       if (const auto call = control_call_of(*item_.side)) {
         slots_.note(*call);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/normaliser.h"
@@ -24,7 +25,8 @@ class ExitWalk {
   const DecodedExit& decoded();
   const RecordedExit& recorded() const { return *item_.exit; }
   const MemorySlots& slots() const { return slots_; }
-  uint64_t calls() const { return calls_; }  // that may have changed them
+  uint64_t calls() const { return calls_; }            // that may have changed them
+  const std::string& guest() const { return guest_; }  // of `kvmtape probe`, by its marks
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
   uint64_t left_out() const { return left_out_; }
@@ -34,6 +36,7 @@ class ExitWalk {
   const ExitDecoder& decoder_;
   const Normaliser& normaliser_;
   MemorySlots slots_;
+  std::string guest_;
   Item item_;
   DecodedExit decoded_;
   bool is_decoded_ = false;

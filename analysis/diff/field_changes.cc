@@ -123,7 +123,7 @@ void find_differences(const ComparedExit& a, const ComparedExit& b, Normaliser& 
     const bool by_sign = is_sign_extended(difference, in_a, in_b, normaliser.byte_order());
     difference.explained_by =
         kernels.explaining(ChangePlace::at_field(in_a.exit.reason, difference.name()),
-                           {&in_a.exit, &in_b.exit, by_sign});
+                           {&in_a.exit, &in_b.exit, by_sign, a.guest});
   }
 }
 

@@ -13,6 +13,7 @@ namespace kvmtape {
 struct ComparedExit {
   const DecodedExit& decoded;
   const MemorySlots& slots;
+  std::string_view guest;  // ExitWalk::guest()
 };
 
 // Borrows both exits.

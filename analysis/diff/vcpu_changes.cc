@@ -117,7 +117,7 @@ void VcpuChanges::only_in(ChangeKind kind) {
   if (!kernels_.all().empty())
     explained_by = kernels_.explaining(
         ChangePlace::at_exit(decoded.exit.reason),
-        {in_a ? &decoded.exit : nullptr, in_a ? nullptr : &decoded.exit, false});
+        {in_a ? &decoded.exit : nullptr, in_a ? nullptr : &decoded.exit, false, here.walk.guest()});
   if (is_ignored(explained_by)) {
     ++totals_.ignored;
     return;
@@ -138,8 +138,8 @@ void VcpuChanges::only_in(ChangeKind kind) {
 
 void VcpuChanges::changed() {
   const DecodedExit &in_a = a_.walk.decoded(), &in_b = b_.walk.decoded();
-  find_differences({in_a, a_.walk.slots()}, {in_b, b_.walk.slots()}, normaliser_, kernels_,
-                   differences_);
+  find_differences({in_a, a_.walk.slots(), a_.walk.guest()},
+                   {in_b, b_.walk.slots(), b_.walk.guest()}, normaliser_, kernels_, differences_);
   const bool any = !differences_.empty();
   std::erase_if(differences_,
                 [&](const FieldDifference& field) { return is_ignored(field.explained_by); });

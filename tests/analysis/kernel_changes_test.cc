@@ -164,6 +164,24 @@ TEST(KernelChanges, AFieldPrefixCoversTheFieldsBelowIt) {
       "x86-delivery-event");
 }
 
+TEST(KernelChanges, WhatAGuestOfTheProbeWritesIsExplainedByWhatItSees) {
+  EXPECT_EQ(guest_of_mark("probe os_lock: as expected"), "os_lock");
+  EXPECT_EQ(guest_of_mark("probed os_lock: as expected"), "");
+  EXPECT_EQ(guest_of_mark("probe os_lock"), "");
+  const auto seen = ChangePlace::at_field(kMmio, "mmio.data");
+  const auto explaining = [&](std::string_view guest) {
+    const Exit exit{};
+    const KernelDifferences kernels(arm64("5.10"), arm64("6.1"));
+    std::string ids;
+    for (const auto& found : kernels.explaining(seen, {&exit, &exit, false, guest}))
+      ids += found.change->id;
+    return ids;
+  };
+  EXPECT_EQ(explaining("os_lock"), "arm64-os-lock");
+  EXPECT_EQ(explaining("mmio_read"), "");
+  EXPECT_EQ(explaining(""), "");
+}
+
 TEST(KernelChanges, OneKernelOrTwoArchitecturesHaveNoDifferences) {
   EXPECT_TRUE(KernelDifferences(arm64("6.1"), arm64("6.1")).all().empty());
   EXPECT_TRUE(KernelDifferences(arm64("5.10"), x86("6.1")).all().empty());
