@@ -139,7 +139,7 @@ TEST_F(DiffTest, OnlyUnexplainedLeavesOutWhatKernelsExplain) {
   const auto found = tool.run("diff --json --only unexplained " + kKernels).json();
   for (const auto& change : found["changes"])
     EXPECT_FALSE(change.contains("explained_by")) << change;
-  const std::string debug = "diff --only unexplained --ignore mmio,debug.arch.hsr " + kKernels;
+  const std::string debug = "diff --only unexplained --ignore mmio,debug " + kKernels;
   EXPECT_EQ(tool.run(debug).status, 0) << tool.run(debug).out;
 }
 

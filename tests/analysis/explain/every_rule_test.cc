@@ -203,10 +203,11 @@ TEST(EveryRule, ComesFirstWhereItIsTheCause) {
     row.machine(trace);
     row.act(trace);
     const Explained explained(trace);
-    if (is_note(explained, row.rule))
+    if (is_note(explained, row.rule)) {
       EXPECT_THAT(explained.causes(), ::testing::IsEmpty()) << row.rule;
-    else
+    } else {
       EXPECT_EQ(explained.first(), row.rule);
+    }
   }
 }
 
