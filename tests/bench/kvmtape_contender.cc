@@ -2,6 +2,7 @@
 #include "recorder/kvmtape.h"
 
 #include <unistd.h>
+#include <filesystem>
 
 #include "tests/bench/contender.h"
 
@@ -32,6 +33,7 @@ class Kvmtape final : public Contender {
 Entrant make_kvmtape(const Payload& payload, const std::string& directory) {
   const std::string path = directory + "/bench.kvmtape";
   const std::string rings = directory + "/rings";
+  std::filesystem::create_directory(rings);
   kvmtape_options options;
   kvmtape_options_init(&options);
   options.path = path.c_str();

@@ -1,6 +1,7 @@
 #include "tests/bench/recordings.h"
 
 #include <time.h>
+#include <filesystem>
 
 #include <memory>
 #include <thread>
@@ -43,6 +44,7 @@ Recording record_at_rate(const Workload& workload, const std::string& directory,
   Recording recording;
   const std::string path = directory + "/" + trace_name;
   const std::string rings = directory + "/rings";
+  std::filesystem::create_directory(rings);
   kvmtape_options options;
   kvmtape_options_init(&options);
   options.path = path.c_str();
