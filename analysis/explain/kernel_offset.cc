@@ -31,7 +31,7 @@ std::span<const uint8_t> bytes_at(const KernelImage& image, uint64_t address) {
 bool is_behind_x86_call(const KernelImage& image, uint64_t address) {
   if (const auto near = bytes_at(image, address - 5); near.size() >= 5 && near[0] == 0xe8)
     return true;
-  for (const uint64_t length : {2, 3, 6, 7}) {
+  for (const uint64_t length : {2u, 3u, 6u, 7u}) {
     const auto bytes = bytes_at(image, address - length);
     if (bytes.size() >= length && bytes[0] == 0xff && (bytes[1] >> 3 & 7) == 2) return true;
   }
