@@ -69,6 +69,13 @@ TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
             "io.size times io.count is more than a page");
   EXPECT_EQ(why(port_io(1, 1, 1).data({0x41}).in_union(8, uint64_t{12288}), "io.data_offset"),
             "io.data_offset is not the page behind kvm_run");
+  DecodeContext no_page_bytes = kX86;
+  no_page_bytes.page_bytes = 0;  // x86 has pages of 4096 bytes whether or not anybody says so
+  KvmRunPage far(no_page_bytes);
+  far.reason(2).in_union(0, uint8_t{1}).in_union(1, uint8_t{1}).in_union(4, uint32_t{1});
+  EXPECT_EQ(why(far.data({0x41}).in_union(8, uint64_t{1} << 40), "io.data_offset"),
+            "io.data_offset is not the page behind kvm_run");
+  EXPECT_EQ(shown(far.in_union(8, uint64_t{4096}).decoded(), "io.data_offset"), "valid 0x1000");
   EXPECT_EQ(port_io(2, 3, 0).text(), "? port 0x3f8 ? bytes");
 }
 
@@ -84,11 +91,21 @@ TEST(Mmio, DataIsTheFirstLenBytesAndOfAReadOnlyInTheAnswer) {
   EXPECT_EQ(shown(page.answer().decoded(), "mmio.data"), "valid, 4 bytes");
 }
 
-TEST(Mmio, ALengthBeyondEightIsNotBelieved) {
-  KvmRunPage page(kX86);
-  page.reason(6).in_union(16, uint32_t{9}).in_union(20, uint8_t{1});
-  EXPECT_EQ(shown(page.decoded(), "mmio.data"), "unknown");
-  EXPECT_EQ(shown(page.decoded(), "mmio.len"), "unknown");
+TEST(Mmio, ALengthThatNoKernelWritesIsNotBelieved) {
+  for (const uint32_t len : {9u, 0u}) {
+    KvmRunPage page(kX86);
+    page.reason(6).in_union(16, len).in_union(20, uint8_t{1});
+    EXPECT_EQ(shown(page.decoded(), "mmio.data"), "unknown") << len;
+    EXPECT_EQ(shown(page.decoded(), "mmio.len"), "unknown") << len;
+  }
+}
+
+TEST(Mmio, ADirectionThatIsNeitherReadNorWriteIsNotBelieved) {
+  KvmRunPage page(context_of(Architecture::kLoongarch64, "6.12"));
+  page.reason(38).in_union(0, uint64_t{0x1040}).in_union(16, uint32_t{4}).in_union(20, uint8_t{2});
+  EXPECT_EQ(shown(page.decoded(), "iocsr_io.is_write"), "unknown");
+  EXPECT_EQ(shown(page.decoded(), "iocsr_io.data"), "unknown");
+  EXPECT_EQ(page.text(), "access 4 bytes from 0x1040");
 }
 
 TEST(Hypercall, X86HasThreeArgumentsAndFlagsSince64) {
@@ -111,6 +128,23 @@ TEST(Hypercall, BeforeTheFlagsThereIsALongmode) {
   unknown.reason(3).in_union(64, uint32_t{1});
   EXPECT_EQ(shown(unknown.decoded(), "hypercall.longmode"), "valid 0x1");
   EXPECT_EQ(shown(unknown.decoded(), "hypercall.flags"), "unknown");
+}
+
+TEST(Hypercall, CameAfterThisKernelBeforeArm64AndX86HandedCallsOver) {
+  KvmRunPage arm64(context_of(Architecture::kAarch64, "6.1"));
+  arm64.reason(3).in_union(0, uint64_t{0xc4000003});
+  EXPECT_EQ(shown(arm64.decoded(), "hypercall.nr"), "unknown");
+  EXPECT_EQ(std::string(arm64.decoded().find("hypercall.nr")->why).substr(0, 24),
+            "this exit came after the");
+  EXPECT_EQ(arm64.text(), "hypercall ?");
+  KvmRunPage x86(context_of(Architecture::kX86_64, "5.13"));
+  EXPECT_EQ(shown(x86.reason(3).decoded(), "hypercall.nr"), "unknown");
+}
+
+TEST(Hypercall, OnlyValidFlagsTellHvcFromSmc) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "unknown"));
+  page.reason(3).in_union(0, uint64_t{0xc4000003}).in_union(64, uint64_t{1});
+  EXPECT_EQ(page.text(), "HVC or SMC PSCI_CPU_ON (64-bit)");
 }
 
 TEST(Hypercall, FlagsOfABigEndianKernelAreReadAsOneWord) {
@@ -136,6 +170,30 @@ TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
   page.in_union(4, uint32_t{0});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
   EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+// A kernel without these words says ndata 0: one that does not has them.
+TEST(InternalError, OfAnEmulationFailureNdataTellsTheLayoutWithoutTheKernel) {
+  KvmRunPage page(context_of(Architecture::kX86_64, "unknown"));
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{8}).in_union(8, uint64_t{1});
+  page.in_union(16, uint8_t{15}).in_union(17, uint16_t{0x0b0f});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "valid 0x1");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_size"), "valid 0xf");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 15 bytes");
+  page.in_union(4, uint32_t{0});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "stale");
+}
+
+TEST(InternalError, ASizeBeyondFifteenMovesNoWord) {
+  DecodeContext amd = context_of(Architecture::kX86_64, "6.1");
+  amd.x86_virtualization = X86Virtualization::kSvm;
+  KvmRunPage page(amd);
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{8}).in_union(8, uint64_t{1});
+  page.in_union(16, uint64_t{0x909090909090f410}).in_union(32, uint64_t{0x400});
+  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, exit_code 0x400 SVM_EXIT_NPF");
+  const Exit exit = page.decoded();
+  EXPECT_EQ(internal_word(amd, exit, *exit.find("internal.data", 1)).slot, "");
 }
 
 // An emulation failure whose bytes KVM fetched are these.
@@ -285,6 +343,13 @@ TEST(ArmSea, AddressesAreValidAsFnvAndTheFlagSay) {
   page.in_union(0, uint64_t{0}).in_union(8, uint64_t{0x92000010});
   EXPECT_EQ(shown(page.decoded(), "arm_sea.gva"), "valid 0x0");
   EXPECT_EQ(shown(page.decoded(), "arm_sea.gpa"), "stale");
+}
+
+TEST(ArmSea, OfAKernelBeforeItHasNoEsr) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.18"));
+  page.reason(41).flags(0).in_union(8, uint64_t{0x92000010});
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.esr"), "unknown");
+  EXPECT_FALSE(page.decoded().has_esr);
 }
 
 TEST(ArmNisv, IsNotTakenForAnEsr) {
