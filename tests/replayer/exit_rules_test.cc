@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "replayer/flag_bits.h"
 #include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
@@ -271,6 +272,8 @@ TEST(InternalError, ExitReasonsAndEventsAreNamedWhereTheProcessorIsKnown) {
             "KVM_INTERNAL_ERROR_DELIVERY_EV, vectoring_info 0x80000b0e hardware exception #PF with "
             "error code, exit_reason 0x30 EXIT_REASON_EPT_VIOLATION, exit_qualification 0x182, "
             "last_cpu 0x3");
+  delivery.in_union(4, uint32_t{1}).in_union(0, uint32_t{9});
+  EXPECT_EQ(delivery.text(), "suberror 0x9, data[0] 0x80000b0e");
   static constexpr std::string_view kHead = "KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, ";
   const auto unexpected = [](X86Virtualization host, uint64_t reason) {
     DecodeContext of_host = kX86;
@@ -371,18 +374,22 @@ TEST(FailEntry, TheReasonIsNamedAsTheHostsProcessorCountsThem) {
     return std::pair(page.text(), std::string(field->value_name));
   };
   using Said = std::pair<std::string, std::string>;
-  EXPECT_EQ(said(kVmx, 0x80000021),
-            Said("entry failed: 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
-                 "guest state), cpu 0x3",
-                 "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(
+      said(kVmx, 0x80000021),
+      Said("entry failed: reason 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
+           "guest state), cpu 0x3",
+           "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(said(kVmx, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
+  EXPECT_EQ(said(kSvm, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
   EXPECT_EQ(said(kVmx, 7).second, "VM entry with invalid control fields");
   EXPECT_EQ(said(kSvm, UINT32_MAX).second, "SVM_EXIT_ERR");
   EXPECT_EQ(said(kSvm, UINT64_MAX).second, "SVM_EXIT_ERR");
   EXPECT_EQ(said(kSvm, 8).second, "SVM_EXIT_READ_CR8");
-  EXPECT_EQ(said(X86Virtualization::kUnknown, 0x80000021),
-            Said("entry failed: 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
-                 "cpu 0x3",
-                 ""));
+  EXPECT_EQ(
+      said(X86Virtualization::kUnknown, 0x80000021),
+      Said("entry failed: reason 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
+           "cpu 0x3",
+           ""));
 }
 
 TEST(FailEntry, CpuCameWith59AndPpcDoesNotWriteIt) {
@@ -417,6 +424,27 @@ TEST(Flags, TheSameBitMeansAnotherThingOnEachArchitecture) {
   EXPECT_EQ(name(Architecture::kPpc64, 16), "KVM_RUN_PPC_NMI_DISP_FULLY_RECOV");
   EXPECT_EQ(name(Architecture::kPpc64, 6), "stale");
   EXPECT_EQ(name(Architecture::kRiscv64, 6), "stale");
+}
+
+TEST(Flags, OfAnExitAreAllNamedWhereSeveralAreSet) {
+  const auto bits = [](Architecture architecture, uint32_t reason, std::string_view name,
+                       size_t offset, uint32_t value) {
+    KvmRunPage page(context_of(architecture, "7.2"));
+    const Exit exit = page.reason(reason).in_union(offset, uint64_t{value}).flags(0).decoded();
+    return flag_bits_text(architecture, *exit.find(name));
+  };
+  EXPECT_EQ(bits(Architecture::kAarch64, 3, "hypercall.flags", 64, 3),
+            "KVM_HYPERCALL_EXIT_SMC|KVM_HYPERCALL_EXIT_16BIT");
+  EXPECT_EQ(bits(Architecture::kAarch64, 3, "hypercall.flags", 64, 2), "");  // has a name alone
+  EXPECT_EQ(bits(Architecture::kX86_64, 37, "notify.flags", 0, 3),
+            "KVM_NOTIFY_CONTEXT_INVALID|0x2");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.flags", 0, 9),
+            "KVM_MEMORY_EXIT_FLAG_PRIVATE|0x1");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.flags", 0, 1), "");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.gpa", 8, 9), "");
+  KvmRunPage page(kX86);
+  page.reason(37).in_union(0, uint32_t{3});
+  EXPECT_EQ(page.text(), "flags KVM_NOTIFY_CONTEXT_INVALID|0x2");
 }
 
 TEST(Flags, ABitThatTheKernelCannotSetYetHasNoName) {
