@@ -5,15 +5,8 @@
 #include <limits>
 #include <string_view>
 
-#include "schema/abi/registry.h"
-#include "schema/base/byte_cursor.h"
-#include "schema/snapshot.h"
-
 namespace kvmtape {
 namespace {
-
-constexpr size_t kSlotsMax = 2 * 32768;     // KVM_USER_MEM_SLOTS is below 32768, x86 has two spaces
-constexpr uint32_t kMemReadOnly = 1u << 1;  // KVM_MEM_READONLY, include/uapi/linux/kvm.h
 
 struct KnownPlace {
   uint64_t base;
@@ -31,40 +24,19 @@ constexpr KnownPlace kX86Places[] = {
 }  // namespace
 
 AddressMap::AddressMap(TraceReader& reader) : architecture_(reader.session().architecture) {
-  const ByteOrder order = reader.session().byte_order;
+  slots_ = MemorySlots(reader.session().byte_order);
   // Of no vCPU: what is left are the session's own records.
   reader.rewind({.vcpus = {std::numeric_limits<uint32_t>::max()}});
   for (Item item; reader.next(item);) {
-    if (item.kind != Item::Kind::kOther || item.side == nullptr ||
-        item.side->kind != RecordKind::kControlCall)
-      continue;
-    ByteCursor call(item.side->payload);
-    call.skip(4);
-    const std::string_view name = abi::ioctl_name(architecture_, call.read<uint32_t>());
-    if (name != "KVM_SET_USER_MEMORY_REGION" && name != "KVM_SET_USER_MEMORY_REGION2") continue;
-    call.skip(8 + 4 + 4);  // argument, vCPU, result
-    const auto error = call.read<uint32_t>();
-    const auto in_bytes = call.read<uint32_t>();
-    call.skip(8);
-    // struct kvm_userspace_memory_region, which the second call's begins with.
-    ByteCursor region(call.take(in_bytes), order);
-    const auto slot = region.read<uint32_t>();
-    const auto flags = region.read<uint32_t>();
-    const auto base = region.read<uint64_t>();
-    const auto bytes = region.read<uint64_t>();
-    if (error != 0 || !call.ok() || !region.ok()) continue;
-    if (bytes == 0)
-      slots_.erase(slot);
-    else if (slots_.size() < kSlotsMax)
-      slots_[slot] = {base, bytes, (flags & kMemReadOnly) != 0};
+    if (item.kind != Item::Kind::kOther || item.side == nullptr) continue;
+    if (const auto call = control_call_of(*item.side)) slots_.note(*call);
   }
 }
 
 std::string AddressMap::name_of(uint64_t address) const {
-  for (const auto& [number, slot] : slots_)
-    if (address - slot.base < slot.bytes)
-      return fmt::format("{}slot {}+{:#x}", slot.read_only ? "read-only " : "", number,
-                         address - slot.base);
+  if (const MemorySlots::Slot* slot = slots_.find(address))
+    return fmt::format("{}slot {}+{:#x}", slot->read_only ? "read-only " : "", slot->number,
+                       address - slot->guest_physical);
   if (architecture_ == Architecture::kX86_64 || architecture_ == Architecture::kI386)
     for (const KnownPlace& place : kX86Places)
       if (address - place.base < place.bytes)

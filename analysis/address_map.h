@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 
+#include "analysis/memory_slots.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
@@ -21,13 +21,8 @@ class AddressMap {
   std::string name_of(uint64_t address) const;
 
  private:
-  struct Slot {
-    uint64_t base = 0;
-    uint64_t bytes = 0;
-    bool read_only = false;
-  };
   Architecture architecture_ = Architecture::kUnknown;
-  std::map<uint32_t, Slot> slots_;  // by number, as they were set last
+  MemorySlots slots_;  // as they were set last
 };
 
 }  // namespace kvmtape

@@ -8,19 +8,27 @@
 
 namespace kvmtape {
 
+RawMoment exit_moment(const RecordedExit& recorded, const DecodeContext& context) {
+  return {.kvm_run = recorded.kvm_run,
+          .data = recorded.data,
+          .ret = recorded.ret,
+          .ret_known = context.ret_recorded};
+}
+
+RawMoment answer_moment(const RecordedExit& recorded, const DecodeContext& context) {
+  return {.kvm_run = recorded.answer_kvm_run,
+          .data = recorded.answer_data,
+          .ret = recorded.ret,
+          .ret_known = context.ret_recorded,
+          .is_answer = true};
+}
+
 void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, DecodedExit& decoded) {
-  decoded.moment = {};
-  decoded.moment.kvm_run = recorded.kvm_run;
-  decoded.moment.data = recorded.data;
-  decoded.moment.ret = recorded.ret;
-  decoded.moment.ret_known = decoder.context().ret_recorded;
+  decoded.moment = exit_moment(recorded, decoder.context());
   decoder.decode(decoded.moment, decoded.exit);
   decoded.has_answer = recorded.has_answer;
   if (!recorded.has_answer) return;
-  decoded.answer_moment = decoded.moment;
-  decoded.answer_moment.kvm_run = recorded.answer_kvm_run;
-  decoded.answer_moment.data = recorded.answer_data;
-  decoded.answer_moment.is_answer = true;
+  decoded.answer_moment = answer_moment(recorded, decoder.context());
   decoder.decode(decoded.answer_moment, decoded.answer);
 }
 
@@ -37,8 +45,21 @@ std::string name_of(const DecodedExit& decoded) {
   return exit.name.empty() ? fmt::format("KVM_EXIT_{}", exit.reason) : std::string(exit.name);
 }
 
+bool same_name(const DecodedExit& a, const DecodedExit& b) {
+  const auto is_nameless = [](const Exit& exit) {
+    return exit.reason_validity == Validity::kStale || !exit.reason_recorded;
+  };
+  if (is_nameless(a.exit) || is_nameless(b.exit)) return is_nameless(a.exit) == is_nameless(b.exit);
+  return a.exit.reason == b.exit.reason;
+}
+
 bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer) {
-  const Field* before = decoded.exit.find(in_answer.name, in_answer.element);
+  // Of the same reason both have it at the same place, nearly always.
+  const auto number = static_cast<size_t>(&in_answer - decoded.answer.fields.data());
+  const Field* before = number < decoded.exit.field_count ? &decoded.exit.fields[number] : nullptr;
+  if (before == nullptr || before->name.data() != in_answer.name.data() ||
+      before->name.size() != in_answer.name.size() || before->element != in_answer.element)
+    before = decoded.exit.find(in_answer.name, in_answer.element);
   if (before == nullptr || before->validity != in_answer.validity) return true;
   return !std::ranges::equal(raw_bytes(*before, decoded.moment),
                              raw_bytes(in_answer, decoded.answer_moment));

@@ -10,6 +10,9 @@
 namespace kvmtape {
 namespace {
 
+// The reason that KVM_RUN left behind where it failed: one row for all.
+constexpr uint32_t kLeftOver = ~uint32_t{0};
+
 uint64_t weight_of(const TimedCounter& counter, StatSort sort) {
   switch (sort) {
     case StatSort::kCount:
@@ -56,6 +59,7 @@ StatRow row_of(std::optional<uint32_t> vcpu, std::string exit, std::string key,
 
 // Exits come in runs of a few reasons: the first ones are found soon.
 ExitCounter& ExitCounters::of(uint32_t reason, int32_t error) {
+  if (!reports_exit(reason, error)) reason = kLeftOver;
   for (auto& counter : counters_)
     if (counter->reason == reason && counter->error == error) return *counter;
   counters_.push_back(std::make_unique<ExitCounter>());

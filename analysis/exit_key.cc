@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "analysis/decoded_exit.h"
+#include "analysis/exit_numbers.h"
 #include "replayer/arch_names/esr.h"
 #include "replayer/arch_names/hypercalls.h"
 #include "replayer/arch_names/msr_names.h"
@@ -15,28 +16,28 @@ namespace kvmtape {
 namespace {
 
 struct KeyField {
-  uint32_t reason;  // include/uapi/linux/kvm.h
+  uint32_t reason;
   std::string_view field;
   std::string_view word;  // before the number
   KeyKind kind = KeyKind::kOther;
 };
 constexpr unsigned kEcShift = 26;  // ESR_ELx_EC_SHIFT, arch/arm64/include/asm/esr.h
 constexpr KeyField kKeyFields[] = {
-    {2, "io.port", "port", KeyKind::kPort},
-    {3, "hypercall.nr", "hypercall", KeyKind::kHypercall},
-    {6, "mmio.phys_addr", "mmio", KeyKind::kAddress},
-    {15, "dcr.dcrn", "dcr"},
-    {19, "papr_hcall.nr", "papr", KeyKind::kHypercall},
-    {24, "system_event.type", "type"},
-    {26, "eoi.vector", "vector"},
-    {27, "hyperv.type", "type"},
-    {28, "arm_nisv.fault_ipa", "ipa", KeyKind::kAddress},
-    {29, "msr.index", "msr", KeyKind::kMsr},
-    {30, "msr.index", "msr", KeyKind::kMsr},
-    {34, "xen.u.hcall.input", "hypercall", KeyKind::kHypercall},
-    {35, "riscv_sbi.extension_id", "sbi", KeyKind::kHypercall},
-    {36, "riscv_csr.csr_num", "csr"},
-    {38, "iocsr_io.phys_addr", "iocsr", KeyKind::kAddress},
+    {kExitIo, "io.port", "port", KeyKind::kPort},
+    {kExitHypercall, "hypercall.nr", "hypercall", KeyKind::kHypercall},
+    {kExitMmio, "mmio.phys_addr", "mmio", KeyKind::kAddress},
+    {kExitDcr, "dcr.dcrn", "dcr"},
+    {kExitPaprHcall, "papr_hcall.nr", "papr", KeyKind::kHypercall},
+    {kExitSystemEvent, "system_event.type", "type"},
+    {kExitIoapicEoi, "eoi.vector", "vector"},
+    {kExitHyperv, "hyperv.type", "type"},
+    {kExitArmNisv, "arm_nisv.fault_ipa", "ipa", KeyKind::kAddress},
+    {kExitX86Rdmsr, "msr.index", "msr", KeyKind::kMsr},
+    {kExitX86Wrmsr, "msr.index", "msr", KeyKind::kMsr},
+    {kExitXen, "xen.u.hcall.input", "hypercall", KeyKind::kHypercall},
+    {kExitRiscvSbi, "riscv_sbi.extension_id", "sbi", KeyKind::kHypercall},
+    {kExitRiscvCsr, "riscv_csr.csr_num", "csr"},
+    {kExitLoongarchIocsr, "iocsr_io.phys_addr", "iocsr", KeyKind::kAddress},
 };
 
 const KeyField* key_field(uint32_t reason) {
@@ -47,20 +48,20 @@ const KeyField* key_field(uint32_t reason) {
 
 std::string_view key_name(Architecture architecture, uint32_t reason, uint64_t key) {
   switch (reason) {
-    case 3:
+    case kExitHypercall:
       if (architecture == Architecture::kAarch64)
         return decode_smccc(static_cast<uint32_t>(key)).name;
       return kvm_hypercall_name(key);
-    case 19:
+    case kExitPaprHcall:
       return papr_hcall_name(key);
-    case 27:
+    case kExitHyperv:
       return hyperv_exit_type_name(static_cast<uint32_t>(key));
-    case 29:
-    case 30:
+    case kExitX86Rdmsr:
+    case kExitX86Wrmsr:
       return msr_name(static_cast<uint32_t>(key));
-    case 34:
+    case kExitXen:
       return xen_hypercall_name(key);
-    case 38:
+    case kExitLoongarchIocsr:
       return iocsr_name(key);
     default:
       return {};
@@ -74,7 +75,7 @@ KeyKind key_kind(uint32_t reason) {
   return row == nullptr ? KeyKind::kEc : row->kind;
 }
 
-bool key_is_guest_address(uint32_t reason) { return reason == 6 || reason == 28; }
+bool key_is_guest_address(uint32_t reason) { return reason == kExitMmio || reason == kExitArmNisv; }
 
 std::optional<uint64_t> exit_key(const Exit& exit) {
   if (exit.reason_validity != Validity::kValid) return std::nullopt;

@@ -33,6 +33,15 @@ bool shows_at(const ChangePlace& place, const ChangePlace& seen) {
   return exit && is_field(place, seen.field);
 }
 
+bool fulfils(const Exit& exit, const ChangeCondition& condition) {
+  if (condition.field == "esr.ec") {
+    constexpr unsigned kEcShift = 26, kEcMask = 0x3f;  // arch/arm64/include/asm/esr.h
+    return exit.has_esr && (exit.esr >> kEcShift & kEcMask) == condition.value;
+  }
+  const Field* field = exit.find(condition.field, condition.element);
+  return field != nullptr && field->validity == Validity::kValid && field->value == condition.value;
+}
+
 bool same_kernel(const DecodeContext& a, const DecodeContext& b) {
   return a.kernel && a.kernel == b.kernel && a.kernel_version_text == b.kernel_version_text &&
          a.capabilities == b.capabilities;
@@ -44,6 +53,25 @@ std::span<const KernelChange> kernel_changes() { return kChanges; }
 
 std::span<const ChangePlace> places_of(const KernelChange& change) {
   return std::span(kPlaces).subspan(change.place, change.places);
+}
+
+bool differs_by_sign(uint64_t a, uint64_t b, size_t bytes) {
+  const uint64_t width_mask = bytes >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * bytes) - 1;
+  for (const unsigned bits : {8u, 16u, 32u}) {
+    if (bits >= 8 * bytes) return false;
+    const uint64_t above = width_mask & ~((uint64_t{1} << bits) - 1);
+    const bool one_has_ones =
+        ((a & above) == above && (b & above) == 0) || ((b & above) == above && (a & above) == 0);
+    if (((a ^ b) & width_mask) == above && one_has_ones && (a >> (bits - 1) & 1) != 0) return true;
+  }
+  return false;
+}
+
+std::string_view guest_of_mark(std::string_view mark) {
+  constexpr std::string_view kPrefix = "probe ";
+  const size_t colon = mark.find(':');
+  if (!mark.starts_with(kPrefix) || colon == std::string_view::npos) return {};
+  return mark.substr(kPrefix.size(), colon - kPrefix.size());
 }
 
 Known behaves_so(const KernelChange& change, const KernelFacts& kernel) {
@@ -73,12 +101,37 @@ KernelDifferences::KernelDifferences(const DecodeContext& a, const DecodeContext
   }
 }
 
-std::vector<KernelDifferences::Difference> KernelDifferences::explaining(
-    const ChangePlace& seen) const {
+bool KernelDifferences::shows(const Difference& difference, const ChangePlace& place,
+                              const Sighting& in) {
+  if (place.sign_extended && !in.sign_extended) return false;
+  if (!place.guest.empty() && place.guest != in.guest) return false;
+  if (in.in_a == nullptr && in.in_b == nullptr) return true;
+  if (place.field.empty() && (in.in_a == nullptr || in.in_b == nullptr)) {
+    const Known does = in.in_a != nullptr ? difference.in_a : difference.in_b;
+    if (place.on == ChangePlace::On::kThoseThatDo && does == Known::kNo) return false;
+    if (place.on == ChangePlace::On::kThoseThatDoNot && does == Known::kYes) return false;
+  }
+  const auto fulfils_all = [&](const Exit* exit) {
+    return exit != nullptr && std::ranges::all_of(place.conditions, [&](const auto& condition) {
+             return fulfils(*exit, condition);
+           });
+  };
+  return fulfils_all(in.in_a) || fulfils_all(in.in_b);
+}
+
+std::vector<KernelDifferences::Difference> KernelDifferences::seen_by_guest() const {
+  std::vector<Difference> found;
+  for (const Difference& difference : differences_)
+    if (difference.change->guest_sees) found.push_back(difference);
+  return found;
+}
+
+std::vector<KernelDifferences::Difference> KernelDifferences::explaining(const ChangePlace& seen,
+                                                                         const Sighting& in) const {
   std::vector<std::pair<std::tuple<bool, bool, bool>, Difference>> found;
   for (const Difference& difference : differences_) {
     for (const ChangePlace& place : places_of(*difference.change)) {
-      if (!shows_at(place, seen)) continue;
+      if (!shows_at(place, seen) || !shows(difference, place, in)) continue;
       found.push_back({{!difference.certain(), place.exit_reason == ChangePlace::kAnyExit,
                         !difference.change->doubt.empty()},
                        difference});

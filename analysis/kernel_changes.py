@@ -33,35 +33,68 @@ def release(text):
     return "abi::release({}, {})".format(*text.split(".")) if text else "0"
 
 
-def place(text, reasons, registers):
-    """'KVM_EXIT_DEBUG debug.arch.far', '* flags', 'register OSLSR_EL1', 'guest' as a ChangePlace."""
-    words = text.split()
-    if words == ["guest"]:
-        return None
+SIDES = {"+": "kThoseThatDo", "-": "kThoseThatDoNot"}
+
+
+def condition(text):
+    """'system_event.data[0]=1' or 'esr.ec=0x32' as a ChangeCondition."""
+    name, element, value = re.fullmatch(r"([\w.]+)(?:\[(\d+)\])?=(\w+)", text.strip()).groups()
+    return f"{{{quoted(name)}, {element or -1}, {int(value, 0):#x}}}"
+
+
+def place(text, reasons, registers, conditions):
+    """A ChangePlace of 'KVM_EXIT_DEBUG debug.arch.far', '* flags' or 'register OSLSR_EL1', or of
+    '+KVM_EXIT_SYSTEM_EVENT when system_event.type=2 & system_event.data[0]=1': an exit that only
+    kernels which behave so have (-: which do not), and that must be like this. 'sign-extended': the
+    two values differ in nothing else."""
+    text, _, when = text.partition(" when ")
+    side = text.strip()[0]
+    words = text.strip().lstrip("+-").split()
     if words[0] == "register":
         return f"{{.register_id = {registers[words[1]]}}}"
     reason = "ChangePlace::kAnyExit" if words[0] == "*" else str(reasons[words[0]])
-    field = words[1] if len(words) > 1 else ""
-    return f"{{.exit_reason = {reason}, .field = {quoted(field)}}}"
+    members = [f".exit_reason = {reason}", f".field = {quoted(words[1] if len(words) > 1 else '')}"]
+    if side in SIDES:
+        members.append(f".on = ChangePlace::On::{SIDES[side]}")
+    if when == "sign-extended":
+        members.append(".sign_extended = true")
+    elif when:
+        found = [condition(part) for part in when.split("&")]
+        members.append(f".conditions = std::span(kConditions).subspan({len(conditions)}, {len(found)})")
+        conditions += found
+    return "{" + ", ".join(members) + "}"
+
+
+def places_in(text, reasons, registers, conditions):
+    """Those of one entry of `shows`. 'guest': none, whatever a guest does may come of it. 'guest psci_features
+    when mmio.phys_addr=0xd0000008': that guest of `kvmtape probe` writes there what it sees."""
+    if not text.startswith("guest"):
+        return [place(text, reasons, registers, conditions)]
+    guest, _, when = text.removeprefix("guest").partition(" when ")
+    entries = [f"KVM_EXIT_MMIO{field}" + f" when {when}" * bool(when) for field in (" mmio.data", "")]
+    return [place(entry, reasons, registers, conditions)[:-1] + f", .guest = {quoted(guest.strip())}}}"
+            for entry in entries if guest]
 
 
 def tables(changes):
     reasons = {row["name"]: int(row["number"]) for row in rows_of(ABI / "exits.csv")}
     registers = {re.sub(r"\(.*", "", row["name"]): row["id"] for row in rows_of(ABI / "one_regs.csv")}
-    places, backports, lines = [], [], []
+    conditions, places, backports, lines = [], [], [], []
     for change in changes:
-        shown = [place(text, reasons, registers) for text in change["shows"].split(";")]
-        shown = [text for text in shown if text]
+        texts = [text.strip() for text in change["shows"].split(";")]
+        shown = [one for text in texts for one in places_in(text, reasons, registers, conditions)]
         stable = ["{" + ", ".join(text.split(".")) + "}" for text in change["backports"].split()]
-        texts = [change[key] for key in ("id", "shows", "what", "commit", "source", "doubt")]
+        said = [change[key] for key in ("id", "shows", "what", "commit", "source", "doubt")]
         lines.append(
-            "    {" + ", ".join(quoted(text) for text in texts) + f", {mask(change['arch'])}, "
+            "    {" + ", ".join(quoted(text) for text in said) + f", {mask(change['arch'])}, "
             f"{release(change['since'])}, {release(change['until'])}, {change['capability'] or 0}, "
+            f"{str('guest' in texts).lower()}, "
             f"{len(places)}, {len(shown)}, {len(backports)}, {len(stable)}}},")
         places += shown
         backports += stable
     return "\n".join([
         "// Written by kernel_changes.py from kernel_changes.csv; change that and run it again.",
+        "constexpr ChangeCondition kConditions[] = {", *(f"    {text}," for text in conditions), "};",
         "constexpr ChangePlace kPlaces[] = {", *(f"    {text}," for text in places), "};",
         "constexpr StableRelease kBackports[] = {", *(f"    {text}," for text in backports), "};",
         "constexpr KernelChange kChanges[] = {", *lines, "};", ""])
@@ -81,7 +114,8 @@ def document(changes):
         "Written by `analysis/kernel_changes.py` from `analysis/kernel_changes.csv`; change that and run it",
         "again. A difference between two recordings whose kernels lie on either side of such a change is",
         "explained by it. Where a capability is named and a recording holds the answer to it, that decides",
-        "before the kernel's number, since distributions backport.", ""]
+        "before the kernel's number, since distributions backport. An exit with a + is one that only kernels",
+        "which behave so have, with a - only the others; `when` says what else holds.", ""]
     for title, archs in (("arm64", ("arm64",)), ("x86", ("x86",)), ("All architectures", ("all",))):
         lines += [f"## {title}", ""]
         for change in changes:

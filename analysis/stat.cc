@@ -5,12 +5,12 @@
 #include <optional>
 #include <utility>
 
+#include "analysis/decoded_exit.h"
 #include "analysis/exit_counters.h"
 #include "analysis/exit_key.h"
 #include "analysis/exit_label.h"
 #include "analysis/session_context.h"
 #include "replayer/exit_decoder.h"
-#include "replayer/raw_moment.h"
 
 namespace kvmtape {
 namespace {
@@ -198,7 +198,7 @@ class StatWalk {
     Seen exit{item.seq,     recorded.reason, errno_of(recorded.ret),
               std::nullopt, item.guest_ns,   item.monitor_ns};
     if (options_.keys != StatKeys::kNone || !options_.selection.reasons.empty()) {
-      decode(recorded);
+      decoder_.decode(exit_moment(recorded, decoder_.context()), exit_);
       // Selected by a reason that a failed KVM_RUN left over: it is no such exit.
       if (!options_.selection.reasons.empty() && exit_.reason_validity == Validity::kStale) return;
       if (is_wanted(options_.keys, key_kind(recorded.reason))) exit.key = exit_key(exit_);
@@ -214,15 +214,6 @@ class StatWalk {
     else
       count(item.vcpu_index, exit);
     advance(item.vcpu_index, item.seq + 1);
-  }
-
-  void decode(const RecordedExit& recorded) {
-    RawMoment moment;
-    moment.kvm_run = recorded.kvm_run;
-    moment.data = recorded.data;
-    moment.ret = recorded.ret;
-    moment.ret_known = decoder_.context().ret_recorded;
-    decoder_.decode(moment, exit_);
   }
 
   void count(uint32_t vcpu, const Seen& exit) {

@@ -9,6 +9,7 @@
 #include "analysis/decoded_exit.h"
 #include "analysis/exit_json.h"
 #include "analysis/exit_label.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
 #include "cli/decode_text.h"
@@ -84,7 +85,6 @@ bool is_trace(std::span<const uint8_t> bytes) {
 
 // What a mapping holds at io.data_offset, as far as it goes.
 std::span<const uint8_t> port_data(const DecodeContext& context, std::span<const uint8_t> image) {
-  constexpr uint32_t kExitIo = 2;
   constexpr size_t kReasonOffset = 8;
   const size_t io = abi::union_offset(context.architecture);
   if (image.size() < io + 16) return {};

@@ -23,6 +23,7 @@ namespace {
 struct DiffCommand {
   TraceOptions a;  // and what both share
   std::string b;
+  std::string ring_directory_b;
   std::vector<std::string> vcpus;
   std::vector<std::string> ignored;
   std::vector<std::string> compared;
@@ -98,6 +99,7 @@ Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
 int run_diff(const DiffCommand& command, Console& console) {
   TraceOptions trace_b = command.a;
   trace_b.trace = command.b;
+  trace_b.ring_directory = command.ring_directory_b;
   auto opened_a = command.a.open(), opened_b = trace_b.open();
   if (!opened_a.ok()) return console.fail(opened_a.error());
   if (!opened_b.ok()) return console.fail(opened_b.error());
@@ -158,6 +160,11 @@ void add_diff(CLI::App& app, Action& chosen) {
                    "between two anchors, align as far as so many exits more or less")
       ->check(positive_number())
       ->type_name("N");
+  verb->add_option("--ring-dir-a", command->a.ring_directory,
+                   "where the rings of the first recording lie, if not where its header says")
+      ->type_name("DIR");
+  verb->add_option("--ring-dir-b", command->ring_directory_b, "likewise of the second")
+      ->type_name("DIR");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {
       command->a.apply(console);

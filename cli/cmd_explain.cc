@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/explain/explain_json.h"
+#include "analysis/explain/kernel_offset.h"
 #include "analysis/explain/rules.h"
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
@@ -58,30 +59,50 @@ bool matches(const Explanation& explanation, const std::vector<std::string>& wan
          std::ranges::any_of(explanation.notes, named);
 }
 
-// How far the kernel was moved: as given, or as it said itself when it panicked.
-Result<std::optional<Symbols>> load_symbols(const ExplainCommand& command, const Case& all,
-                                            Console& console) {
+struct LoadedSymbols {
+  std::optional<Symbols> table;
+  std::string moved;  // how far, and who says so; empty: not at all
+};
+
+// How far the kernel was moved: as given, as it said itself when it panicked, or as its code and
+// the crash's addresses fit together.
+void move(Symbols& symbols, const Case& all, std::string& moved, Console& console) {
+  const auto by = [&](uint64_t offset, const std::string& who) {
+    symbols.set_offset(offset);
+    moved = fmt::format("the kernel was moved by {:#x}: {}", offset, who);
+  };
+  std::optional<uint64_t> said;
+  for (const ConsoleText::Console& written : all.console.all())
+    if (const auto offset = kernel_offset_in(written.tail)) said = offset;
+  if (said) return by(*said, "it said so on its console");
+  if (symbols.image() != nullptr)
+    if (const auto found = find_kernel_offset(all, *symbols.image()))
+      return by(found->offset,
+                fmt::format("{} bytes of code at the program counter and {} return addresses on "
+                            "the stack fit there, and nowhere else",
+                            found->code_bytes, found->return_addresses));
+  console.warn(
+      "it is not known how far KASLR moved the guest's kernel: taken as 0; give --kaslr, or "
+      "--kallsyms of the running guest");
+}
+
+Result<LoadedSymbols> load_symbols(const ExplainCommand& command, const Case& all,
+                                   Console& console) {
   const bool as_linked = command.kallsyms.empty();
   const std::string& path = !as_linked                ? command.kallsyms
                             : command.vmlinux.empty() ? command.system_map
                                                       : command.vmlinux;
-  if (path.empty()) return std::optional<Symbols>();
+  LoadedSymbols loaded;
+  if (path.empty()) return loaded;
   KVMTAPE_TRY_ASSIGN(Symbols symbols, Symbols::load(path));
   if (command.kaslr != "auto") {
     KVMTAPE_TRY_ASSIGN(const uint64_t offset, parse_number("--kaslr", command.kaslr));
     symbols.set_offset(offset);
   } else if (as_linked) {
-    std::optional<uint64_t> said;
-    for (const ConsoleText::Console& written : all.console.all())
-      if (const auto offset = kernel_offset_in(written.tail)) said = offset;
-    if (said)
-      symbols.set_offset(*said);
-    else
-      console.warn(
-          "the guest did not say how far KASLR moved its kernel: taken as 0; give --kaslr, or "
-          "--kallsyms of the running guest");
+    move(symbols, all, loaded.moved, console);
   }
-  return std::optional<Symbols>(std::move(symbols));
+  loaded.table = std::move(symbols);
+  return loaded;
 }
 
 int list_rules(Console& console) {
@@ -107,7 +128,8 @@ int run_explain(const ExplainCommand& command, Console& console) {
   auto symbols = load_symbols(command, *explanation.all, console);
   if (!symbols.ok()) return console.fail(symbols.error());
   ExplainTextOptions text = command.text;
-  text.symbols = symbols->has_value() ? &**symbols : nullptr;
+  text.symbols = symbols->table ? &*symbols->table : nullptr;
+  text.symbols_moved = symbols->moved;
   if (command.trace.json)
     console.print(to_line(explanation_json(explanation, text.history_lines, text.symbols)));
   else
@@ -133,16 +155,19 @@ void add_explain(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--tail", command->text.history_lines, "how many exits that led there to show")
       ->check(CLI::Range(1, 1000));
-  verb->add_option("--vmlinux", command->vmlinux,
-                   "the guest kernel's vmlinux with its symbols: names for addresses");
+  verb->add_option(
+      "--vmlinux", command->vmlinux,
+      "the guest kernel's vmlinux: names for addresses, source lines where it has DWARF");
   verb->add_option("--system-map", command->system_map, "the same from its System.map")
       ->excludes("--vmlinux");
   verb->add_option("--kallsyms", command->kallsyms,
                    "a copy of the running guest's /proc/kallsyms, read as root")
       ->excludes("--system-map")
       ->excludes("--vmlinux");
-  verb->add_option("--kaslr", command->kaslr,
-                   "how far the guest's kernel was moved, 0x1a000000; auto: as its panic said");
+  verb->add_option(
+      "--kaslr", command->kaslr,
+      "how far the guest's kernel was moved, 0x1a000000; auto: as its panic said, or as "
+      "the vmlinux fits the crash");
   verb->add_flag("--rules", command->list_rules, "lists the rules");
   verb->callback([command, &chosen] {
     chosen = [command](Console& console) {

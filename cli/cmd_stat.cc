@@ -154,6 +154,8 @@ int run_stat(const StatCommand& command, Console& console) {
     return report_health(reader, console);
   }
   const Stat stat = count_exits(reader, options);
+  if (stat.exits == 0 && stat.lost == 0 && reader.exits() != 0)
+    note_nothing_selected(reader, console);
   reader.check();  // the totals are those of the whole recording
   if (command.trace.json)
     print_stat_json(reader, stat, false, console);

@@ -96,6 +96,15 @@ class DiffText {
     }
   }
 
+  // Only where something is left that they may be behind.
+  void print_seen_by_guest(const Diff& diff) {
+    if (diff.seen_by_guest.empty() || diff.totals.unexplained() == 0) return;
+    heading("what these kernels show a guest otherwise: what it did or wrote may come of that");
+    for (const auto& difference : diff.seen_by_guest)
+      line(fmt::format("  {}{}: {}", difference.change->id, difference.certain() ? "" : "?",
+                       difference.change->what));
+  }
+
   // What chance may have done is left to --json.
   void print_times(const std::vector<Distribution>& distributions) {
     bool begun = false;
@@ -212,6 +221,7 @@ void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,
     text.print_groups("explained by known kernel changes", diff, true);
     text.print_kernel_changes(diff);
   }
+  text.print_seen_by_guest(diff);
   if (!options.only_unexplained) text.print_times(distributions);
   text.print_totals(diff.totals);
 }

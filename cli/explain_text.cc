@@ -127,9 +127,11 @@ class Report {
 
   void names() {
     if (options_.symbols == nullptr) return;
+    if (!options_.symbols_moved.empty()) line(fmt::format("  {}", options_.symbols_moved));
     for (const NamedAddress& named : named_addresses(all_, *options_.symbols))
-      line(fmt::format("  {:<12} {:#x} {}{}", named.what, named.address, named.name,
-                       named.what.starts_with("stack") ? " ?" : ""));
+      line(fmt::format("  {:<12} {:#x} {}{}{}", named.what, named.address, named.name,
+                       named.what.starts_with("stack") ? " ?" : "",
+                       named.source.empty() ? "" : fmt::format("  ({})", named.source)));
   }
 
   void registers() {
@@ -211,7 +213,11 @@ class Report {
     line(fmt::format("     evidence:{}", evidence));
     for (const std::string& detail : finding.details) line(fmt::format("     - {}", detail));
     if (!finding.next.empty()) line(fmt::format("     check: {}", finding.next));
-    if (!finding.change.empty()) line(fmt::format("     see: {}", finding.change));
+    if (!finding.change.empty())
+      line(fmt::format("     see: {}{}", finding.change,
+                       finding.kernel_change.empty()
+                           ? ""
+                           : fmt::format(" [kernel change {}]", finding.kernel_change)));
   }
 
   void led_there() {

@@ -12,6 +12,7 @@ struct ExplainTextOptions {
   size_t history_lines = 20;
   size_t causes = 3;                 // in full; the others in a line each
   const Symbols* symbols = nullptr;  // null: none were given
+  std::string symbols_moved;         // how far, and who says so; empty: not at all
   bool verbose = false;              // every register, and all causes in full
 };
 

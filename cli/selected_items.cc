@@ -1,6 +1,6 @@
 #include "cli/selected_items.h"
 
-#include "replayer/raw_moment.h"
+#include "analysis/decoded_exit.h"
 
 namespace kvmtape {
 
@@ -46,12 +46,7 @@ bool SelectedItems::takes(const Item& item) {
   switch (item.kind) {
     case Item::Kind::kExit: {
       if (!by_reason_) return true;
-      RawMoment moment;
-      moment.kvm_run = item.exit->kvm_run;
-      moment.data = item.exit->data;
-      moment.ret = item.exit->ret;
-      moment.ret_known = decoder_.context().ret_recorded;
-      decoder_.decode(moment, exit_);
+      decoder_.decode(exit_moment(*item.exit, decoder_.context()), exit_);
       if (exit_.reason_validity == Validity::kStale) return false;
       last_taken_[item.vcpu_index] = item.seq;
       return true;

@@ -125,6 +125,10 @@ class Aligner {
   Alignment result_;
 };
 
+// Types, so that comparing costs no call.
+constexpr auto kAlignedPart = [](ExitIdentity identity) { return aligned_part(identity); };
+constexpr auto kPlacePart = [](ExitIdentity identity) { return place_part(identity); };
+
 Range whole(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b) {
   return {0, static_cast<uint32_t>(a.size()), 0, static_cast<uint32_t>(b.size())};
 }
@@ -133,7 +137,7 @@ Range whole(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b) {
 
 Alignment align(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b,
                 const AlignmentLimits& limits) {
-  Aligner aligner(a, b, limits, aligned_part);
+  Aligner aligner(a, b, limits, kAlignedPart);
   aligner.with_anchors(whole(a, b), 0);
   return aligner.take();
 }
@@ -141,7 +145,7 @@ Alignment align(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b
 std::vector<AlignedRun> pair_changed(std::span<const ExitIdentity> a,
                                      std::span<const ExitIdentity> b,
                                      const AlignmentLimits& limits) {
-  Aligner aligner(a, b, limits, place_part);
+  Aligner aligner(a, b, limits, kPlacePart);
   aligner.by_distance(whole(a, b));
   std::vector<AlignedRun> pairs;
   uint32_t a_at = 0, b_at = 0;

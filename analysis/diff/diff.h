@@ -91,6 +91,8 @@ struct Diff {
   uint64_t listed = 0;                          // that would stand there without that bound
   std::vector<ChangeGroup> groups;              // unexplained ones first, then the most frequent
   std::vector<KernelDifferences::Difference> kernel_differences;  // that explain any of it
+  // What the two kernels show a guest otherwise: what it does or writes may come of that.
+  std::vector<KernelDifferences::Difference> seen_by_guest;
 };
 
 struct DiffOptions {

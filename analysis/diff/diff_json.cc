@@ -124,6 +124,7 @@ Json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
   for (const ExitChange& change : diff.changes) json["changes"].push_back(change_json(change));
   json["changes_left_out"] = diff.listed - diff.changes.size();
   json["kernel_changes"] = kernel_changes_json(diff.kernel_differences);
+  json["seen_by_guest"] = ids_json(diff.seen_by_guest);
   json["distributions"] = Json::array();
   for (const Distribution& distribution : distributions)
     json["distributions"].push_back(

@@ -16,8 +16,12 @@ ExitWalk::ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normal
 bool ExitWalk::next() {
   is_decoded_ = false;
   while (reader_.next(item_)) {
-    if (item_.kind == Item::Kind::kOther && item_.side->kind == RecordKind::kControlCall)
-      slots_.note_call(item_.side->payload);
+    if (item_.kind == Item::Kind::kMark) guest_ = guest_of_mark(item_.mark);
+    if (item_.kind == Item::Kind::kOther)
+      if (const auto call = control_call_of(*item_.side)) {
+        slots_.note(*call);
+        ++calls_;
+      }
     if (item_.kind != Item::Kind::kExit) continue;
     seq_ = item_.exit->seq;
     if (!normaliser_.leaves_out(*item_.exit)) return true;

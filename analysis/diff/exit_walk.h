@@ -4,10 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/normaliser.h"
-#include "analysis/diff/slot_offsets.h"
+#include "analysis/memory_slots.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
@@ -22,7 +23,10 @@ class ExitWalk {
   bool next();
   // Decodes it when first asked for.
   const DecodedExit& decoded();
-  const SlotOffsets& slots() const { return slots_; }
+  const RecordedExit& recorded() const { return *item_.exit; }
+  const MemorySlots& slots() const { return slots_; }
+  uint64_t calls() const { return calls_; }            // that may have changed them
+  const std::string& guest() const { return guest_; }  // of `kvmtape probe`, by its marks
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
   uint64_t left_out() const { return left_out_; }
@@ -31,12 +35,14 @@ class ExitWalk {
   TraceReader& reader_;
   const ExitDecoder& decoder_;
   const Normaliser& normaliser_;
-  SlotOffsets slots_;
+  MemorySlots slots_;
+  std::string guest_;
   Item item_;
   DecodedExit decoded_;
   bool is_decoded_ = false;
   uint64_t seq_ = 0;
   uint64_t left_out_ = 0;
+  uint64_t calls_ = 0;
 };
 
 }  // namespace kvmtape

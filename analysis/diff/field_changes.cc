@@ -3,40 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "analysis/exit_label.h"
+#include "replayer/load_integer.h"
 
 namespace kvmtape {
 namespace {
 
-FieldSide side_of(const Field& field, const RawMoment& moment) {
-  FieldSide side{true, field.validity, {}, {}, field.why};
-  if (field.validity != Validity::kValid) return side;
-  side.value_name = field.value_name;
-  if (field.kind == FieldKind::kBytes)
-    for (const uint8_t byte : raw_bytes(field, moment))
-      fmt::format_to(std::back_inserter(side.text), "{:02x}", byte);
-  else
-    side.text = fmt::format("{:#x}", field.value);
-  return side;
+using Of = FieldDifference::Of;
+
+const RawMoment& moment_of(const DecodedExit& decoded, bool in_answer) {
+  return in_answer ? decoded.answer_moment : decoded.moment;
 }
 
-// What a side has where the field is not among those that are compared.
-FieldSide other_side(const DecodedExit& decoded, const ComparedField& there) {
-  if (there.in_answer && !decoded.has_answer)
-    return {false, Validity::kAbsent, {}, {}, "no answer was recorded"};
-  const Exit& exit = there.in_answer ? decoded.answer : decoded.exit;
-  const RawMoment& moment = there.in_answer ? decoded.answer_moment : decoded.moment;
-  const Field* field = exit.find(there.field->name, there.field->element);
-  if (field == nullptr) return {};
-  return side_of(*field, moment);
-}
-
-std::string name_of_field(const ComparedField& compared) {
-  const Field& field = *compared.field;
-  const std::string_view prefix = compared.in_answer ? "answer." : "";
-  if (field.element < 0) return fmt::format("{}{}", prefix, field.name);
-  return fmt::format("{}{}[{}]", prefix, field.name, field.element);
+Validity validity_of(const Field* field) {
+  return field == nullptr ? Validity::kAbsent : field->validity;
 }
 
 FieldSide text_side(std::string text) { return {true, Validity::kValid, std::move(text), {}, {}}; }
@@ -55,71 +37,128 @@ FieldSide flags_side(const Exit& exit) {
   return side;
 }
 
-bool is_change(const FieldSide& a, const FieldSide& b) {
-  const bool valid_a = a.validity == Validity::kValid, valid_b = b.validity == Validity::kValid;
-  return valid_a != valid_b || (valid_a && a.text != b.text);
+FieldSide side_of(const Field* field, const DecodedExit& decoded, bool in_answer) {
+  if (field == nullptr && in_answer && !decoded.has_answer)
+    return {false, Validity::kAbsent, {}, {}, "no answer was recorded"};
+  if (field == nullptr) return {};
+  FieldSide side{true, field->validity, {}, {}, field->why};
+  if (field->validity != Validity::kValid) return side;
+  side.value_name = field->value_name;
+  if (field->kind == FieldKind::kBytes)
+    for (const uint8_t byte : raw_bytes(*field, moment_of(decoded, in_answer)))
+      fmt::format_to(std::back_inserter(side.text), "{:02x}", byte);
+  else
+    side.text = fmt::format("{:#x}", field->value);
+  return side;
 }
 
-class Changes {
- public:
-  Changes(const ComparedExit& a, const KernelDifferences& kernels) : a_(a), kernels_(kernels) {}
+// The field of the other exit where it is not among those that are compared.
+const Field* same_field(const DecodedExit& decoded, const ComparedField& there) {
+  if (there.in_answer && !decoded.has_answer) return nullptr;
+  const Exit& exit = there.in_answer ? decoded.answer : decoded.exit;
+  return exit.find(there.field->name, there.field->element);
+}
 
-  void add(std::string name, FieldSide a, FieldSide b, std::string_view place) {
-    FieldChange change{std::move(name), std::move(a), std::move(b), {}};
-    if (!place.empty())
-      change.explained_by =
-          kernels_.explaining(ChangePlace::at_field(a_.decoded.exit.reason, place));
-    found_.push_back(std::move(change));
-  }
-  void add(const ComparedField& there, FieldSide a, FieldSide b) {
-    add(name_of_field(there), std::move(a), std::move(b),
-        there.in_answer ? std::string_view() : there.field->name);
-  }
+bool flags_differ(const Exit& a, const Exit& b) {
+  const bool valid_a = a.flags_validity == Validity::kValid;
+  const bool valid_b = b.flags_validity == Validity::kValid;
+  return valid_a != valid_b || (valid_a && a.flags != b.flags);
+}
 
-  std::vector<FieldChange> take() { return std::move(found_); }
-
- private:
-  const ComparedExit& a_;
-  const KernelDifferences& kernels_;
-  std::vector<FieldChange> found_;
-};
-
-const RawMoment& moment_of(const DecodedExit& decoded, const ComparedField& compared) {
-  return compared.in_answer ? decoded.answer_moment : decoded.moment;
+// mmio.data and its like: the bytes are an integer of the guest.
+bool is_sign_extended(const FieldDifference& difference, const DecodedExit& a, const DecodedExit& b,
+                      ByteOrder order) {
+  if (validity_of(difference.a) != Validity::kValid ||
+      validity_of(difference.b) != Validity::kValid)
+    return false;
+  const auto bytes_a = raw_bytes(*difference.a, moment_of(a, difference.in_answer));
+  const auto bytes_b = raw_bytes(*difference.b, moment_of(b, difference.in_answer));
+  if (bytes_a.size() != bytes_b.size() || bytes_a.size() > sizeof(uint64_t)) return false;
+  return differs_by_sign(load_integer(bytes_a.data(), bytes_a.size(), order),
+                         load_integer(bytes_b.data(), bytes_b.size(), order), bytes_a.size());
 }
 
 }  // namespace
 
-std::vector<FieldChange> field_changes(const ComparedExit& a, const ComparedExit& b,
-                                       Normaliser& normaliser, const KernelDifferences& kernels) {
-  Changes changes(a, kernels);
+std::string_view FieldDifference::name() const {
+  switch (of) {
+    case Of::kReason:
+      return "exit_reason";
+    case Of::kErrno:
+      return "errno";
+    case Of::kFlags:
+      return "flags";
+    case Of::kField:
+      break;
+  }
+  return a != nullptr ? a->name : b->name;
+}
+
+void find_differences(const ComparedExit& a, const ComparedExit& b, Normaliser& normaliser,
+                      const KernelDifferences& kernels, std::vector<FieldDifference>& found) {
   const DecodedExit &in_a = a.decoded, &in_b = b.decoded;
-  if (name_of(in_a) != name_of(in_b))
-    changes.add("exit_reason", text_side(name_of(in_a)), text_side(name_of(in_b)), "exit_reason");
-  if (in_a.moment.ret != in_b.moment.ret)
-    changes.add("errno", text_side(errno_text(in_a)), text_side(errno_text(in_b)), {});
-  if (normaliser.compares_field("flags"))
-    if (FieldSide flags_a = flags_side(in_a.exit), flags_b = flags_side(in_b.exit);
-        is_change(flags_a, flags_b))
-      changes.add("flags", std::move(flags_a), std::move(flags_b), "flags");
-  std::vector<ComparedField> fields_a, fields_b;
-  normaliser.compared_fields(in_a, a.slots, fields_a);
-  normaliser.compared_fields(in_b, b.slots, fields_b);
-  const auto find = [](const std::vector<ComparedField>& fields, uint64_t name_hash) {
+  found.clear();
+  if (!same_name(in_a, in_b)) found.push_back({.of = Of::kReason, .explained_by = {}});
+  if (in_a.moment.ret != in_b.moment.ret) found.push_back({.of = Of::kErrno, .explained_by = {}});
+  if (normaliser.compares_field("flags") && flags_differ(in_a.exit, in_b.exit))
+    found.push_back({.of = Of::kFlags, .explained_by = {}});
+  const auto fields_a = normaliser.compared_fields(in_a, a.slots, 0);
+  const auto fields_b = normaliser.compared_fields(in_b, b.slots, 1);
+  const auto find = [](std::span<const ComparedField> fields, uint64_t name_hash) {
     return std::ranges::find(fields, name_hash, &ComparedField::name_hash);
   };
   for (const ComparedField& field : fields_a) {
     const auto there = find(fields_b, field.name_hash);
-    FieldSide side_a = side_of(*field.field, moment_of(in_a, field));
     if (there == fields_b.end())
-      changes.add(field, std::move(side_a), other_side(in_b, field));
+      found.push_back({Of::kField, field.in_answer, field.field, same_field(in_b, field), {}});
     else if (there->value != field.value)
-      changes.add(field, std::move(side_a), side_of(*there->field, moment_of(in_b, *there)));
+      found.push_back({Of::kField, field.in_answer, field.field, there->field, {}});
   }
   for (const ComparedField& field : fields_b)
     if (find(fields_a, field.name_hash) == fields_a.end())
-      changes.add(field, other_side(in_a, field), side_of(*field.field, moment_of(in_b, field)));
-  return changes.take();
+      found.push_back({Of::kField, field.in_answer, same_field(in_a, field), field.field, {}});
+  if (kernels.all().empty()) return;
+  for (FieldDifference& difference : found) {
+    if (difference.of == Of::kErrno || difference.in_answer) continue;
+    const bool by_sign = is_sign_extended(difference, in_a, in_b, normaliser.byte_order());
+    difference.explained_by =
+        kernels.explaining(ChangePlace::at_field(in_a.exit.reason, difference.name()),
+                           {&in_a.exit, &in_b.exit, by_sign, a.guest});
+  }
+}
+
+uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const DecodedExit& b) {
+  const bool flags = difference.of == Of::kFlags, field = difference.of == Of::kField;
+  const Validity in_a = flags ? a.exit.flags_validity : validity_of(difference.a);
+  const Validity in_b = flags ? b.exit.flags_validity : validity_of(difference.b);
+  const Field* any = difference.a != nullptr ? difference.a : difference.b;
+  const auto element = static_cast<uint16_t>(field ? any->element : -1);
+  return std::hash<std::string_view>()(difference.name()) ^
+         (uint64_t{element} << 24 | static_cast<uint64_t>(in_a) << 16 |
+          static_cast<uint64_t>(in_b) << 8 | static_cast<uint64_t>(difference.in_answer));
+}
+
+FieldChange described(const FieldDifference& difference, const DecodedExit& a,
+                      const DecodedExit& b) {
+  const auto change = [&](FieldSide in_a, FieldSide in_b) {
+    std::string name =
+        fmt::format("{}{}", difference.in_answer ? "answer." : "", difference.name());
+    const Field* any = difference.a != nullptr ? difference.a : difference.b;
+    if (difference.of == Of::kField && any->element >= 0) name += fmt::format("[{}]", any->element);
+    return FieldChange{std::move(name), std::move(in_a), std::move(in_b), difference.explained_by};
+  };
+  switch (difference.of) {
+    case Of::kReason:
+      return change(text_side(name_of(a)), text_side(name_of(b)));
+    case Of::kErrno:
+      return change(text_side(errno_text(a)), text_side(errno_text(b)));
+    case Of::kFlags:
+      return change(flags_side(a.exit), flags_side(b.exit));
+    case Of::kField:
+      break;
+  }
+  return change(side_of(difference.a, a, difference.in_answer),
+                side_of(difference.b, b, difference.in_answer));
 }
 
 }  // namespace kvmtape

@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "analysis/exit_numbers.h"
 #include "schema/trace_format.h"
 
 namespace kvmtape {
 namespace {
 
 constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
-constexpr int32_t kEintr = 4;
 constexpr uint64_t kNoReason = 0xff;
-
-// include/uapi/linux/kvm.h.
-constexpr uint32_t kIrqWindowOpen = 7;
-constexpr uint32_t kIntr = 10;
 
 constexpr std::string_view kInterruptFields[] = {"request_interrupt_window", "immediate_exit",
                                                  "ready_for_interrupt_injection", "if_flag"};
@@ -56,9 +52,10 @@ Normaliser::Normaliser(const DecodeContext& a, const DecodeContext& b, DiffRules
     : rules_(std::move(rules)), differences_(a, b), decoder_a_(a), decoder_b_(b) {}
 
 bool Normaliser::leaves_out(const RecordedExit& exit) const {
-  if (!rules_.eintr && errno_of(exit.ret) == kEintr) return true;
+  if (!rules_.eintr && errno_of(exit.ret) == kErrorIntr) return true;
   if (exit.ret < 0) return false;  // its reason may be an earlier exit's
-  if (!rules_.interrupts && (exit.reason == kIrqWindowOpen || exit.reason == kIntr)) return true;
+  if (!rules_.interrupts && (exit.reason == kExitIrqWindowOpen || exit.reason == kExitIntr))
+    return true;
   return std::ranges::find(rules_.ignored_exits, exit.reason) != rules_.ignored_exits.end();
 }
 
@@ -89,68 +86,78 @@ bool Normaliser::kernels_differ(uint32_t reason, std::string_view name) const {
 }
 
 Normaliser::NamedRole Normaliser::judge(uint32_t reason, std::string_view name) const {
-  NamedRole named{name, hash_text(name), Role::kAligned, is_one_of(name, kAddressFields)};
+  NamedRole named{reason, name, hash_text(name), FieldRole::kAligned,
+                  is_one_of(name, kAddressFields)};
   if (!compares_field(name))
-    named.role = Role::kIgnored;
+    named.role = FieldRole::kIgnored;
   else if (kernels_differ(reason, name))
-    named.role = Role::kRest;
+    named.role = FieldRole::kRest;
   else if (is_one_of(name, kPlaceFields))
-    named.role = Role::kPlace;
+    named.role = FieldRole::kPlace;
   return named;
 }
 
-// Names are static text: a field is mostly found by where its name lies.
+// Names are static text: a field is found by where its name lies.
 const Normaliser::NamedRole& Normaliser::role_of(uint32_t reason, std::string_view name) {
-  auto& roles = roles_[reason];
-  for (const NamedRole& role : roles)
-    if (role.name.data() == name.data() && role.name.size() == name.size()) return role;
-  return roles.emplace_back(judge(reason, name));
+  const auto is_it = [&](const NamedRole& role) {
+    return role.reason == reason && role.name.data() == name.data() &&
+           role.name.size() == name.size();
+  };
+  const auto where = reinterpret_cast<uintptr_t>(name.data());
+  const NamedRole*& recent = recent_roles_[mix(where, reason) % recent_roles_.size()];
+  if (recent != nullptr && is_it(*recent)) return *recent;
+  const auto known = std::ranges::find_if(roles_, is_it);
+  recent = known != roles_.end() ? &*known : &roles_.emplace_back(judge(reason, name));
+  return *recent;
 }
 
 uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, bool is_address,
-                              const SlotOffsets& slots) const {
+                              const MemorySlots& slots) const {
   if (field.kind == FieldKind::kBytes) return hash_bytes(raw_bytes(field, moment));
   if (!is_address || rules_.addresses) return field.value;
-  const auto [slot, offset] = slots.relative(field.value);
-  return slot == 0 ? offset : mix(slot, offset);
+  const MemorySlots::Slot* slot = slots.find(field.value);
+  if (slot == nullptr) return field.value;
+  return mix(uint64_t{slot->number} + 1, field.value - slot->guest_physical);
 }
 
-void Normaliser::compared_fields(const DecodedExit& decoded, const SlotOffsets& slots,
-                                 std::vector<ComparedField>& fields) {
+std::span<const ComparedField> Normaliser::compared_fields(const DecodedExit& decoded,
+                                                           const MemorySlots& slots, size_t list) {
+  std::vector<ComparedField>& fields = fields_[list];
   fields.clear();
   const auto take = [&](const Field& field, const RawMoment& moment, bool in_answer) {
-    if (field.validity != Validity::kValid) return;
     const NamedRole& named = role_of(decoded.exit.reason, field.name);
-    if (named.role == Role::kIgnored) return;
+    if (named.role == FieldRole::kIgnored) return;
     const uint64_t name = mix(named.hash, static_cast<uint64_t>(field.element) << 1 | in_answer);
-    fields.push_back({&field, in_answer, name, value_of(field, moment, named.is_address, slots)});
+    fields.push_back({&field, in_answer, name, value_of(field, moment, named.is_address, slots),
+                      in_answer ? FieldRole::kRest : named.role});
   };
-  for (const Field& field : decoded.exit.all_fields()) take(field, decoded.moment, false);
-  if (!rules_.answers || !decoded.has_answer) return;
+  for (const Field& field : decoded.exit.all_fields())
+    if (field.validity == Validity::kValid) take(field, decoded.moment, false);
+  if (!rules_.answers || !decoded.has_answer) return fields;
   for (const Field& field : decoded.answer.all_fields())
-    if (differs_in_answer(decoded, field)) take(field, decoded.answer_moment, true);
+    if (field.validity == Validity::kValid && differs_in_answer(decoded, field))
+      take(field, decoded.answer_moment, true);
+  return fields;
 }
 
-ExitIdentity Normaliser::identity(const DecodedExit& decoded, const SlotOffsets& slots) {
+ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots& slots) {
   const Exit& exit = decoded.exit;
   const uint64_t reason = is_stale(exit) ? kNoReason : exit.reason;
   uint64_t place = 0, values = mix(reason, static_cast<uint32_t>(decoded.moment.ret)), rest = 0;
-  const auto add = [&](Role role, uint64_t name, uint64_t value) {
+  const auto add = [&](FieldRole role, uint64_t name, uint64_t value) {
     const uint64_t both = mix(name, value);
-    if (role == Role::kPlace) place += both * kPrime;
-    if (role == Role::kRest) {
+    if (role == FieldRole::kPlace) place += both * kPrime;
+    if (role == FieldRole::kRest) {
       rest += both * kPrime;
     } else {
       values += both * kPrime;  // in whatever order the kernels' tables have them
     }
   };
-  compared_fields(decoded, slots, fields_);
-  for (const ComparedField& compared : fields_)
-    add(compared.in_answer ? Role::kRest : role_of(exit.reason, compared.field->name).role,
-        compared.name_hash, compared.value);
-  if (const NamedRole& flags = role_of(exit.reason, "flags");
-      exit.flags_validity == Validity::kValid && flags.role != Role::kIgnored)
-    add(flags.role, flags.hash, exit.flags);
+  for (const ComparedField& compared : compared_fields(decoded, slots, 0))
+    add(compared.role, compared.name_hash, compared.value);
+  if (exit.flags_validity == Validity::kValid)
+    if (const NamedRole& flags = role_of(exit.reason, "flags"); flags.role != FieldRole::kIgnored)
+      add(flags.role, flags.hash, exit.flags);
   // The high halves of products are the well mixed ones. Values are in the rest as well: it tells
   // apart what fewer bits do not.
   rest = mix(rest, values);

@@ -6,17 +6,19 @@
 // One thread. Built for a pair of recordings; outlives neither rules nor contexts, which it copies.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/exit_identity.h"
-#include "analysis/diff/slot_offsets.h"
 #include "analysis/kernel_changes.h"
+#include "analysis/memory_slots.h"
 
 namespace kvmtape {
 
@@ -31,12 +33,15 @@ struct DiffRules {
   std::vector<std::string> ignored_changes{};  // ids of kernel_changes.h
 };
 
+enum class FieldRole : uint8_t { kIgnored, kAligned, kPlace, kRest };
+
 // A field that is compared: valid at its moment, and in an answer only if the answer says more.
 struct ComparedField {
   const Field* field = nullptr;
   bool in_answer = false;
   uint64_t name_hash = 0;
   uint64_t value = 0;  // normalised, or a hash of it
+  FieldRole role{};
 };
 
 class Normaliser {
@@ -45,31 +50,33 @@ class Normaliser {
 
   const DiffRules& rules() const { return rules_; }
   bool leaves_out(const RecordedExit& exit) const;
-  ExitIdentity identity(const DecodedExit& decoded, const SlotOffsets& slots);
-  // The fields behind identity(); `fields` is overwritten.
-  void compared_fields(const DecodedExit& decoded, const SlotOffsets& slots,
-                       std::vector<ComparedField>& fields);
+  ExitIdentity identity(const DecodedExit& decoded, const MemorySlots& slots);
+  // The fields behind identity(), in one of two lists: until the next call for that one.
+  std::span<const ComparedField> compared_fields(const DecodedExit& decoded,
+                                                 const MemorySlots& slots, size_t list);
+  ByteOrder byte_order() const { return decoder_a_.context().byte_order; }
   bool compares_field(std::string_view name) const;
 
  private:
-  enum class Role : uint8_t { kIgnored, kAligned, kPlace, kRest };
   struct NamedRole {
+    uint32_t reason;
     std::string_view name;
     uint64_t hash;
-    Role role;
+    FieldRole role;
     bool is_address;
   };
   const NamedRole& role_of(uint32_t reason, std::string_view name);
   NamedRole judge(uint32_t reason, std::string_view name) const;
   bool kernels_differ(uint32_t reason, std::string_view name) const;
   uint64_t value_of(const Field& field, const RawMoment& moment, bool is_address,
-                    const SlotOffsets& slots) const;
+                    const MemorySlots& slots) const;
 
   DiffRules rules_;
   KernelDifferences differences_;
   ExitDecoder decoder_a_, decoder_b_;
-  std::unordered_map<uint32_t, std::vector<NamedRole>> roles_;  // by reason
-  std::vector<ComparedField> fields_;
+  std::deque<NamedRole> roles_;                        // those that were asked for
+  std::array<const NamedRole*, 1024> recent_roles_{};  // by a hash
+  std::array<std::vector<ComparedField>, 2> fields_;
 };
 
 }  // namespace kvmtape

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "replayer/arch_names/x86_registers.h"
 #include "replayer/struct_decoder.h"
 #include "schema/base/byte_cursor.h"
@@ -34,7 +34,7 @@ Case::Case(const TraceReader& opened, const ExitDecoder& exit_decoder)
     : reader(opened),
       decoder(exit_decoder),
       context(exit_decoder.context()),
-      vm_slots(std::make_shared<MemorySlots>()) {}
+      vm_slots(std::make_shared<MemorySlots>(context.byte_order)) {}
 
 const std::string* Case::cpu_fact(std::string_view name) const {
   for (const auto& [known, value] : reader.session().cpu_facts)
@@ -123,12 +123,12 @@ void Case::take_call(const Item& item) {
   if (call->error != 0) return;
   switch (call->number()) {
     case kCallCreateVm:
-      vm_slots = std::make_shared<MemorySlots>();  // crashes keep theirs
+      vm_slots = std::make_shared<MemorySlots>(context.byte_order);  // crashes keep theirs
       in_kernel_irqchip = false;
       break;
     case kCallSetUserMemoryRegion:
     case kCallSetUserMemoryRegion2:
-      vm_slots->set(context, call->in);
+      vm_slots->note(*call);
       break;
     case kCallCreateIrqchip:
       in_kernel_irqchip = true;

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "analysis/control_call.h"
 #include "analysis/explain/console_text.h"
-#include "analysis/explain/control_call.h"
-#include "analysis/explain/memory_slots.h"
 #include "analysis/explain/registers.h"
 #include "analysis/explain/vcpu_story.h"
+#include "analysis/memory_slots.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {

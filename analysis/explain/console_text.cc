@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/kept_exit.h"
 
 namespace kvmtape {

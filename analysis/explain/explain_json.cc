@@ -78,10 +78,12 @@ Json crash_json(const Case& all) {
 
 Json symbols_json(const Case& all, const Symbols& symbols) {
   Json names = Json::array();
-  for (const NamedAddress& named : named_addresses(all, symbols))
-    names.push_back({{"of", named.what},
-                     {"address", fmt::format("{:#x}", named.address)},
-                     {"name", named.name}});
+  for (const NamedAddress& named : named_addresses(all, symbols)) {
+    Json name = {
+        {"of", named.what}, {"address", fmt::format("{:#x}", named.address)}, {"name", named.name}};
+    if (!named.source.empty()) name["source"] = named.source;
+    names.push_back(std::move(name));
+  }
   return {{"kaslr", fmt::format("{:#x}", symbols.offset())}, {"names", names}};
 }
 
@@ -94,6 +96,7 @@ Json findings_json(const std::vector<Finding>& findings) {
         {"rule", finding.rule}, {"title", finding.title},     {"confidence", finding.confidence},
         {"evidence", evidence}, {"details", finding.details}, {"next", finding.next}};
     if (!finding.change.empty()) json["change"] = finding.change;
+    if (!finding.kernel_change.empty()) json["kernel_change"] = finding.kernel_change;
     list.push_back(std::move(json));
   }
   return list;

@@ -26,6 +26,7 @@ struct Finding {
   std::vector<std::string> details;  // what it rests on, and what cannot be known
   std::string next;                  // what to check
   std::string change;                // the kernel change or document behind it; may be empty
+  std::string_view kernel_change{};  // id of its row in kernel_changes.h; empty: it has none
 };
 
 // "very likely", "likely", "possible", "weak".

@@ -14,7 +14,8 @@ namespace kvmtape {
 struct NamedAddress {
   std::string what;  // "rip", "stack+0x8"
   uint64_t address = 0;
-  std::string name;  // "do_idle+0x12"
+  std::string name;    // "do_idle+0x12"
+  std::string source;  // "kernel/sched/idle.c:311"; empty: not known
 };
 
 // Only those that have a name. A word on the stack may be a leftover of an earlier call.

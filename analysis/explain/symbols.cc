@@ -7,8 +7,6 @@
 #include <fstream>
 #include <utility>
 
-#include "analysis/explain/elf_symbols.h"
-
 namespace kvmtape {
 namespace {
 
@@ -35,8 +33,9 @@ Result<Symbols> Symbols::load(const std::string& path) {
   char magic[sizeof kElf] = {};
   file.read(magic, sizeof magic);
   if (std::ranges::equal(magic, kElf)) {
-    KVMTAPE_TRY_ASSIGN(auto found, elf_symbols(path));
-    for (auto& [address, name] : found) table.symbols_.push_back({address, std::move(name)});
+    KVMTAPE_TRY_ASSIGN(table.image_, KernelImage::open(path));
+    for (auto& [address, name] : table.image_->take_symbols())
+      table.symbols_.push_back({address, std::move(name)});
     std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
     return table;
   }
@@ -72,6 +71,10 @@ std::string Symbols::at(uint64_t address) const {
   if (linked - symbol.address > kFar) return {};
   if (linked == symbol.address) return symbol.name;
   return fmt::format("{}+{:#x}", symbol.name, linked - symbol.address);
+}
+
+std::string Symbols::source_line(uint64_t address) const {
+  return image_ == nullptr ? std::string() : image_->source_line(address - offset_);
 }
 
 std::optional<uint64_t> Symbols::address_of(std::string_view name) const {

@@ -1,15 +1,17 @@
 // The guest's kernel symbols, from vmlinux or what nm prints of it, System.map (addresses as
 // linked), or from /proc/kallsyms (as they ran), and how far KASLR moved them. A table is built
-// once, then only read. Errors: kIo, and kUsage where the file holds no symbols or hides their
-// addresses.
+// once, then only read; by one thread where it is of a vmlinux. Errors: kIo, and kUsage where the
+// file holds no symbols or hides their addresses.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "analysis/explain/kernel_image.h"
 #include "schema/base/result.h"
 
 namespace kvmtape {
@@ -26,6 +28,10 @@ class Symbols {
 
   // "do_idle+0x12"; empty: no symbol is near.
   std::string at(uint64_t address) const;
+  // "kernel/panic.c:432" of an address, moved; empty: not known, as without DWARF.
+  std::string source_line(uint64_t address) const;
+  const KernelImage* image() const { return image_.get(); }  // nullptr: it was no vmlinux
+
   // Where a function or variable lies, moved; nullopt: the table has none of this name.
   std::optional<uint64_t> address_of(std::string_view name) const;
 
@@ -36,6 +42,7 @@ class Symbols {
   };
   std::vector<Symbol> symbols_;  // by address
   uint64_t offset_ = 0;
+  std::unique_ptr<KernelImage> image_;
 };
 
 // What Linux printed when it panicked: "Kernel Offset: 0x1a000000 from 0xffffffff81000000"

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "analysis/explain/kept_exit.h"
-#include "analysis/explain/memory_slots.h"
 #include "analysis/explain/registers.h"
 #include "analysis/memory_slice.h"
+#include "analysis/memory_slots.h"
 
 namespace kvmtape {
 

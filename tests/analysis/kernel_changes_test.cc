@@ -12,6 +12,7 @@ namespace kvmtape {
 namespace {
 
 using testing::context_of;
+using testing::KvmRunPage;
 
 constexpr uint32_t kDebug = 4, kMmio = 6, kInternalError = 17, kSystemEvent = 24;
 constexpr uint64_t kOslsr = 0x603000000013808c;
@@ -77,6 +78,83 @@ TEST(KernelChanges, RegistersAndExitsThemselvesArePlaces) {
   EXPECT_EQ(explained(arm64("6.12"), arm64("6.16"), ChangePlace::at_register(kOslsr)), "");
 }
 
+// What explains an exit that only one of two recordings has.
+std::string explained_alone(const DecodeContext& a, const DecodeContext& b, const KvmRunPage& page,
+                            bool in_a) {
+  const Exit exit = page.decoded();
+  std::string ids;
+  for (const auto& difference : KernelDifferences(a, b).explaining(
+           ChangePlace::at_exit(exit.reason), {in_a ? &exit : nullptr, in_a ? nullptr : &exit}))
+    ids += std::string(ids.empty() ? "" : " ") + std::string(difference.change->id);
+  return ids;
+}
+
+KvmRunPage system_event(std::string_view kernel, uint32_t type, uint64_t data) {
+  KvmRunPage page(arm64(kernel));
+  page.reason(kSystemEvent).ret(0).in_union(0, type).in_union(4, uint32_t{1}).in_union(8, data);
+  return page;
+}
+
+TEST(KernelChanges, AnExitIsExplainedWhereItIsWhatTheChangeIsAbout) {
+  const DecodeContext old = arm64("5.10"), now = arm64("6.1");
+  constexpr uint32_t kShutdown = 1, kReset = 2, kSuspend = 5;
+  EXPECT_EQ(explained_alone(old, now, system_event("6.1", kReset, 1), false), "arm64-reset2");
+  EXPECT_EQ(explained_alone(old, now, system_event("6.1", kReset, 0), false), "");
+  EXPECT_EQ(explained_alone(old, now, system_event("6.1", kShutdown, 0), false), "");
+  EXPECT_EQ(explained_alone(old, now, system_event("6.1", kSuspend, 0), false),
+            "arm64-system-suspend");
+}
+
+TEST(KernelChanges, AnExitIsExplainedOnlyOnTheSideOfTheKernelThatHasIt) {
+  const DecodeContext old = arm64("5.10"), now = arm64("6.1");
+  EXPECT_EQ(explained_alone(now, old, system_event("6.1", 2, 1), true), "arm64-reset2");
+  EXPECT_EQ(explained_alone(now, old, system_event("6.1", 2, 1), false), "");
+}
+
+TEST(KernelChanges, ADebugExitIsExplainedByItsSyndrome) {
+  const auto debug = [](uint32_t ec) {
+    KvmRunPage page(arm64("6.1"));
+    page.reason(kDebug).ret(0).flags(1).in_union(0, ec << 26 | 0x22).in_union(4, uint32_t{0});
+    return page;
+  };
+  const DecodeContext old = arm64("5.10"), now = arm64("6.1");
+  constexpr uint32_t kStep = 0x32, kBrk = 0x3c, kWatchpoint = 0x34;
+  EXPECT_EQ(explained_alone(old, now, debug(kStep), false), "arm64-step-over-emulated");
+  EXPECT_EQ(explained_alone(old, now, debug(kStep), true),
+            "arm64-os-lock arm64-step-over-emulated");
+  EXPECT_EQ(explained_alone(old, now, debug(kWatchpoint), true), "arm64-os-lock");
+  EXPECT_EQ(explained_alone(old, now, debug(kWatchpoint), false), "");
+  EXPECT_EQ(explained_alone(old, now, debug(kBrk), false), "");
+  EXPECT_EQ(explained_alone(old, now, debug(kBrk), true), "");
+}
+
+TEST(KernelChanges, DataIsExplainedBySignExtensionAndByNothingElse) {
+  const Exit exit = system_event("6.1", 1, 0).decoded();
+  const auto at_data = [&](bool by_sign) {
+    return KernelDifferences(arm64("6.12"), arm64("7.2"))
+        .explaining(ChangePlace::at_field(kMmio, "mmio.data"), {&exit, &exit, by_sign})
+        .size();
+  };
+  EXPECT_EQ(at_data(true), 1u);
+  EXPECT_EQ(at_data(false), 0u);
+  EXPECT_TRUE(differs_by_sign(0x9281, 0xffffffffffff9281, 8));
+  EXPECT_TRUE(differs_by_sign(0xffffffff96000010, 0x96000010, 8));
+  EXPECT_TRUE(differs_by_sign(0x81, 0xff81, 2));
+  EXPECT_FALSE(differs_by_sign(0x1281, 0xffffffffffff1281, 8)) << "the sign bit is not set";
+  EXPECT_FALSE(differs_by_sign(0x9281, 0xffff9281, 8)) << "not up to the top";
+  EXPECT_FALSE(differs_by_sign(0x9281, 0x9282, 8));
+  EXPECT_FALSE(differs_by_sign(0x81, 0x81, 1));
+}
+
+TEST(KernelChanges, WhatAGuestSeesIsNamed) {
+  std::set<std::string_view> ids;
+  for (const auto& difference : KernelDifferences(arm64("5.10"), arm64("6.1")).seen_by_guest())
+    ids.insert(difference.change->id);
+  EXPECT_TRUE(ids.contains("arm64-os-lock"));
+  EXPECT_TRUE(ids.contains("arm64-debugver-v8p0"));
+  EXPECT_FALSE(ids.contains("arm64-hsr-high"));
+}
+
 TEST(KernelChanges, AFieldPrefixCoversTheFieldsBelowIt) {
   EXPECT_EQ(explained(x86("5.10"), x86("5.15"),
                       ChangePlace::at_field(kInternalError, "emulation_failure.insn_bytes")),
@@ -84,6 +162,24 @@ TEST(KernelChanges, AFieldPrefixCoversTheFieldsBelowIt) {
   EXPECT_EQ(
       explained(x86("6.12"), x86("6.18"), ChangePlace::at_field(kInternalError, "internal.ndata")),
       "x86-delivery-event");
+}
+
+TEST(KernelChanges, WhatAGuestOfTheProbeWritesIsExplainedByWhatItSees) {
+  EXPECT_EQ(guest_of_mark("probe os_lock: as expected"), "os_lock");
+  EXPECT_EQ(guest_of_mark("probed os_lock: as expected"), "");
+  EXPECT_EQ(guest_of_mark("probe os_lock"), "");
+  const auto seen = ChangePlace::at_field(kMmio, "mmio.data");
+  const auto explaining = [&](std::string_view guest) {
+    const Exit exit{};
+    const KernelDifferences kernels(arm64("5.10"), arm64("6.1"));
+    std::string ids;
+    for (const auto& found : kernels.explaining(seen, {&exit, &exit, false, guest}))
+      ids += found.change->id;
+    return ids;
+  };
+  EXPECT_EQ(explaining("os_lock"), "arm64-os-lock");
+  EXPECT_EQ(explaining("mmio_read"), "");
+  EXPECT_EQ(explaining(""), "");
 }
 
 TEST(KernelChanges, OneKernelOrTwoArchitecturesHaveNoDifferences) {

@@ -97,6 +97,31 @@ TEST_F(StatTest, ARunningRecordingIsCountedOnceAndWaitsForAnswers) {
   EXPECT_EQ(new_exits(), 3u);
 }
 
+// What was left behind in exit_reason is nobody's.
+TEST_F(StatTest, FailuresOfOneErrnoAreOneRowWhateverReasonWasLeftBehind) {
+  TraceBuilder trace;
+  for (const uint8_t reason : std::initializer_list<uint8_t>{2, 6, 6, 10}) {
+    TraceBuilder::GivenExit exit;
+    exit.run.assign(kCoreWords * kWordBytes, 0);
+    exit.run[8] = reason;
+    exit.ret = -4;
+    exit.tsc = 2'000'000;
+    exit.answered = false;
+    trace.add_exit(0, exit);
+  }
+  trace.seal();
+  const auto reader = open(trace);
+  for (const StatKeys keys : {StatKeys::kAll, StatKeys::kNone}) {
+    StatOptions options;
+    options.keys = keys;
+    const Stat stat = count_exits(*reader, options);
+    ASSERT_EQ(stat.rows.size(), 2u);
+    EXPECT_EQ(stat.rows[0].exit, "KVM_RUN EINTR");
+    EXPECT_EQ(stat.rows[0].count, 3u);
+    EXPECT_EQ(stat.rows[1].exit, "KVM_EXIT_INTR");
+  }
+}
+
 TEST_F(StatTest, AnAddressIsNamedByTheSlotThatTheMonitorSet) {
   TraceBuilder trace;
   set_slot(trace, 3, 2, 0xfffc0000, 0x40000);

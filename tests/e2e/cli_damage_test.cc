@@ -62,6 +62,17 @@ TEST_F(CliDamageTest, ANarrowedViewSaysWhatIsMissingElsewhere) {
   EXPECT_EQ(tool.run("stat --json --vcpu 1 " + trace).json()["totals"]["lost"], 6);
 }
 
+TEST_F(CliDamageTest, ExplainAndDiffWorkOnWhatCanBeReadAndSayWhatIsMissing) {
+  const std::string trace = damaged_trace();
+  for (const std::string& command : {"explain " + trace, "diff " + trace + " " + trace}) {
+    const ToolRun run = tool.run(command);
+    EXPECT_EQ(run.status, 3) << command;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("1 chunk damaged"), HasSubstr("6 exits lost"))) << command;
+  }
+  EXPECT_THAT(tool.run("explain " + trace).out, HasSubstr("6 exits are missing"));
+  EXPECT_THAT(tool.run("diff " + trace + " " + trace).out, HasSubstr("9 the same, 0 changed"));
+}
+
 TEST_F(CliDamageTest, TheTailIsTheLastExitsThatCanBeRead) {
   const std::string trace = damaged_trace();
   const std::vector<std::string> all = exits(trace);

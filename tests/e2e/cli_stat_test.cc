@@ -49,6 +49,13 @@ TEST_F(CliStatTest, TablesFitAMailAndHaveALineForEachRow) {
   EXPECT_THAT(tool.run("stat -q " + kProbe).out, HasSubstr(" lost, in "));
 }
 
+TEST_F(CliStatTest, ASelectionOfNothingSaysSo) {
+  const ToolRun run = tool.run("stat --exit loongarch_iocsr " + kProbe);
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("nothing selected"));
+  EXPECT_THAT(tool.run("stat " + kProbe).err, ::testing::Not(HasSubstr("nothing selected")));
+}
+
 TEST_F(CliStatTest, ByVcpuTheRowsSayWhose) {
   const auto document = stat("--by vcpu,exit");
   EXPECT_EQ(exits_in_rows(document), document["totals"]["exits"]);

@@ -130,6 +130,23 @@ TEST_F(RecordTest, RedactionTakesTheMemoryAway) {
 }
 #endif
 
+TEST_F(RecordTest, StatLiveShowsWhatARecorderIsWritingAndDisturbsNothing) {
+  const std::string tape = KVMTAPE_BINARY_DIR "/kvmtape", live = tool.file("live");
+  const ShellRun run = shell(
+      tape + " record -q --force -o " + trace + " -- " + kMonitor +
+      " plain 4000000000 >/dev/null 2>&1 & r=$!; until [ -s " + trace +
+      " ]; do sleep 0.05; done; " + tape + " stat --live --json --interval 100ms $r >" + live +
+      " 2>&1 & s=$!; "
+      "while kill -0 $s 2>/dev/null && ! grep -q KVM_EXIT_IO " +
+      live +
+      "; do sleep 0.05; done; "
+      "kill -TERM $s; wait $s; echo live=$?; kill -KILL $(cat /proc/$r/task/$r/children); wait $r; "
+      "head -c 100000 " +
+      live);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("live=0"), HasSubstr(R"("exit":"KVM_EXIT_IO")")));
+  EXPECT_EQ(totals()["lost"], 0);
+}
+
 TEST_F(RecordTest, AMonitorThatIsKilledLeavesASealedTrace) {
   const ToolRun run = record(kMonitor + " killed 50");
   EXPECT_EQ(run.status, 128 + SIGKILL);

@@ -57,7 +57,7 @@ class Suite:
         (self.folder / "sources.list").write_text(
             f"deb [signed-by={KEYRING}] {mirror_of(self.name)} {self.name} main\n")
         try:
-            self._apt("apt-get", "--error-on=any", "update")
+            self._apt("apt-get", "update", "--error-on=any")
             updated.touch()
         except Lacking:
             if not updated.exists():

@@ -1,5 +1,6 @@
 """The lab's recordings as golden ones: traces/probe-aarch64-SERIES.kvmtape, and where each is from as a row
 of traces/README.md. What the reader says of them is tests/conformance/regenerate.sh's."""
+import functools
 import pathlib
 import re
 import shutil
@@ -15,6 +16,12 @@ def first_line_of(*command):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
+@functools.cache
+def commit():
+    """Asked once, before the first recording is put among the others: that alone makes no tree dirty."""
+    return first_line_of("git", "describe", "--always", "--dirty", "--exclude", "*")
+
+
 def series_of(package):
     """linux-image-6.1.0-56-cloud-arm64 -> 6.1"""
     return re.search(r"-(\d+\.\d+)", package)[1]
@@ -22,9 +29,8 @@ def series_of(package):
 
 def row(name, package, version, cpu):
     qemu = re.search(r"version ([\d.]+)", first_line_of(machine.QEMU, "--version"))[1]
-    commit = first_line_of("git", "describe", "--always", "--dirty", "--exclude", "*")
     return (f"| {name} | Debian {package} {version} | QEMU {qemu} TCG, virt, virtualization=on, {cpu} | "
-            f"`kvmtape probe` of {commit}, by `./dev lab --golden` |")
+            f"`kvmtape probe` of {commit()}, by `./dev lab --golden` |")
 
 
 def with_row(table, row_text):
@@ -42,9 +48,9 @@ def with_row(table, row_text):
 
 def keep(recording, package, version, cpu):
     name = f"probe-aarch64-{series_of(package)}"
-    shutil.copyfile(recording, ROOT / "traces" / f"{name}.kvmtape")
     readme = ROOT / "traces/README.md"
     readme.write_text(with_row(readme.read_text(), row(name, package, version, cpu)))
+    shutil.copyfile(recording, ROOT / "traces" / f"{name}.kvmtape")
 
 
 def write_expectations():

@@ -20,7 +20,8 @@ class DidNotEnd(Exception):
 
 def initramfs(init, programs, commands):
     """init runs `commands`, one a line, and stands beside `programs`, name -> path."""
-    files = [cpio.folder("dev"), cpio.character_device("dev/console", 5, 1), cpio.program("init", init.read_bytes()),
+    files = [cpio.folder("dev"), cpio.folder("lib"), cpio.character_device("dev/console", 5, 1),
+             cpio.program("init", init.read_bytes()),
              cpio.program("commands", "".join(line + "\n" for line in commands).encode())]
     files += [cpio.program(name, path.read_bytes()) for name, path in programs.items()]
     return cpio.pack(files)

@@ -413,6 +413,17 @@ SyntheticTrace& SyntheticTrace::registers_not_taken() {
   return *this;
 }
 
+SyntheticTrace& SyntheticTrace::memory_slice(MemorySliceOf of, uint64_t address,
+                                             const std::vector<uint8_t>& bytes) {
+  std::vector<uint8_t> payload(sizeof(MemorySliceRecord));
+  set(payload, offsetof(MemorySliceRecord, guest_virtual), address);
+  set(payload, offsetof(MemorySliceRecord, of), static_cast<uint32_t>(of));
+  set(payload, offsetof(MemorySliceRecord, bytes), static_cast<uint32_t>(bytes.size()));
+  payload.insert(payload.end(), bytes.begin(), bytes.end());
+  trace_.add_record(vcpu_, RecordKind::kMemorySlice, 0, words_of(std::move(payload)));
+  return *this;
+}
+
 SyntheticTrace& SyntheticTrace::call(bool of_vcpu, uint32_t request, const std::vector<uint8_t>& in,
                                      uint32_t error) {
   std::vector<uint8_t> payload(sizeof(ControlCallRecord));

@@ -69,6 +69,8 @@ class SyntheticTrace {
   SyntheticTrace& events(const std::vector<uint8_t>& kvm_vcpu_events);
   SyntheticTrace& one_regs(const std::vector<std::pair<uint64_t, uint64_t>>& ids_and_values);
   SyntheticTrace& registers_not_taken();
+  SyntheticTrace& memory_slice(MemorySliceOf of, uint64_t address,
+                               const std::vector<uint8_t>& bytes);
 
   // Calls that the monitor made.
   SyntheticTrace& memory(uint64_t gpa, uint64_t bytes, uint32_t flags = 0);

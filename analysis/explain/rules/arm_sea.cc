@@ -2,7 +2,7 @@
 // claim: mostly an uncorrected memory error. arch/arm64/kvm/mmu.c, kvm_handle_guest_sea().
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/esr.h"
@@ -33,6 +33,7 @@ class ArmSea : public Rule {
         "see the host's dmesg and the memory controller's error counts; the monitor should "
         "inject an external abort into the guest";
     finding.change = "KVM_EXIT_ARM_SEA, ad9c62bd8946 (6.19); KVM_CAP_ARM_SEA_TO_USER";
+    finding.kernel_change = "arm64-sea";
     findings.push_back(std::move(finding));
   }
 };

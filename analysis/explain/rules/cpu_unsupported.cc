@@ -2,7 +2,7 @@
 // or a PMU that only some CPUs have. arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run(), Linux 6.12.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/internal_data.h"
@@ -53,6 +53,7 @@ class DeliveryEvent : public Rule {
         "Documentation/virt/kvm/api.rst, KVM_EXIT_INTERNAL_ERROR, suberror 3; 11c98fa07a79 (6.14) "
         "made "
         "it of SVM as well";
+    finding.kernel_change = "x86-delivery-event";
     findings.push_back(std::move(finding));
   }
 };

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
@@ -176,6 +176,7 @@ class EmulationFailure : public Rule {
         "Documentation/virt/kvm/api.rst, KVM_EXIT_INTERNAL_ERROR; c88339d88b0a (5.14) hands over "
         "the "
         "instruction, e615e355894e (5.16) the hardware exit";
+    finding.kernel_change = "x86-emulation-bytes";
     findings.push_back(std::move(finding));
   }
 };

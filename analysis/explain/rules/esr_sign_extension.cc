@@ -32,6 +32,7 @@ class EsrSignExtension : public Rule {
       finding.next = "ignore bits 63:32; a guest that reads ISS2 (FEAT_LS64, MTE) is misled by it";
       finding.change =
           "the ESR became 64 bits wide in 5.19; kernels around 6.1 extend EC << 26 by sign";
+      finding.kernel_change = "arm64-esr-sign";
       findings.push_back(std::move(finding));
       return;
     }

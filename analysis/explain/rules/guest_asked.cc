@@ -2,7 +2,7 @@
 // is wrong with the machine; that riscv guests name a failure as their reason is another matter.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/system_event.h"

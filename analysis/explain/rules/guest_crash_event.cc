@@ -1,6 +1,6 @@
 // KVM_SYSTEM_EVENT_CRASH: a guest that knows Hyper-V wrote its crash MSRs: Windows with a stop
 // code, Linux with hv_ panic reporting.
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 

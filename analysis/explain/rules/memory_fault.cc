@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 
@@ -59,6 +59,7 @@ class MemoryFault : public Rule {
                        : "see whether the monitor converts pages on KVM_EXIT_MEMORY_FAULT, and its "
                          "mapping of this range";
     finding.change = "KVM_EXIT_MEMORY_FAULT, 16f95f3b95ca (6.8); KVM_CAP_MEMORY_FAULT_INFO";
+    finding.kernel_change = all.is_arm64() ? "arm64-memory-fault" : "x86-memory-fault";
     findings.push_back(std::move(finding));
   }
   static void judge_unknown(const Case& all, int32_t error, std::vector<Finding>& findings) {
@@ -77,6 +78,7 @@ class MemoryFault : public Rule {
                        : "see the mapping behind the memory slots: unmapped, a truncated file, "
                          "mprotect, no huge pages left, userfaultfd without a handler";
     finding.change = "KVM_CAP_MEMORY_FAULT_INFO (6.8) hands over address and kind";
+    finding.kernel_change = all.is_arm64() ? "arm64-memory-fault" : "x86-memory-fault";
     findings.push_back(std::move(finding));
   }
 };

@@ -4,7 +4,7 @@
 // with ENOSYS. io_mem_abort() in arch/arm64/kvm/mmio.c, Linux 6.12.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/esr.h"

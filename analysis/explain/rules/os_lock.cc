@@ -2,7 +2,7 @@
 // emulates the OS Lock, which turns the guest's own debug exceptions off; before, it was ignored.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 
@@ -38,6 +38,7 @@ class OsLock : public Rule {
           "the guest must write 0 to OSLAR_EL1 (Linux does when it boots a CPU); was the "
           "lock restored from a snapshot of an older kernel?";
       finding.change = "7dabf02f43a1 (5.18): KVM emulates the OS Lock; before it was ignored";
+      finding.kernel_change = "arm64-os-lock";
       findings.push_back(std::move(finding));
       return;
     }

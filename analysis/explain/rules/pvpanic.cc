@@ -3,7 +3,7 @@
 // BAR says, which is not known here.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 

@@ -1,7 +1,7 @@
 // KVM_SYSTEM_EVENT_SEV_TERM: a SEV-ES or SEV-SNP guest asked the hypervisor to end it, with a code.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/confidential.h"
@@ -29,6 +29,7 @@ class SevTermination : public Rule {
         "the code names what the guest did not find: the protocol's version, a feature, a "
         "validated page, the CPUID page; see OVMF's and the kernel's early log";
     finding.change = "AMD 56421 (GHCB) section 2.3.1; KVM_SYSTEM_EVENT_SEV_TERM";
+    finding.kernel_change = "x86-sev-term";
     findings.push_back(std::move(finding));
   }
 };

@@ -2,7 +2,7 @@
 // KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set: a monitor that reads it takes leftovers for ISS2.
 #include <fmt/format.h>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 
@@ -37,6 +37,7 @@ class StaleHsrHigh : public Rule {
     finding.next = "use hsr_high only under its flag (bit 0 of kvm_run.flags)";
     finding.change =
         "18f3976fdb5d (5.19) added hsr_high and the flag; before, these bytes are padding";
+    finding.kernel_change = "arm64-hsr-high";
     findings.push_back(std::move(finding));
   }
 

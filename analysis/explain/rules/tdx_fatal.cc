@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "analysis/explain/exit_numbers.h"
+#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/confidential.h"
@@ -26,6 +26,7 @@ class TdxFatal : public Rule {
     finding.next = "the message is the guest's last word: a kernel panic or its TDX set-up";
     finding.change =
         "TDG.VP.VMCALL<ReportFatalError> of the GHCI; KVM_SYSTEM_EVENT_TDX_FATAL (6.16)";
+    finding.kernel_change = "x86-tdx-fatal";
     findings.push_back(std::move(finding));
   }
 };

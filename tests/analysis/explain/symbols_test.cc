@@ -58,7 +58,7 @@ TEST_F(SymbolsTest, WhatIsNoMapIsSaidToBeNone) {
   EXPECT_FALSE(Symbols::load(scratch_.file("missing")).ok());
 }
 
-#ifdef KVMTAPE_HAS_LIBELF
+#ifdef KVMTAPE_HAS_ELFUTILS
 TEST_F(SymbolsTest, AnElfFileHasItsFunctions) {
   auto symbols = Symbols::load("/proc/self/exe");
   ASSERT_TRUE(symbols.ok()) << symbols.error().to_string();

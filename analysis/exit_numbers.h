@@ -1,4 +1,4 @@
-// KVM_EXIT_ numbers that rules ask for, and errno values as traces hold them (Linux generic
+// KVM_EXIT_ numbers that this folder asks for, and errno values as traces hold them (Linux generic
 // numbers). include/uapi/linux/kvm.h of Linux 7.3, asm-generic/errno.h. Constants only.
 #pragma once
 
@@ -18,12 +18,21 @@ enum ExitNumber : uint32_t {
   kExitShutdown = 8,
   kExitFailEntry = 9,
   kExitIntr = 10,
+  kExitDcr = 15,
   kExitInternalError = 17,
+  kExitPaprHcall = 19,
   kExitSystemEvent = 24,
+  kExitIoapicEoi = 26,
+  kExitHyperv = 27,
   kExitArmNisv = 28,
+  kExitX86Rdmsr = 29,
+  kExitX86Wrmsr = 30,
   kExitApResetHold = 32,
+  kExitXen = 34,
   kExitRiscvSbi = 35,
+  kExitRiscvCsr = 36,
   kExitNotify = 37,
+  kExitLoongarchIocsr = 38,
   kExitMemoryFault = 39,
   kExitArmSea = 41,
 };

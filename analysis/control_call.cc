@@ -1,4 +1,4 @@
-#include "analysis/explain/control_call.h"
+#include "analysis/control_call.h"
 
 #include <algorithm>
 

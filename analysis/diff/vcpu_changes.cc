@@ -1,0 +1,172 @@
+#include "analysis/diff/vcpu_changes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "analysis/exit_key.h"
+
+namespace kvmtape {
+namespace {
+
+using Explanations = std::vector<KernelDifferences::Difference>;
+
+void mix(uint64_t& hash, uint64_t value) {
+  constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
+  hash = (hash ^ value) * kPrime;
+  hash ^= hash >> 29;
+}
+
+uint64_t reason_of(const DecodedExit& decoded) {
+  const bool stale = decoded.exit.reason_validity != Validity::kValid;
+  return uint64_t{stale} << 32 | decoded.exit.reason;
+}
+
+void mix_exit(uint64_t& hash, const DecodedExit& decoded, bool with_key) {
+  mix(hash, reason_of(decoded));
+  if (!with_key) return;
+  const auto key = exit_key(decoded.exit);
+  mix(hash, key ? *key : ~uint64_t{0});
+}
+
+void mix_explanations(uint64_t& hash, const Explanations& explanations) {
+  for (const auto& explanation : explanations)
+    mix(hash, reinterpret_cast<uintptr_t>(explanation.change));
+}
+
+// Of its fields, if each has one: the likeliest of each.
+Explanations explained_by_fields(const std::vector<FieldDifference>& fields) {
+  Explanations all;
+  for (const FieldDifference& field : fields) {
+    if (field.explained_by.empty()) return {};
+    const auto& likeliest = field.explained_by.front();
+    if (std::ranges::none_of(all,
+                             [&](const auto& known) { return known.change == likeliest.change; }))
+      all.push_back(likeliest);
+  }
+  return all;
+}
+
+}  // namespace
+
+ExitSide exit_side(const ExitDecoder& decoder, uint64_t seq, const DecodedExit& decoded) {
+  ExitSide side{seq, name_of(decoded), {}, text_of(decoder, decoded)};
+  if (const auto key = exit_key(decoded.exit))
+    side.key = exit_key_text(decoder.context().architecture, decoded.exit.reason, *key);
+  return side;
+}
+
+VcpuChanges::VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const DiffOptions& options,
+                         Normaliser& normaliser, const KernelDifferences& kernels, ChangeLog& log,
+                         DiffTotals& totals)
+    : vcpu_(vcpu),
+      options_(options),
+      normaliser_(normaliser),
+      kernels_(kernels),
+      log_(log),
+      totals_(totals),
+      a_{a, ExitWalk(a.reader, a.decoder, normaliser, vcpu)},
+      b_{b, ExitWalk(b.reader, b.decoder, normaliser, vcpu)} {}
+
+void VcpuChanges::walk(const Alignment& alignment) {
+  a_.has = a_.walk.next();
+  b_.has = b_.walk.next();
+  for (const AlignedRun& run : alignment.runs) {
+    replaced_until(run.a, run.b);
+    for (uint32_t i = 0; i < run.count; ++i) same_or_changed();
+  }
+  replaced_until(static_cast<uint32_t>(a_.side.exits.size()),
+                 static_cast<uint32_t>(b_.side.exits.size()));
+}
+
+// What stands between two aligned runs.
+void VcpuChanges::replaced_until(uint32_t a_end, uint32_t b_end) {
+  const uint32_t a_begin = a_.next, b_begin = b_.next;
+  if (a_begin == a_end && b_begin == b_end) return;
+  if (a_begin == a_end || b_begin == b_end) return only_one_side_until(a_end, b_end);
+  const auto pairs =
+      pair_changed(std::span(a_.side.exits).subspan(a_begin, a_end - a_begin),
+                   std::span(b_.side.exits).subspan(b_begin, b_end - b_begin), options_.limits);
+  for (const AlignedRun& pair : pairs) {
+    only_one_side_until(a_begin + pair.a, b_begin + pair.b);
+    for (uint32_t i = 0; i < pair.count; ++i) same_or_changed();
+  }
+  only_one_side_until(a_end, b_end);
+}
+
+void VcpuChanges::only_one_side_until(uint32_t a_end, uint32_t b_end) {
+  for (; a_.next < a_end; a_.step()) only_in(ChangeKind::kMissing);
+  for (; b_.next < b_end; b_.step()) only_in(ChangeKind::kExtra);
+}
+
+void VcpuChanges::same_or_changed() {
+  // A recording that is still written may have lost what the first walk saw.
+  if (a_.has && b_.has && a_.side.exits[a_.next] != b_.side.exits[b_.next])
+    changed();
+  else
+    ++totals_.same;
+  a_.step();
+  b_.step();
+}
+
+void VcpuChanges::only_in(ChangeKind kind) {
+  const bool in_a = kind == ChangeKind::kMissing;
+  Steps& here = in_a ? a_ : b_;
+  if (!here.has) return;
+  const DecodedExit& decoded = here.walk.decoded();
+  Explanations explained_by;
+  if (!kernels_.all().empty())
+    explained_by = kernels_.explaining(
+        ChangePlace::at_exit(decoded.exit.reason),
+        {in_a ? &decoded.exit : nullptr, in_a ? nullptr : &decoded.exit, false, here.walk.guest()});
+  if (is_ignored(explained_by)) {
+    ++totals_.ignored;
+    return;
+  }
+  ChangeLog::Found found{vcpu_, kind, !explained_by.empty(), here.walk.time_ns(),
+                         static_cast<uint64_t>(kind)};
+  mix_exit(found.says, decoded, !found.explained);
+  mix_explanations(found.says, explained_by);
+  log_.add(found, [&] {
+    return ExitChange{vcpu_,
+                      kind,
+                      in_a ? a_.here() : a_.none(),
+                      in_a ? b_.none() : b_.here(),
+                      {},
+                      std::move(explained_by)};
+  });
+}
+
+void VcpuChanges::changed() {
+  const DecodedExit &in_a = a_.walk.decoded(), &in_b = b_.walk.decoded();
+  find_differences({in_a, a_.walk.slots(), a_.walk.guest()},
+                   {in_b, b_.walk.slots(), b_.walk.guest()}, normaliser_, kernels_, differences_);
+  const bool any = !differences_.empty();
+  std::erase_if(differences_,
+                [&](const FieldDifference& field) { return is_ignored(field.explained_by); });
+  if (differences_.empty()) {
+    ++(any ? totals_.ignored : totals_.same);
+    return;
+  }
+  Explanations explained_by = explained_by_fields(differences_);
+  ChangeLog::Found found{vcpu_, ChangeKind::kChanged, !explained_by.empty(), a_.walk.time_ns(),
+                         static_cast<uint64_t>(ChangeKind::kChanged)};
+  for (const DecodedExit* decoded : {&in_a, &in_b})
+    mix_exit(found.says, *decoded, !found.explained);
+  for (const FieldDifference& field : differences_) mix(found.says, kind_of(field, in_a, in_b));
+  mix_explanations(found.says, explained_by);
+  log_.add(found, [&] {
+    ExitChange change{vcpu_, ChangeKind::kChanged, a_.here(), b_.here(), {}, explained_by};
+    for (const FieldDifference& field : differences_)
+      change.fields.push_back(described(field, in_a, in_b));
+    return change;
+  });
+}
+
+bool VcpuChanges::is_ignored(const Explanations& explanations) const {
+  return std::ranges::any_of(explanations, [&](const auto& explanation) {
+    return std::ranges::find(options_.rules.ignored_changes, explanation.change->id) !=
+           options_.rules.ignored_changes.end();
+  });
+}
+
+}  // namespace kvmtape

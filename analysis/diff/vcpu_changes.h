@@ -1,0 +1,64 @@
+// The second walk over one vCPU of two recordings, along their alignment: says of each exit that is
+// not the same on both sides what became of it. One thread, that of both readers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "analysis/diff/change_log.h"
+#include "analysis/diff/exit_walk.h"
+#include "analysis/diff/field_changes.h"
+
+namespace kvmtape {
+
+// One recording of the two.
+struct DiffSide {
+  TraceReader& reader;
+  ExitDecoder decoder;
+  std::vector<ExitIdentity> exits = {};  // of the vCPU at hand
+};
+
+// What `dump` says of the exit.
+ExitSide exit_side(const ExitDecoder& decoder, uint64_t seq, const DecodedExit& decoded);
+
+class VcpuChanges {
+ public:
+  // All of these outlive it; nobody else walks the readers meanwhile.
+  VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const DiffOptions& options,
+              Normaliser& normaliser, const KernelDifferences& kernels, ChangeLog& log,
+              DiffTotals& totals);
+
+  void walk(const Alignment& alignment);
+
+ private:
+  // One side of the walk.
+  struct Steps {
+    DiffSide& side;
+    ExitWalk walk;
+    uint32_t next = 0;  // exits that have been stepped over
+    bool has = false;
+
+    void step() { ++next, has = walk.next(); }
+    ExitSide here() { return exit_side(side.decoder, walk.seq(), walk.decoded()); }
+    ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
+  };
+
+  void replaced_until(uint32_t a_end, uint32_t b_end);
+  void only_one_side_until(uint32_t a_end, uint32_t b_end);
+  void only_in(ChangeKind kind);
+  void same_or_changed();
+  void changed();
+  bool is_ignored(const std::vector<KernelDifferences::Difference>& explanations) const;
+
+  const uint32_t vcpu_;
+  const DiffOptions& options_;
+  Normaliser& normaliser_;
+  const KernelDifferences& kernels_;
+  ChangeLog& log_;
+  DiffTotals& totals_;
+  Steps a_, b_;
+  std::vector<FieldDifference> differences_;
+};
+
+}  // namespace kvmtape
