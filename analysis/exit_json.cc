@@ -32,6 +32,15 @@ void write_plain_value(JsonWriter& json, const RawMoment& moment, const Field& f
     json.hex(field.value);
 }
 
+std::vector<uint8_t> bytes_of(std::span<const Field> group, const RawMoment& moment) {
+  std::vector<uint8_t> bytes;
+  for (const Field& field : group) {
+    const auto more = raw_bytes(field, moment);
+    bytes.insert(bytes.end(), more.begin(), more.end());
+  }
+  return bytes;
+}
+
 // Fields of one list that may be believed alike stand in one list; a plain field is a list of one.
 void write_group(JsonWriter& json, const RawMoment& moment, std::span<const Field> group,
                  bool as_list, const std::string& text) {
@@ -41,12 +50,10 @@ void write_group(JsonWriter& json, const RawMoment& moment, std::span<const Fiel
   if (first.validity != Validity::kValid) {
     json.null();
     json.key("bytes");
-    std::vector<uint8_t> bytes;
-    for (const Field& field : group) {
-      const auto more = raw_bytes(field, moment);
-      bytes.insert(bytes.end(), more.begin(), more.end());
-    }
-    json.bytes(bytes);
+    if (first.why == kWhyRedacted)
+      json.null();  // what stands there is not what lay in memory
+    else
+      json.bytes(bytes_of(group, moment));
   } else if (as_list) {
     json.begin_list();
     for (const Field& field : group) write_plain_value(json, moment, field);

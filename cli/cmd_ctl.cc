@@ -30,9 +30,13 @@ struct CtlCommand {
 };
 
 Error nobody(const std::string& target) {
-  if (const auto reader = TraceReader::open(target); reader.ok())
-    if (const std::string text = abandoned_text((*reader)->health()); !text.empty())
-      return Error{ErrorCode::kIo, text, target, std::nullopt};
+  if (const auto reader = TraceReader::open(target); reader.ok()) {
+    const TraceHealth& health = (*reader)->health();
+    const std::string text = abandoned_text(health);
+    if (!text.empty()) return Error{ErrorCode::kIo, text, target, std::nullopt};
+    if (health.sealed)
+      return Error{ErrorCode::kIo, "this recording has ended and is sealed", target, std::nullopt};
+  }
   return Error{ErrorCode::kIo,
                "no recording that runs is found by this: name its trace, or the "
                "process of its monitor or recorder",

@@ -117,11 +117,11 @@ class InfoText {
     const auto known = decode_context_of(session_).capabilities;
     size_t offered = 0;
     for (const auto& [number, value] : known) offered += value != 0 ? 1 : 0;
-    line("capabilities", known.empty()
-                             ? "not known"
-                             : fmt::format("{} of {} asked are offered", offered, known.size()));
+    line("capabilities", known.empty() ? "not known"
+                                       : fmt::format("{} of {} asked are offered{}", offered,
+                                                     known.size(), all ? "" : "; -v lists them"));
     for (const auto& [number, value] : known) {
-      if (value == 0 && !all) continue;
+      if (!all) break;
       const std::string_view name = capability_name(number);
       console_.print(fmt::format("  {:>4} {} = {}\n", number, name.empty() ? "?" : name, value));
     }

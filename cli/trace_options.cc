@@ -48,6 +48,7 @@ Result<uint32_t> parse_exit_name(const std::string& name) {
 namespace {
 
 std::string next_step(const TraceReader& reader) {
+  if (reader.exits() == 0) return "; there is nothing to save";
   const std::string& rings = reader.options().ring_directory;
   return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", reader.path(),
                      rings.empty() ? "" : " --ring-dir " + rings);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "replayer/promised_chunks.h"
 #include "schema/chunk_codec.h"
 
 namespace kvmtape {
@@ -12,14 +13,6 @@ namespace {
 // Without a file header a file is a trace only if a chunk stands this near to its beginning;
 // otherwise every large file of another kind would be searched to its end.
 constexpr uint64_t kHeadSearchBytes = 64u << 20;
-
-// Whether the numbers of a chunk of exits can be true.
-bool holds_together(const IndexEntry& entry) {
-  return entry.type != ChunkType::kExits ||
-         (entry.end_seq >= entry.first_seq && entry.exits <= entry.end_seq - entry.first_seq &&
-          entry.lost <= entry.end_seq - entry.first_seq - entry.exits &&
-          entry.exits <= kChunkExitsMax);
-}
 
 // Whether this is an index chunk with which a file may end: one that is full stands in the middle.
 bool is_last_index(std::span<const uint8_t> chunk, const ChunkHeader& header) {
@@ -40,6 +33,7 @@ class ChunkFinder {
   void scan(uint64_t at);
   uint64_t find_next_chunk(uint64_t from, uint64_t limit, uint64_t step = 8);
   Error no_head(Error error);
+  void note_shift(uint64_t at);
   void take(uint64_t offset, const ChunkHeader& header);
   void note_tail(uint64_t at, bool index_before);
   void note_damage(uint64_t begin, uint64_t end, std::string what);
@@ -48,6 +42,8 @@ class ChunkFinder {
   FoundChunks found_;
   uint64_t resync_budget_;  // bytes that may yet be checksummed in vain
   ChunkDecoder decoder_;
+  PromisedChunks promised_;
+  uint64_t foreign_bytes_ = 0;  // of chunks of other recordings
 };
 
 Result<void> ChunkFinder::find() {
@@ -59,7 +55,7 @@ Result<void> ChunkFinder::find() {
     begin = head->header_bytes;
   } else {
     found_.health.head_lost = true;
-    found_.health.note(head.error());
+    found_.health.note({ErrorCode::kCorrupt, "the file header is damaged", {}, uint64_t{0}});
   }
 
   const auto trailer = check_file_trailer(file_);
@@ -71,6 +67,13 @@ Result<void> ChunkFinder::find() {
     found_.session = header_at(file_.subspan(begin)).session;
   }
   scan(begin);
+  promised_.put_missing(found_.chunks);
+  if (foreign_bytes_ != 0)
+    found_.health.note({ErrorCode::kCorrupt,
+                        std::to_string(foreign_bytes_) +
+                            " bytes of another recording stand in this file and are passed over",
+                        {},
+                        std::nullopt});
   const bool nothing_yet = begin == file_.size() || found_.health.torn_at == begin;
   if (found_.chunks.empty() && !nothing_yet)
     return Error{ErrorCode::kCorrupt, "no chunk in it can be read", {}, begin};
@@ -125,12 +128,17 @@ void ChunkFinder::scan(uint64_t at) {
       if (header->session == found_.session) {
         index_before = is_last_index(file_.subspan(at, chunk_bytes(*header)), *header);
         take(at, *header);
+      } else {
+        foreign_bytes_ += chunk_bytes(*header);
       }
       at += chunk_bytes(*header);
       continue;
     }
     const uint64_t next = index_before ? file_.size() : find_next_chunk(at + 8, file_.size());
-    if (next >= file_.size()) break;
+    if (next >= file_.size()) {
+      if (!index_before) note_shift(at);
+      break;
+    }
     note_damage(at, next, header.error().message);
     at = next;
     index_before = false;
@@ -149,6 +157,20 @@ Error ChunkFinder::no_head(Error error) {
               " bytes in front: (head -c " + missing + " /dev/zero; cat CUT) > WHOLE",
           {},
           uint64_t{0}};
+}
+
+// Nothing can be read from `at` on. Where bytes were lost in the middle, and not a multiple of 8,
+// all behind them stands beside its place.
+void ChunkFinder::note_shift(uint64_t at) {
+  const uint64_t next = find_next_chunk(at + 1, file_.size(), 1);
+  if (next >= file_.size()) return;
+  found_.health.note({ErrorCode::kCorrupt,
+                      "bytes were lost before byte " + std::to_string(next) +
+                          ", and not a multiple of 8; to read on: (head -c " +
+                          std::to_string(next) + " CUT; head -c " + std::to_string(8 - next % 8) +
+                          " /dev/zero; tail -c +" + std::to_string(next + 1) + " CUT) > WHOLE",
+                      {},
+                      next});
 }
 
 // The next position, of `step` bytes each, before `limit` where an intact chunk begins; the file's
@@ -171,7 +193,10 @@ void ChunkFinder::take(uint64_t offset, const ChunkHeader& header) {
   ref.entry = index_entry_of(offset, header);
   ref.bytes = file_.subspan(offset, chunk_bytes(header));
   ref.checked = true;
-  if (ref.entry.type == ChunkType::kIndex) return;
+  if (ref.entry.type == ChunkType::kIndex) {
+    if (auto index = decode_index(ref.bytes)) promised_.add(std::move(*index));
+    return;
+  }
   if (ref.entry.type == ChunkType::kExits && holds_together(ref.entry) &&
       ref.entry.end_seq - ref.entry.first_seq != ref.entry.exits && decoder_.open(ref.bytes))
     ref.entry.lost = decoder_.lost();
@@ -220,6 +245,13 @@ void ChunkFinder::note_damage(uint64_t begin, uint64_t end, std::string what) {
 }
 
 }  // namespace
+
+bool holds_together(const IndexEntry& entry) {
+  return entry.type != ChunkType::kExits ||
+         (entry.end_seq >= entry.first_seq && entry.exits <= entry.end_seq - entry.first_seq &&
+          entry.lost <= entry.end_seq - entry.first_seq - entry.exits &&
+          entry.exits <= kChunkExitsMax);
+}
 
 Result<FoundChunks> find_chunks(std::span<const uint8_t> file) {
   ChunkFinder finder(file);

@@ -18,7 +18,7 @@ namespace kvmtape {
 
 struct ChunkRef {
   IndexEntry entry;
-  std::span<const uint8_t> bytes;  // from the header on; may reach beyond the chunk
+  std::span<const uint8_t> bytes;  // from the header on, maybe beyond the chunk; empty: it is gone
   bool checked = false;            // its checksum was computed and holds
   bool damaged = false;            // counted in health already
   bool from_ring = false;
@@ -42,6 +42,8 @@ Result<FoundChunks> find_chunks(std::span<const uint8_t> file);
 inline ChunkHeader header_at(std::span<const uint8_t> bytes) {
   return load_file_struct<ChunkHeader>(bytes.data());
 }
+// Whether the numbers of a chunk of exits can be true.
+bool holds_together(const IndexEntry& entry);
 inline uint64_t chunk_bytes(const ChunkHeader& header) {
   return uint64_t{header.header_bytes} + header.body_bytes;
 }

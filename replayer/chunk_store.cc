@@ -76,6 +76,8 @@ void ChunkStore::build_streams() {
 
 Result<std::span<const uint8_t>> ChunkStore::bytes(size_t number, bool verify) {
   ChunkRef& ref = chunks_[number];
+  if (ref.bytes.empty())
+    return Error{ErrorCode::kCorrupt, "the index names a chunk that is gone", {}, ref.entry.offset};
   const ChunkHeader header = header_at(ref.bytes);
   if (verify && !ref.checked) {
     KVMTAPE_TRY(check_chunk(ref.bytes, ref.entry.offset));
@@ -101,6 +103,11 @@ void ChunkStore::note_session_lost() {
   session_lost_ = true;
   health_.redundant_chunks -= redundant_sessions_;
   health_.damaged_chunks += std::exchange(redundant_sessions_, 0);
+}
+
+void ChunkStore::mark_gone() {
+  for (size_t number = 0; number < chunks_.size(); ++number)
+    if (chunks_[number].bytes.empty()) mark_unreadable(number, bytes(number, true).error());
 }
 
 void ChunkStore::mark_unreadable(size_t number, Error why) {

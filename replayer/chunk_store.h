@@ -68,6 +68,8 @@ class ChunkStore {
   void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
   // No session chunk can be read: those that were noted are no redundant damage.
   void note_session_lost();
+  // The same of every chunk that an index names and that is not there; after build_streams().
+  void mark_gone();
   // The same of a chunk of which nothing can be read.
   void mark_unreadable(size_t number, Error why);
 

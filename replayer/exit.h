@@ -49,6 +49,9 @@ inline constexpr size_t kFlagNamesMax = 4;
 inline constexpr uint64_t kAllFields = ~uint64_t{0};
 static_assert(kExitFieldsMax <= 64, "a bit for each");
 
+// Field::why of what a redaction removed: the bytes that stand there are not what lay in memory.
+inline constexpr std::string_view kWhyRedacted = "redacted";
+
 struct Exit {
   uint32_t reason = 0;
   bool reason_recorded = true;  // false: the bytes end before it, and `reason` is 0

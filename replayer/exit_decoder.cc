@@ -244,7 +244,7 @@ void ExitDecoder::judge_redaction(Exit& exit) const {
         !is_removed(field))
       continue;
     field.validity = Validity::kUnknown;
-    field.why = "redacted";
+    field.why = kWhyRedacted;
   }
   if (!keeps(profile, Sensitivity::kRegister)) exit.has_esr = exit.esr_has_high = false;
 }

@@ -1,6 +1,7 @@
 #include "replayer/struct_decoder.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "replayer/kernel_facts.h"
@@ -94,15 +95,12 @@ Error no_such_variant(std::string_view variant) {
 
 Error no_such_struct(std::string_view name, abi::ArchitectureMask architectures) {
   std::string message = "this architecture has no struct " + std::string(name) + " that is decoded";
-  std::string list;
-  std::string_view last;
-  for (const abi::StructField& row : abi::struct_fields()) {
-    if (row.structure == last || row.structure == kSyncRegs) continue;
-    if ((row.field.architectures & architectures) == 0) continue;
-    last = row.structure;
-    list.append(" ").append(last);
-  }
-  if (!list.empty()) message += "; it has:" + list;
+  std::set<std::string_view> names;  // the rows of one struct need not stand together
+  for (const abi::StructField& row : abi::struct_fields())
+    if (row.structure != kSyncRegs && (row.field.architectures & architectures) != 0)
+      names.insert(row.structure);
+  if (!names.empty()) message += "; it has:";
+  for (const std::string_view each : names) message.append(" ").append(each);
   return {ErrorCode::kUsage, message, {}, {}};
 }
 

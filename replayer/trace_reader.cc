@@ -127,6 +127,7 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
   KVMTAPE_TRY(state->map());
   if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());
   state->store.build_streams();
+  state->store.mark_gone();
   const bool verify = options.verify_checksums;
   add_unlisted_vcpus(state->store, verify, state->session);
   state->clock = find_clock(state->store, verify, state->session);

@@ -21,6 +21,8 @@ uint64_t start_time_in(const char* stat_path) {
   if (got <= 0) return 0;
   text[got] = '\0';
   const char* at = ::strrchr(text, ')');
+  // A zombie or a dead one: who reads our files need not reap, and it writes no more.
+  if (at != nullptr && (::strncmp(at, ") Z", 3) == 0 || ::strncmp(at, ") X", 3) == 0)) return 0;
   for (int field = 2; at != nullptr && field < kStartTimeField; ++field) at = ::strchr(at + 1, ' ');
   return at == nullptr ? 0 : ::strtoull(at, nullptr, 10);
 }

@@ -8,7 +8,7 @@
 namespace kvmtape {
 
 // What RingHeader::writer_start_time says of a process: field 22 of /proc/PID/stat; 0 if there is
-// none.
+// none, or if it has ended and only waits to be reaped.
 uint64_t process_start_time(int pid) noexcept;
 uint64_t own_start_time() noexcept;
 

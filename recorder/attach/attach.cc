@@ -168,6 +168,13 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
 
 Result<Way> choose_start_way(const std::string& program) {
   KVMTAPE_TRY_ASSIGN(Way way, choose_way(program));
+  if (way.kind == Way::Kind::kPreload) {
+    const auto library = find_preload_library({});
+    if (library.ok()) return way;
+    way.kind = Way::Kind::kNone;
+    way.why = library.error().to_string();
+    way.next_step = "build all of it (./dev build) or install it as a whole";
+  }
   if (way.kind != Way::Kind::kNone) return way;
 #ifdef KVMTAPE_BPF
   auto bpf = BpfWatch::load(static_cast<uint32_t>(::getpid()));

@@ -20,6 +20,7 @@
 #include "recorder/ring/ring_writer.h"
 #include "recorder/session_header.h"
 #include "recorder/trace_directory.h"
+#include "schema/process_start.h"
 
 namespace kvmtape {
 namespace {
@@ -168,8 +169,24 @@ void Recording::open_new_rings() {
     drain_->add_stream(ring);
   }
   if (fresh.empty()) return;
-  if (drain_->session().vcpus.size() == fresh.size()) update_latest(path_);  // its first
+  if (drain_->session().vcpus.size() == fresh.size()) {  // its first
+    name_monitor(*fresh.front());
+    update_latest(path_);
+  }
   drain_->note_session_changed();
+}
+
+// What was started may be a wrapper, `taskset 3 qemu-system-x86_64`: the monitor is who has vCPUs.
+void Recording::name_monitor(const RingHeader& ring) {
+  const auto pid = static_cast<int>(ring.writer_pid);
+  // In another PID namespace its number is another one here, or nobody's.
+  if (process_start_time(pid) != ring.writer_start_time) return;
+  std::error_code error;
+  const auto program =
+      std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).filename();
+  if (error || program.empty()) return;
+  drain_->session().monitor_pid = ring.writer_pid;
+  drain_->session().monitor_name = program.string();
 }
 
 uint32_t Recording::pump() {

@@ -71,6 +71,7 @@ class Recording {
   Recording() = default;
   Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
   void open_new_rings();
+  void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
   bool mark(std::string_view text);
 

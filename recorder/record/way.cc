@@ -207,8 +207,8 @@ Result<std::string> find_preload_library(const std::string& wanted) {
                    std::nullopt};
     return path;
   }
-  return Error{ErrorCode::kIo, "the preload library is not there: install kvmtape as a whole",
-               places.front().string(), std::nullopt};
+  return Error{ErrorCode::kIo, "the preload library is not there", places.front().string(),
+               std::nullopt};
 }
 
 }  // namespace kvmtape

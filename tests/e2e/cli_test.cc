@@ -183,6 +183,8 @@ TEST_F(CliTest, WhatWritesARecordingSaysItsTotalsAsJson) {
   EXPECT_EQ(redacted["exits"], 8);
   EXPECT_EQ(redacted["vcpus"], 2);
   EXPECT_EQ(redacted["bytes"], std::filesystem::file_size(out));
+  EXPECT_THAT(tool.run("dump --json " + out).out,
+              HasSubstr(R"("value":null,"bytes":null,"validity":"unknown","why":"redacted")"));
   EXPECT_EQ(totals_of("recover " + sealed_trace())["exits"], 8);
 }
 

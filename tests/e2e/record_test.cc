@@ -178,6 +178,11 @@ TEST_F(RecordTest, StraceCountsAsManyKvmRunsAsWereRecorded) {
   EXPECT_EQ(totals()["exits"].dump() + "\n", counted);
 }
 
+TEST_F(RecordTest, TheMonitorIsWhoHasVcpusNotItsWrapper) {
+  record("env nice " + kMonitor + " plain 30000", "");
+  EXPECT_EQ(tool.run("info --json " + trace).json()["session"]["monitor"]["name"], "small_monitor");
+}
+
 TEST_F(RecordTest, TheLastLineOnStandardErrorCounts) {
   EXPECT_THAT(record(kMonitor + " plain 10").err,
               HasSubstr("[ kvmtape: " + trace + ": 11 exits, 1 vCPUs, 0 lost, "));
@@ -252,6 +257,10 @@ TEST_F(RecordTest, CheckSaysWhichWayAndWhy) {
   EXPECT_THAT(dynamic.out, HasSubstr("preload: small_monitor is dynamically linked"));
   EXPECT_EQ(tool.run("record --check --json -- " + kMonitor).json()["way"], "preload");
   EXPECT_EQ(tool.run("record --json -- true").status, 125) << "standard output is the monitor's";
+  const ShellRun alone = shell("cp " KVMTAPE_BINARY_DIR "/kvmtape " + tool.file("alone") + " && " +
+                               tool.file("alone") + " record --check -- " + kMonitor);
+  EXPECT_THAT(alone.out, ::testing::Not(HasSubstr("preload: ")));
+  EXPECT_THAT(alone.out, HasSubstr("the preload library is not there"));
 }
 
 TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {

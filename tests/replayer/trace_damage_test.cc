@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "schema/base/crc32c.h"
+#include "schema/file_order.h"
 #include "tests/support/scratch.h"
 #include "tests/support/trace_builder.h"
 
@@ -129,6 +130,43 @@ TEST_F(TraceDamageTest, a_head_cut_off_at_an_odd_place_is_said_and_can_be_mended
     trace.bytes().insert(trace.bytes().begin(), missing, 0);
     EXPECT_EQ(read(trace).exit_count(), 15u) << cut;
   }
+}
+
+TEST_F(TraceDamageTest, chunks_that_are_gone_are_missed_where_the_index_names_them) {
+  const TraceBuilder whole = small_trace();
+  for (const size_t number : {0u, 1u, 2u, 3u}) {
+    TraceBuilder trace = whole;
+    const uint64_t at = trace.offset_of(ChunkType::kExits, number);
+    const auto header = load_file_struct<ChunkHeader>(&trace.bytes()[at]);
+    const auto begin = trace.bytes().begin() + static_cast<ptrdiff_t>(at);
+    trace.bytes().erase(begin, begin + header.header_bytes + header.body_bytes);
+    const SeenTrace seen = read(trace);
+    EXPECT_EQ(seen.invented(), "") << number;
+    EXPECT_EQ(seen.exit_count(), 15u - header.exits) << number;
+    EXPECT_EQ(seen.exits, seen.exit_count()) << number;
+    EXPECT_EQ(seen.lost, header.exits) << number;
+    EXPECT_EQ(seen.health.damaged_chunks, 1u) << number;
+    uint64_t in_gaps = 0;
+    for (const Gap& gap : seen.gaps(header.vcpu_index)) in_gaps += gap.lost;
+    EXPECT_EQ(in_gaps, header.exits) << number;
+  }
+}
+
+TEST_F(TraceDamageTest,
+       bytes_lost_in_the_middle_beside_a_multiple_of_8_are_said_and_can_be_mended) {
+  TraceBuilder trace = small_trace();
+  auto begin = trace.bytes().begin();
+  begin += static_cast<ptrdiff_t>(trace.offset_of(ChunkType::kExits, 1) + sizeof(ChunkHeader));
+  while (*begin == 0 || begin[1] == 0 || begin[2] == 0) ++begin;  // zeros would be put back
+  trace.bytes().erase(begin, begin + 3);
+  SeenTrace seen = read(trace);
+  EXPECT_GE(seen.health.damaged_chunks, 1u);
+  ASSERT_FALSE(seen.health.problems.empty());
+  EXPECT_THAT(seen.health.problems.front().message, ::testing::HasSubstr("head -c 3 /dev/zero"));
+  trace.bytes().insert(begin, 3, 0);
+  seen = read(trace);
+  EXPECT_EQ(seen.gaps(1).front().lost, 3u);
+  EXPECT_EQ(seen.exit_count(), 12u);
 }
 
 TEST_F(TraceDamageTest, without_any_session_chunk_the_exits_say_their_architecture) {
