@@ -10,6 +10,7 @@
 #include "analysis/exit_label.h"
 #include "replayer/arch_names/esr.h"
 #include "replayer/failed_instruction.h"
+#include "replayer/flag_bits.h"
 #include "replayer/internal_data.h"
 #include "replayer/struct_text.h"
 
@@ -238,14 +239,14 @@ void write_raw(JsonWriter& json, const RawMoment& moment) {
   json.end_object();
 }
 
-void write_fields(JsonWriter& json, const RawMoment& moment, std::span<const Field> fields,
-                  const DecodedExit* only_new_in) {
+void write_fields(JsonWriter& json, Architecture architecture, const RawMoment& moment,
+                  std::span<const Field> fields, const DecodedExit* only_new_in) {
   json.key("fields");
   json.begin_object();
   for_each_group(fields, [&](std::span<const Field> group) {
     bool is_new = only_new_in == nullptr;
     for (const Field& field : group) is_new = is_new || differs_in_answer(*only_new_in, field);
-    if (is_new) write_named_group(json, moment, group, {});
+    if (is_new) write_named_group(json, moment, group, flag_bits_text(architecture, group.front()));
   });
   json.end_object();
 }
@@ -275,7 +276,7 @@ void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const Deco
   moment.ret_known&& moment.ret < 0 ? json.string(errno_name(errno_of(moment.ret))) : json.null();
   write_reason(json, decoded);
   write_flags(json, decoded);
-  write_fields(json, moment, decoded.exit.all_fields());
+  write_fields(json, decoder.context().architecture, moment, decoded.exit.all_fields());
   if (decoded.exit.has_esr) write_esr(json, decoded.exit);
   write_instruction(json, decoder, decoded);
   write_internal_data(json, decoder, decoded.exit);
@@ -303,7 +304,8 @@ void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
     json.begin_object();
     json.key("time_ns");
     json.number(answer_time_ns(item));
-    write_fields(json, decoded.answer_moment, decoded.answer.all_fields(), &decoded);
+    write_fields(json, decoder.context().architecture, decoded.answer_moment,
+                 decoded.answer.all_fields(), &decoded);
     if (with_raw) write_raw(json, decoded.answer_moment);
     json.end_object();
   } else {

@@ -29,8 +29,8 @@ void write_repeat(JsonWriter& json, const Item& item, const TraceReader& reader)
 void write_mark(JsonWriter& json, const Item& item);
 
 // "fields" of a moment or of a struct; with `only_new_in` those that this answer changed.
-void write_fields(JsonWriter& json, const RawMoment& moment, std::span<const Field> fields,
-                  const DecodedExit* only_new_in = nullptr);
+void write_fields(JsonWriter& json, Architecture architecture, const RawMoment& moment,
+                  std::span<const Field> fields, const DecodedExit* only_new_in = nullptr);
 // The same of a struct of KVM's interface, whose flags and registers have their bits in "text".
 void write_struct_fields(JsonWriter& json, Architecture architecture, std::string_view structure,
                          const RawMoment& moment, std::span<const Field> fields);

@@ -111,6 +111,11 @@ void warn_of_size(const DecodeContext& context, const DecodeCommand& command, si
         fmt::format("{}: {} bytes are not whole pages of {} bytes: it may be cut off, or "
                     "--page-bytes is not the kernel's",
                     command.file, bytes, page));
+  else if (bytes > page && bytes < kImageBytesMax)
+    console.warn(
+        fmt::format("{}: {} bytes more, taken for the rest of this vCPU's mapping; kvmtape import "
+                    "--format raw-pages takes several pages",
+                    command.file, bytes - page));
 }
 
 void begin_document(JsonWriter& json) {
@@ -219,7 +224,8 @@ void add_decode(CLI::App& app, Action& chosen) {
   verb->add_option("--struct", command->structure,
                    "the bytes are not kvm_run but this: kvm_vcpu_events, kvm_debugregs, "
                    "kvm_guest_debug, kvm_regs, kvm_sregs");
-  verb->add_option("--abi-variant", command->abi_variant, "a layout that no release has, by name");
+  verb->add_option("--abi-variant", command->abi_variant,
+                   "a layout that no release has: arm64-ext-iabt or arm64-ext-abt-esr");
   verb->add_option("file", command->file, "the bytes, plain or zstd; - is standard input")
       ->required();
   verb->callback([command, &chosen] {

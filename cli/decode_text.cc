@@ -9,6 +9,7 @@
 #include "cli/human.h"
 #include "replayer/arch_names/esr.h"
 #include "replayer/failed_instruction.h"
+#include "replayer/flag_bits.h"
 #include "replayer/struct_text.h"
 
 namespace kvmtape {
@@ -20,10 +21,10 @@ struct Row {
   std::string_view why;
 };
 
-// What the fields are of, if not of kvm_run.
+// What the fields are of.
 struct Struct {
   Architecture architecture = Architecture::kUnknown;
-  std::string_view name;
+  std::string_view name;  // empty: kvm_run
 };
 
 std::string hex_of(std::span<const uint8_t> bytes) {
@@ -43,8 +44,7 @@ std::string value_text(const RawMoment& moment, const Field& field) {
 }
 
 // Elements of a list that nobody may believe, for one reason, take one row.
-std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields,
-                         const Struct& of = {}) {
+std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields, const Struct& of) {
   std::vector<Row> rows;
   for (size_t first = 0, end = 0; first < fields.size(); first = end) {
     const Field& field = fields[first];
@@ -59,7 +59,8 @@ std::vector<Row> rows_of(const RawMoment& moment, std::span<const Field> fields,
     else if (field.element >= 0)
       row.name += fmt::format("[{}]", field.element);
     if (end - first == 1) row.value = value_text(moment, field);
-    const std::string bits = struct_field_text(of.architecture, of.name, field);
+    const std::string bits = of.name.empty() ? flag_bits_text(of.architecture, field)
+                                             : struct_field_text(of.architecture, of.name, field);
     if (!bits.empty()) row.value += " " + bits;
     rows.push_back(std::move(row));
   }
@@ -159,7 +160,9 @@ void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
   console.print(fmt::format("{}{}{}\n\n", console.painted(name_of(decoded), "1"),
                             text.empty() ? "" : "  ", text));
   std::vector<Row> rows = {reason_row(exit), flags_row(decoded)};
-  for (Row& row : rows_of(decoded.moment, exit.all_fields())) rows.push_back(std::move(row));
+  const Architecture architecture = decoder.context().architecture;
+  for (Row& row : rows_of(decoded.moment, exit.all_fields(), {architecture, {}}))
+    rows.push_back(std::move(row));
   print_table(std::move(rows), console);
   if (exit.has_esr) print_esr(exit, console);
   print_instruction(decoder.context(), decoded, console);
@@ -168,8 +171,7 @@ void print_exit(const ExitDecoder& decoder, const DecodedExit& decoded,
     if (field.validity == Validity::kValid) valid.push_back(field);
   if (valid.empty()) return;
   console.print("\nregisters in kvm_run\n");
-  print_table(rows_of(decoded.moment, valid, {decoder.context().architecture, "kvm_sync_regs"}),
-              console);
+  print_table(rows_of(decoded.moment, valid, {architecture, "kvm_sync_regs"}), console);
 }
 
 void print_struct(Architecture architecture, std::string_view name, const RawMoment& moment,

@@ -10,6 +10,7 @@
 #include "analysis/explain/x86_state.h"
 #include "cli/human.h"
 #include "replayer/arch_names/x86_registers.h"
+#include "replayer/flag_bits.h"
 #include "replayer/internal_data.h"
 
 namespace kvmtape {
@@ -90,7 +91,9 @@ class Report {
     if (field.validity != Validity::kValid && field.element > 0) return;
     std::string name = field.element < 0 ? std::string(field.name)
                                          : fmt::format("{}[{}]", field.name, field.element);
-    std::string meaning(field.value_name);
+    std::string meaning = field.value_name.empty()
+                              ? flag_bits_text(all_.context.architecture, field)
+                              : std::string(field.value_name);
     if (field.name == "internal.data" && field.validity == Validity::kValid) {
       const InternalWord word = internal_word(all_.context, all_.decoded_crash.exit, field);
       // Flags and instruction of an emulation failure have fields of their own.

@@ -38,6 +38,22 @@ uint64_t take_plan_ids(size_t count) {
   return next.fetch_add(count, std::memory_order_relaxed);  // relaxed: nothing goes with it
 }
 
+// KVM_EXIT_HYPERCALL is as old as KVM, but nothing of these architectures ended a KVM_RUN with it
+// before KVM_HC_MAP_GPA_RANGE of x86 (0dbb11230437, 5.14) and arm64's SMCCC filter (6.4).
+abi::Release first_release(const abi::ExitReason& reason, const DecodeContext& context) {
+  constexpr uint32_t kHypercall = 3;
+  if (reason.number != kHypercall) return reason.since;
+  switch (context.architecture) {
+    case Architecture::kX86_64:
+    case Architecture::kI386:
+      return abi::release(5, 14);
+    case Architecture::kAarch64:
+      return abi::release(6, 4);
+    default:
+      return reason.since;
+  }
+}
+
 abi::Release after(abi::Release release) { return static_cast<abi::Release>(release + 1); }
 
 }  // namespace
@@ -59,7 +75,7 @@ ExitDecoder::Plan ExitDecoder::plan_reason(const abi::ExitReason& reason) const 
   const abi::ArchitectureMask ours = abi::mask_of(kernel_.context.architecture);
   Plan plan = header_;
   plan.reason_name = reason.name;
-  plan.later_than_kernel = kernel_.since(reason.since) == Known::kNo;
+  plan.later_than_kernel = kernel_.since(first_release(reason, kernel_.context)) == Known::kNo;
   for (const abi::MemberField& row : abi::member_fields()) {
     const bool second_view = reason.member == "internal" && row.member == "emulation_failure";
     if (row.member != reason.member && !second_view) continue;
@@ -257,13 +273,15 @@ void ExitDecoder::decode(const RawMoment& moment, Exit& exit) const {
   if (&plan != &header_) {
     exit.field_count = static_cast<uint8_t>(plan.fields.size());
     rules_.judge_exit(view);
-    if (exit.reason_validity == Validity::kUnknown)
+    if (exit.reason_validity == Validity::kUnknown) {
       view.mark_all(Validity::kUnknown, exit.reason_why, header_count);
-    else if (plan.later_than_kernel)
+    } else if (plan.later_than_kernel) {
+      exit.has_esr = exit.esr_has_high = false;
       view.mark_all(Validity::kUnknown,
                     "this exit came after the kernel that is named: a backport, or a vendor's own "
                     "meaning of the number",
                     header_count);
+    }
   }
   if (kernel_.context.redaction != RedactionProfile::kNone) judge_redaction(exit);
   // What rules took back they have cleared; what was never there, moved or was redacted has not

@@ -10,7 +10,12 @@ namespace kvmtape {
 void judge_exit_reason(const RuleView& view);
 
 void judge_io(const RuleView& view);  // port_and_mmio.cc
-void judge_mmio(const RuleView& view, std::string_view data, std::string_view len, bool is_write);
+// An access of struct mmio, or of iocsr_io, which has its layout.
+struct AccessFields {
+  std::string_view data, len, is_write;
+};
+inline constexpr AccessFields kMmio = {"mmio.data", "mmio.len", "mmio.is_write"};
+void judge_access(const RuleView& view, const AccessFields& names);
 void judge_system_event(const RuleView& view);    // system_event.cc
 void judge_internal_error(const RuleView& view);  // internal_error.cc
 

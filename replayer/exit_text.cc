@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "replayer/exit_text_writer.h"
+#include "replayer/flag_bits.h"
 
 namespace kvmtape {
 namespace {
@@ -83,6 +84,8 @@ void ExitText::fields_of(std::string_view member) const {
       print(" ?");
     else if (!field.value_name.empty())
       print(" {}", field.value_name);
+    else if (const std::string flags = flag_bits_text(context.architecture, field); !flags.empty())
+      print(" {}", flags);
     else
       print(" {:#x}", field.value);
   }

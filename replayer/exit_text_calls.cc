@@ -13,8 +13,11 @@ void ExitText::hypercall() const {
   if (number == nullptr) return print("hypercall ?");
   if (context.architecture == Architecture::kAarch64) {
     const Field* flags = valid("hypercall.flags");
-    const bool smc = flags != nullptr && (flags->value & 1) != 0;
-    return print("{} {}", smc ? "SMC" : "HVC", smccc_text(static_cast<uint32_t>(number->value)));
+    return print("{} {}",
+                 flags == nullptr          ? "HVC or SMC"
+                 : (flags->value & 1) != 0 ? "SMC"
+                                           : "HVC",
+                 smccc_text(static_cast<uint32_t>(number->value)));
   }
   print("{}", name_or_hex(kvm_hypercall_name(number->value), number->value));
   for (int i = 0; i < 6; ++i)

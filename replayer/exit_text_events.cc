@@ -68,7 +68,10 @@ void ExitText::internal_error() const {
     const InternalWord word = internal_word(context, exit, field);
     // Of an emulation failure the first words have names of their own, and few of the rest matter.
     if (is_emulation && word.slot != "exit_reason" && word.slot != "exit_code") continue;
-    print(", {} {:#x}", word.slot.empty() ? "data" : word.slot, field.value);
+    if (word.slot.empty())
+      print(", data[{}] {:#x}", field.element, field.value);
+    else
+      print(", {} {:#x}", word.slot, field.value);
     if (!word.meaning.empty()) print(" {}", word.meaning);
   }
 }
@@ -80,13 +83,15 @@ void ExitText::fail_entry() const {
   if (reason == nullptr || !x86) return fields_of("fail_entry");
   switch (context.x86_virtualization) {
     case X86Virtualization::kVmx:
-      print("entry failed: {:#x} {}", reason->value, vmx_fail_entry_text(reason->value));
+      print("entry failed: reason {:#x}", reason->value);
+      if (!reason->value_name.empty()) print(" {}", vmx_fail_entry_text(reason->value));
       break;
     case X86Virtualization::kSvm:
-      print("entry failed: {:#x} {}", reason->value, svm_exit_code_text(reason->value));
+      print("entry failed: reason {:#x}", reason->value);
+      if (!reason->value_name.empty()) print(" {}", svm_exit_code_text(reason->value));
       break;
     case X86Virtualization::kUnknown:
-      print("entry failed: {:#x} (of VMX or of SVM: the host's vendor is not known)",
+      print("entry failed: reason {:#x} (of VMX or of SVM: the host's vendor is not known)",
             reason->value);
       break;
   }

@@ -72,9 +72,10 @@ Place place_of(const DecodeContext& context, const Exit& exit, uint32_t element)
   const uint64_t ndata = value("internal.ndata");
   switch (value("internal.suberror")) {
     case kEmulation: {
-      const Field* size = exit.find("emulation_failure.insn_size");
-      const bool has_instruction = size != nullptr && size->validity == Validity::kValid;
-      return emulation_place(kernel, has_instruction, element);
+      constexpr uint64_t kFlagInstructionBytes = 1;
+      const Field* flags = exit.find("emulation_failure.flags");
+      if (flags == nullptr || flags->validity != Validity::kValid) return {};
+      return emulation_place(kernel, (flags->value & kFlagInstructionBytes) != 0, element);
     }
     case kSimulEx:  // handle_exception_nmi in vmx.c, and nowhere else
       return at(X86Virtualization::kVmx, {"vect_info", "intr_info", "error_code", "last_cpu"},

@@ -10,8 +10,13 @@ constexpr uint64_t kFlagInstructionBytes = 1;
 constexpr uint8_t kInsnBytesMax = 15;
 
 // c88339d88b0a (5.14) put flags into data[0] and, flagged, the instruction into data[1] and [2].
-// Some paths of every later kernel still report ndata 0; a kernel before it always does.
+// Some paths of every later kernel still report ndata 0; a kernel before it always does. So ndata
+// alone tells that these words are there where the kernel is not known.
 void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
+  if (ndata >= 1 && view.kernel.since(5, 14) == Known::kMaybe)
+    for (const Field& field : view.fields())
+      if (field.name.starts_with("emulation_failure.") && field.bytes != 0)
+        view.judge(field, Validity::kValid, {});
   if (ndata < 1)
     view.mark("emulation_failure.flags", Validity::kStale,
               "internal.ndata is 0: this path does not describe the failure");

@@ -39,9 +39,11 @@ void judge_io(const RuleView& view) {
   const uint64_t size = view.u8(1);
   const uint64_t count = view.u32(4);
   const uint64_t data_offset = view.u64(8);
-  const uint32_t page_bytes = view.kernel.context.page_bytes;
+  constexpr uint32_t kX86PageBytes = 4096;  // only x86 has ports
+  const uint32_t said = view.kernel.context.page_bytes;
+  const uint32_t page_bytes = said == 0 ? kX86PageBytes : said;
   const uint64_t wanted = size * count;  // 8 and 32 bits: cannot overflow
-  const bool is_behind_kvm_run = page_bytes == 0 || data_offset == page_bytes;
+  const bool is_behind_kvm_run = data_offset == page_bytes;
   const bool is_possible = judge_io_values(view, wanted, is_behind_kvm_run);
 
   Field* const appended = view.append();
@@ -64,17 +66,27 @@ void judge_io(const RuleView& view) {
   if (!is_out && !view.moment.is_answer) view.mark(data, Validity::kStale, kFilledByMonitor);
 }
 
-void judge_mmio(const RuleView& view, std::string_view data, std::string_view len, bool is_write) {
+void judge_access(const RuleView& view, const AccessFields& names) {
+  const uint32_t len = view.u32(16);
+  const uint8_t is_write = view.u8(20);
+  std::string_view why;
+  if (len == 0 || len > kDataBytesOfMmio) {
+    why = "no kernel writes this: an access is of 1 to 8 bytes";
+    view.mark(names.len, Validity::kUnknown, why);
+  }
+  if (is_write > 1) {
+    why = "no kernel writes this: 0 is a read, 1 a write";
+    view.mark(names.is_write, Validity::kUnknown, why);
+  }
   for (const Field& field : view.fields()) {
-    if (field.name != data || field.bytes == 0) continue;
-    const uint32_t bytes = view.u32(16);
-    if (bytes > kDataBytesOfMmio) {
-      view.mark(field, Validity::kUnknown, "the access is said to be of more than eight bytes");
-      view.mark(len, Validity::kUnknown, "the access is said to be of more than eight bytes");
+    if (field.name != names.data || field.bytes == 0) continue;
+    if (!why.empty()) {
+      view.mark(field, Validity::kUnknown, "its length or its direction is none that KVM writes");
       continue;
     }
-    if (field.bytes != bytes) view.edit(field).bytes = static_cast<uint16_t>(bytes);
-    if (!is_write && !view.moment.is_answer) view.mark(field, Validity::kStale, kFilledByMonitor);
+    if (field.bytes != len) view.edit(field).bytes = static_cast<uint16_t>(len);
+    if (is_write == 0 && !view.moment.is_answer)
+      view.mark(field, Validity::kStale, kFilledByMonitor);
   }
 }
 

@@ -60,16 +60,20 @@ void judge_old_layout(const RuleView& view) {
 }
 
 void judge_either_layout(const RuleView& view, uint32_t type, uint32_t ndata) {
-  constexpr std::string_view kWhy =
-      "neither the kernel nor capability 215 is known: this may be the layout before 5.18";
+  const std::string_view why =
+      view.kernel.context.kernel
+          ? "release candidates of 5.18 have the layout before it or that of the release, and "
+            "capability 215 is not known"
+          : "neither the kernel nor capability 215 is known: this may be the layout before 5.18";
   const bool old_zeroes = !view.kernel.is_x86();
-  view.mark("system_event.flags", Validity::kUnknown, kWhy);
+  if (!is_reset2_without_ndata(view, type, ndata))  // means the same in both, which share offset 8
+    view.mark("system_event.flags", Validity::kUnknown, why);
   if (old_zeroes && ndata != 0) {  // the old layout has zero padding here
     view.drop("system_event.flags");
     return judge_new_layout(view, type, ndata);
   }
-  view.mark("system_event.ndata", Validity::kUnknown, kWhy);
-  view.mark("system_event.data", Validity::kUnknown, kWhy);
+  view.mark("system_event.ndata", Validity::kUnknown, why);
+  view.mark("system_event.data", Validity::kUnknown, why);
 }
 
 }  // namespace

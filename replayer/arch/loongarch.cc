@@ -17,13 +17,13 @@ void judge_exit(const RuleView& view) {
                   "it is not known that loongarch writes it");
       break;
     case 6:
-      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      judge_access(view, kMmio);
       break;
     case 17:
       judge_internal_error(view);
       break;
     case 38:
-      judge_mmio(view, "iocsr_io.data", "iocsr_io.len", view.u8(20) != 0);
+      judge_access(view, {"iocsr_io.data", "iocsr_io.len", "iocsr_io.is_write"});
       break;
     default:
       break;

@@ -14,7 +14,7 @@ void judge_exit(const RuleView& view) {
       view.mark("debug.arch.epc", Validity::kStale, "no MIPS kernel writes it");
       break;
     case 6:
-      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      judge_access(view, kMmio);
       break;
     case 17:
       judge_internal_error(view);

@@ -21,7 +21,7 @@ void judge_exit(const RuleView& view) {
       view.mark("debug.arch.status", Validity::kStale, "book3s HV writes only the address");
       break;
     case 6:
-      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      judge_access(view, kMmio);
       break;
     case 9:
       view.mark("fail_entry.cpu", Validity::kStale, "ppc does not write it");

@@ -11,7 +11,7 @@ void judge_exit(const RuleView& view) {
       judge_hw_never_written(view);
       break;
     case 6:
-      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      judge_access(view, kMmio);
       break;
     case 17:
       judge_internal_error(view);

@@ -206,7 +206,7 @@ void judge_exit(const RuleView& view) {
       judge_debug(view);
       break;
     case 6:
-      judge_mmio(view, "mmio.data", "mmio.len", view.u8(20) != 0);
+      judge_access(view, kMmio);
       break;
     case 9:
       judge_fail_entry(view);

@@ -97,10 +97,13 @@ std::string ghcb_termination_text(uint64_t ghcb_msr) {
   const GhcbTermination termination = decode_ghcb_termination(ghcb_msr);
   if (!termination.is_request)
     return fmt::format("GHCB MSR {:#x} is not a termination request", ghcb_msr);
-  std::string text = "guest requested termination: ";
-  if (!termination.set_name.empty()) text += fmt::format("{}, ", termination.set_name);
-  if (!termination.reason.empty()) text += fmt::format("{} ", termination.reason);
-  return text + fmt::format("(set {}, code {})", termination.reason_set, termination.reason_code);
+  const std::string numbers =
+      fmt::format("reason set {}, code {}", termination.reason_set, termination.reason_code);
+  if (termination.set_name.empty()) return "guest requested termination: " + numbers;
+  if (termination.reason.empty())
+    return fmt::format("guest requested termination: {}, {}", termination.set_name, numbers);
+  return fmt::format("guest requested termination: {}, {} ({})", termination.set_name,
+                     termination.reason, numbers);
 }
 
 std::string_view ghcb_msr_request_name(uint64_t ghcb_msr) {

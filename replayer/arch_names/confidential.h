@@ -25,8 +25,8 @@ struct GhcbTermination {
   std::string_view reason;    // "guest is not at VMPL 0"; empty: not known
 };
 GhcbTermination decode_ghcb_termination(uint64_t ghcb_msr);
-// "guest requested termination: general, the SEV-ES protocol version is not supported (set 0, code
-// 1)"
+// "guest requested termination: general, the SEV-ES protocol version is not supported (reason set
+// 0, code 1)"
 std::string ghcb_termination_text(uint64_t ghcb_msr);
 // Bits 11:0 of the GHCB MSR: "GHCB_MSR_TERM_REQ"; empty: not known, or a page address.
 std::string_view ghcb_msr_request_name(uint64_t ghcb_msr);

@@ -96,6 +96,33 @@ TEST_F(DecodeTest, AShortPageIsDecodedAsFarAsItGoes) {
   EXPECT_EQ(fields["mmio.len"]["why"], "these bytes were not recorded");
 }
 
+TEST_F(DecodeTest, OfSeveralPagesItIsSaidThatOneIsShown) {
+  const ToolRun run = decode_first("rv64-6.12.107", "--arch riscv64 --kernel 6.12", 3 * 4096);
+  EXPECT_EQ(run.status, 0);
+  EXPECT_THAT(run.err, HasSubstr("8192 bytes more"));
+  EXPECT_THAT(run.err, HasSubstr("kvmtape import --format raw-pages takes several pages"));
+}
+
+TEST_F(DecodeTest, TheNamesOfLayoutsThatNoReleaseHasStandInTheHelp) {
+  const std::string help = tool.run("decode --help").out;
+  const ToolRun wrong =
+      decode_bytes(std::string(64, '0'), "--arch aarch64 --struct kvm_vcpu_events --abi-variant x");
+  for (const char* name : {"arm64-ext-iabt", "arm64-ext-abt-esr"}) {
+    EXPECT_THAT(help, HasSubstr(name));
+    EXPECT_THAT(wrong.err, HasSubstr(name));
+  }
+}
+
+TEST_F(DecodeTest, SeveralFlagsOfAnExitAreNamedInTheTableAndInJson) {
+  std::string page(4096, '\0');
+  page[8] = 37;  // KVM_EXIT_NOTIFY
+  page[32] = 3;
+  const std::string options = "--arch x86_64 --kernel 6.12";
+  EXPECT_EQ(decode_bytes(page, options + " --json").json()["fields"]["notify.flags"]["text"],
+            "KVM_NOTIFY_CONTEXT_INVALID|0x2");
+  EXPECT_THAT(decode_bytes(page, options).out, HasSubstr("0x3 KVM_NOTIFY_CONTEXT_INVALID|0x2"));
+}
+
 TEST_F(DecodeTest, APageThatEndsBeforeTheReasonHasNone) {
   const auto exit = decode_first("rv64-6.12.107", "--json --arch riscv64", 5).json();
   EXPECT_TRUE(exit["reason"].is_null() && exit["name"].is_null());

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "replayer/flag_bits.h"
 #include "replayer/internal_data.h"
 #include "tests/support/kvm_run_page.h"
 
@@ -69,6 +70,13 @@ TEST(PortIo, ValuesThatNoKernelWritesAreUnknownAndSoIsTheData) {
             "io.size times io.count is more than a page");
   EXPECT_EQ(why(port_io(1, 1, 1).data({0x41}).in_union(8, uint64_t{12288}), "io.data_offset"),
             "io.data_offset is not the page behind kvm_run");
+  DecodeContext no_page_bytes = kX86;
+  no_page_bytes.page_bytes = 0;  // x86 has pages of 4096 bytes whether or not anybody says so
+  KvmRunPage far(no_page_bytes);
+  far.reason(2).in_union(0, uint8_t{1}).in_union(1, uint8_t{1}).in_union(4, uint32_t{1});
+  EXPECT_EQ(why(far.data({0x41}).in_union(8, uint64_t{1} << 40), "io.data_offset"),
+            "io.data_offset is not the page behind kvm_run");
+  EXPECT_EQ(shown(far.in_union(8, uint64_t{4096}).decoded(), "io.data_offset"), "valid 0x1000");
   EXPECT_EQ(port_io(2, 3, 0).text(), "? port 0x3f8 ? bytes");
 }
 
@@ -84,11 +92,21 @@ TEST(Mmio, DataIsTheFirstLenBytesAndOfAReadOnlyInTheAnswer) {
   EXPECT_EQ(shown(page.answer().decoded(), "mmio.data"), "valid, 4 bytes");
 }
 
-TEST(Mmio, ALengthBeyondEightIsNotBelieved) {
-  KvmRunPage page(kX86);
-  page.reason(6).in_union(16, uint32_t{9}).in_union(20, uint8_t{1});
-  EXPECT_EQ(shown(page.decoded(), "mmio.data"), "unknown");
-  EXPECT_EQ(shown(page.decoded(), "mmio.len"), "unknown");
+TEST(Mmio, ALengthThatNoKernelWritesIsNotBelieved) {
+  for (const uint32_t len : {9u, 0u}) {
+    KvmRunPage page(kX86);
+    page.reason(6).in_union(16, len).in_union(20, uint8_t{1});
+    EXPECT_EQ(shown(page.decoded(), "mmio.data"), "unknown") << len;
+    EXPECT_EQ(shown(page.decoded(), "mmio.len"), "unknown") << len;
+  }
+}
+
+TEST(Mmio, ADirectionThatIsNeitherReadNorWriteIsNotBelieved) {
+  KvmRunPage page(context_of(Architecture::kLoongarch64, "6.12"));
+  page.reason(38).in_union(0, uint64_t{0x1040}).in_union(16, uint32_t{4}).in_union(20, uint8_t{2});
+  EXPECT_EQ(shown(page.decoded(), "iocsr_io.is_write"), "unknown");
+  EXPECT_EQ(shown(page.decoded(), "iocsr_io.data"), "unknown");
+  EXPECT_EQ(page.text(), "access 4 bytes from 0x1040");
 }
 
 TEST(Hypercall, X86HasThreeArgumentsAndFlagsSince64) {
@@ -111,6 +129,23 @@ TEST(Hypercall, BeforeTheFlagsThereIsALongmode) {
   unknown.reason(3).in_union(64, uint32_t{1});
   EXPECT_EQ(shown(unknown.decoded(), "hypercall.longmode"), "valid 0x1");
   EXPECT_EQ(shown(unknown.decoded(), "hypercall.flags"), "unknown");
+}
+
+TEST(Hypercall, CameAfterThisKernelBeforeArm64AndX86HandedCallsOver) {
+  KvmRunPage arm64(context_of(Architecture::kAarch64, "6.1"));
+  arm64.reason(3).in_union(0, uint64_t{0xc4000003});
+  EXPECT_EQ(shown(arm64.decoded(), "hypercall.nr"), "unknown");
+  EXPECT_EQ(std::string(arm64.decoded().find("hypercall.nr")->why).substr(0, 24),
+            "this exit came after the");
+  EXPECT_EQ(arm64.text(), "hypercall ?");
+  KvmRunPage x86(context_of(Architecture::kX86_64, "5.13"));
+  EXPECT_EQ(shown(x86.reason(3).decoded(), "hypercall.nr"), "unknown");
+}
+
+TEST(Hypercall, OnlyValidFlagsTellHvcFromSmc) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "unknown"));
+  page.reason(3).in_union(0, uint64_t{0xc4000003}).in_union(64, uint64_t{1});
+  EXPECT_EQ(page.text(), "HVC or SMC PSCI_CPU_ON (64-bit)");
 }
 
 TEST(Hypercall, FlagsOfABigEndianKernelAreReadAsOneWord) {
@@ -136,6 +171,30 @@ TEST(InternalError, InstructionBytesNeedNdataAndTheirFlag) {
   page.in_union(4, uint32_t{0});
   EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
   EXPECT_EQ(shown(page.decoded(), "internal.data", 0), "stale");
+}
+
+// A kernel without these words says ndata 0: one that does not has them.
+TEST(InternalError, OfAnEmulationFailureNdataTellsTheLayoutWithoutTheKernel) {
+  KvmRunPage page(context_of(Architecture::kX86_64, "unknown"));
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{8}).in_union(8, uint64_t{1});
+  page.in_union(16, uint8_t{15}).in_union(17, uint16_t{0x0b0f});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "valid 0x1");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_size"), "valid 0xf");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "valid, 15 bytes");
+  page.in_union(4, uint32_t{0});
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.flags"), "stale");
+  EXPECT_EQ(shown(page.decoded(), "emulation_failure.insn_bytes"), "stale");
+}
+
+TEST(InternalError, ASizeBeyondFifteenMovesNoWord) {
+  DecodeContext amd = context_of(Architecture::kX86_64, "6.1");
+  amd.x86_virtualization = X86Virtualization::kSvm;
+  KvmRunPage page(amd);
+  page.reason(17).in_union(0, uint32_t{1}).in_union(4, uint32_t{8}).in_union(8, uint64_t{1});
+  page.in_union(16, uint64_t{0x909090909090f410}).in_union(32, uint64_t{0x400});
+  EXPECT_EQ(page.text(), "KVM_INTERNAL_ERROR_EMULATION, exit_code 0x400 SVM_EXIT_NPF");
+  const Exit exit = page.decoded();
+  EXPECT_EQ(internal_word(amd, exit, *exit.find("internal.data", 1)).slot, "");
 }
 
 // An emulation failure whose bytes KVM fetched are these.
@@ -213,6 +272,8 @@ TEST(InternalError, ExitReasonsAndEventsAreNamedWhereTheProcessorIsKnown) {
             "KVM_INTERNAL_ERROR_DELIVERY_EV, vectoring_info 0x80000b0e hardware exception #PF with "
             "error code, exit_reason 0x30 EXIT_REASON_EPT_VIOLATION, exit_qualification 0x182, "
             "last_cpu 0x3");
+  delivery.in_union(4, uint32_t{1}).in_union(0, uint32_t{9});
+  EXPECT_EQ(delivery.text(), "suberror 0x9, data[0] 0x80000b0e");
   static constexpr std::string_view kHead = "KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, ";
   const auto unexpected = [](X86Virtualization host, uint64_t reason) {
     DecodeContext of_host = kX86;
@@ -287,6 +348,13 @@ TEST(ArmSea, AddressesAreValidAsFnvAndTheFlagSay) {
   EXPECT_EQ(shown(page.decoded(), "arm_sea.gpa"), "stale");
 }
 
+TEST(ArmSea, OfAKernelBeforeItHasNoEsr) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "6.18"));
+  page.reason(41).flags(0).in_union(8, uint64_t{0x92000010});
+  EXPECT_EQ(shown(page.decoded(), "arm_sea.esr"), "unknown");
+  EXPECT_FALSE(page.decoded().has_esr);
+}
+
 TEST(ArmNisv, IsNotTakenForAnEsr) {
   KvmRunPage page(context_of(Architecture::kAarch64, "6.12"));
   page.reason(28).flags(0).in_union(0, uint64_t{0x45}).in_union(8, uint64_t{0x9000040});
@@ -306,18 +374,22 @@ TEST(FailEntry, TheReasonIsNamedAsTheHostsProcessorCountsThem) {
     return std::pair(page.text(), std::string(field->value_name));
   };
   using Said = std::pair<std::string, std::string>;
-  EXPECT_EQ(said(kVmx, 0x80000021),
-            Said("entry failed: 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
-                 "guest state), cpu 0x3",
-                 "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(
+      said(kVmx, 0x80000021),
+      Said("entry failed: reason 0x80000021 EXIT_REASON_INVALID_STATE (VM entry failed: invalid "
+           "guest state), cpu 0x3",
+           "EXIT_REASON_INVALID_STATE"));
+  EXPECT_EQ(said(kVmx, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
+  EXPECT_EQ(said(kSvm, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
   EXPECT_EQ(said(kVmx, 7).second, "VM entry with invalid control fields");
   EXPECT_EQ(said(kSvm, UINT32_MAX).second, "SVM_EXIT_ERR");
   EXPECT_EQ(said(kSvm, UINT64_MAX).second, "SVM_EXIT_ERR");
   EXPECT_EQ(said(kSvm, 8).second, "SVM_EXIT_READ_CR8");
-  EXPECT_EQ(said(X86Virtualization::kUnknown, 0x80000021),
-            Said("entry failed: 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
-                 "cpu 0x3",
-                 ""));
+  EXPECT_EQ(
+      said(X86Virtualization::kUnknown, 0x80000021),
+      Said("entry failed: reason 0x80000021 (of VMX or of SVM: the host's vendor is not known), "
+           "cpu 0x3",
+           ""));
 }
 
 TEST(FailEntry, CpuCameWith59AndPpcDoesNotWriteIt) {
@@ -352,6 +424,27 @@ TEST(Flags, TheSameBitMeansAnotherThingOnEachArchitecture) {
   EXPECT_EQ(name(Architecture::kPpc64, 16), "KVM_RUN_PPC_NMI_DISP_FULLY_RECOV");
   EXPECT_EQ(name(Architecture::kPpc64, 6), "stale");
   EXPECT_EQ(name(Architecture::kRiscv64, 6), "stale");
+}
+
+TEST(Flags, OfAnExitAreAllNamedWhereSeveralAreSet) {
+  const auto bits = [](Architecture architecture, uint32_t reason, std::string_view name,
+                       size_t offset, uint32_t value) {
+    KvmRunPage page(context_of(architecture, "7.2"));
+    const Exit exit = page.reason(reason).in_union(offset, uint64_t{value}).flags(0).decoded();
+    return flag_bits_text(architecture, *exit.find(name));
+  };
+  EXPECT_EQ(bits(Architecture::kAarch64, 3, "hypercall.flags", 64, 3),
+            "KVM_HYPERCALL_EXIT_SMC|KVM_HYPERCALL_EXIT_16BIT");
+  EXPECT_EQ(bits(Architecture::kAarch64, 3, "hypercall.flags", 64, 2), "");  // has a name alone
+  EXPECT_EQ(bits(Architecture::kX86_64, 37, "notify.flags", 0, 3),
+            "KVM_NOTIFY_CONTEXT_INVALID|0x2");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.flags", 0, 9),
+            "KVM_MEMORY_EXIT_FLAG_PRIVATE|0x1");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.flags", 0, 1), "");
+  EXPECT_EQ(bits(Architecture::kX86_64, 39, "memory_fault.gpa", 8, 9), "");
+  KvmRunPage page(kX86);
+  page.reason(37).in_union(0, uint32_t{3});
+  EXPECT_EQ(page.text(), "flags KVM_NOTIFY_CONTEXT_INVALID|0x2");
 }
 
 TEST(Flags, ABitThatTheKernelCannotSetYetHasNoName) {

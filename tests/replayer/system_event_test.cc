@@ -64,6 +64,24 @@ TEST(SystemEvent, AReset2OfArm64WithoutNdataIsBelieved) {
             "KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2");
 }
 
+TEST(SystemEvent, AReset2OfArm64IsOneInEitherLayout) {
+  for (const char* kernel : {"5.18.0-rc1", "unknown"}) {
+    const KvmRunPage page = event(context_of(Architecture::kAarch64, kernel), 2, 0, 1);
+    EXPECT_EQ(page.decoded().find("system_event.flags")->value_name,
+              "KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2")
+        << kernel;
+    EXPECT_EQ(page.text(), "reset (PSCI SYSTEM_RESET2)") << kernel;
+    EXPECT_EQ(shown(page.decoded(), "system_event.ndata"), "unknown") << kernel;
+  }
+}
+
+TEST(SystemEvent, OfAReleaseCandidateItIsNotSaidThatTheKernelIsNotKnown) {
+  const KvmRunPage page = event(context_of(Architecture::kAarch64, "5.18.0-rc1"), 1, 0, 0);
+  EXPECT_EQ(page.decoded().find("system_event.ndata")->why,
+            "release candidates of 5.18 have the layout before it or that of the release, and "
+            "capability 215 is not known");
+}
+
 TEST(SystemEvent, Bit31OfTheTypeIsTheUnreleasedLayout) {
   const Exit exit =
       event(context_of(Architecture::kX86_64, "5.18.0-rc3"), 0x80000004, 1, 0x100).decoded();

@@ -128,6 +128,12 @@ Why why_emulated(const Case& all) {
   return plain_why(all, reason);
 }
 
+std::string_view why_without_bytes(const Case& all) {
+  const Field* bytes = all.decoded_crash.exit.find("emulation_failure.insn_bytes");
+  if (bytes != nullptr && bytes->validity == Validity::kUnknown) return bytes->why;
+  return "this path of KVM does not hand it over (before 5.14 none does)";
+}
+
 class EmulationFailure : public Rule {
  public:
   std::string_view id() const override { return "emulation-failure"; }
@@ -164,8 +170,7 @@ class EmulationFailure : public Rule {
       finding.details.push_back("read as 64-bit code, which is not known");
     if (bytes.empty() && instruction.empty())
       finding.details.push_back(
-          "cannot know: the instruction: this path of KVM does not hand it over (before 5.14 none "
-          "does)");
+          fmt::format("cannot know: the instruction: {}", why_without_bytes(all)));
     finding.next = why.next;
     finding.change =
         "Documentation/virt/kvm/api.rst, KVM_EXIT_INTERNAL_ERROR; c88339d88b0a (5.14) hands over "

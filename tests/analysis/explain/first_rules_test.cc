@@ -192,6 +192,14 @@ TEST(EmulationFailure, WithoutRegistersSaysThatTheWidthIsNotKnown) {
   EXPECT_THAT(Explained(trace).all_said("emulation-failure"), HasSubstr("read as 64-bit code"));
 }
 
+TEST(EmulationFailure, WhoseBytesCannotBeBelievedSaysWhyAndNotThatThereAreNone) {
+  SyntheticTrace trace;
+  trace.intel().emulation_failure(std::vector<uint8_t>(16), 48, 0, 0).registers_not_taken();
+  const std::string said = Explained(trace).all_said("emulation-failure");
+  EXPECT_THAT(said, HasSubstr("emulation_failure.insn_size is more than 15"));
+  EXPECT_THAT(said, Not(HasSubstr("does not hand it over")));
+}
+
 TEST(EmulationFailure, IsNotWhatAnotherSuberrorSays) {
   SyntheticTrace trace;
   trace.intel().internal_error(3, {0x80000b0e, 48, 0, 0});

@@ -92,12 +92,12 @@ TEST(Hypercalls, HaveTheKernelsNames) {
 
 TEST(GhcbTermination, NamesLinuxReasons) {
   EXPECT_EQ(ghcb_termination_text(0x100 | 1 << 12 | 3 << 16),
-            "guest requested termination: Linux, guest is not at VMPL 0 (set 1, code 3)");
+            "guest requested termination: Linux, guest is not at VMPL 0 (reason set 1, code 3)");
   EXPECT_EQ(ghcb_termination_text(0x100 | 1 << 16),
             "guest requested termination: general, the SEV-ES protocol version is not supported "
-            "(set 0, code 1)");
+            "(reason set 0, code 1)");
   EXPECT_EQ(ghcb_termination_text(0x100 | 5 << 12 | 0xff << 16),
-            "guest requested termination: (set 5, code 255)");
+            "guest requested termination: reason set 5, code 255");
 }
 
 TEST(GhcbTermination, RefusesOtherRequests) {
@@ -149,7 +149,7 @@ TEST(SystemEvent, ReadsDataByArchitecture) {
   EXPECT_EQ(system_event_text(Architecture::kX86_64, 99, {}), "system event 0x63");
   const uint64_t termination[] = {0x100};
   EXPECT_EQ(system_event_text(Architecture::kX86_64, 6, termination),
-            "guest requested termination: general, termination request (set 0, code 0)");
+            "guest requested termination: general, termination request (reason set 0, code 0)");
   EXPECT_EQ(system_event_text(Architecture::kX86_64, 6, {}), "SEV termination");
 }
 
