@@ -16,8 +16,10 @@ namespace kvmtape::abi {
 
 // A bit per Architecture.
 using ArchitectureMask = uint16_t;
+// 0 of one that we do not know: a trace may name any.
 constexpr ArchitectureMask mask_of(Architecture architecture) {
-  return static_cast<ArchitectureMask>(1u << static_cast<unsigned>(architecture));
+  const auto bit = static_cast<unsigned>(architecture);
+  return static_cast<ArchitectureMask>(bit < 16 ? 1u << bit : 0);
 }
 
 // An upstream release in which something came or went; 0: it was always there, or never went.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "replayer/struct_decoder.h"
+#include "schema/abi/registry.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -62,10 +63,13 @@ TEST(BadInput, AnExitThatCameAfterTheNamedKernelIsUnknown) {
 }
 
 TEST(BadInput, AnUnknownArchitectureIsBelievedInNothingButTheReason) {
-  KvmRunPage page(context_of(Architecture::kUnknown, "6.1"));
-  const Exit exit = page.reason(6).decoded();
-  EXPECT_EQ(exit.name, "KVM_EXIT_MMIO");
-  EXPECT_EQ(exit.flags_validity, Validity::kUnknown);
+  for (const auto unknown : {Architecture::kUnknown, Architecture{9}, Architecture{3329}}) {
+    KvmRunPage page(context_of(unknown, "6.1"));
+    const Exit exit = page.reason(6).decoded();
+    EXPECT_EQ(exit.name, "KVM_EXIT_MMIO");
+    EXPECT_EQ(exit.flags_validity, Validity::kUnknown);
+    EXPECT_EQ(abi::mask_of(unknown) & abi::mask_of(Architecture::kX86_64), 0);
+  }
 }
 
 // Only the undefined behaviour sanitizer saw the negation of it.
