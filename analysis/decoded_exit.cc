@@ -12,7 +12,8 @@ RawMoment exit_moment(const RecordedExit& recorded, const DecodeContext& context
   return {.kvm_run = recorded.kvm_run,
           .data = recorded.data,
           .ret = recorded.ret,
-          .ret_known = context.ret_recorded};
+          .ret_known = context.ret_recorded,
+          .reason_is_new = recorded.reason_is_new};
 }
 
 RawMoment answer_moment(const RecordedExit& recorded, const DecodeContext& context) {
@@ -20,7 +21,8 @@ RawMoment answer_moment(const RecordedExit& recorded, const DecodeContext& conte
           .data = recorded.answer_data,
           .ret = recorded.ret,
           .ret_known = context.ret_recorded,
-          .is_answer = true};
+          .is_answer = true,
+          .reason_is_new = recorded.reason_is_new};
 }
 
 void decode_both(const ExitDecoder& decoder, const RecordedExit& recorded, DecodedExit& decoded) {

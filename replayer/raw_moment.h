@@ -16,6 +16,7 @@ struct RawMoment {
   bool ret_known = true;             // false: a bare page, nobody knows what KVM_RUN returned;
                                      // it is read as after a KVM_RUN that succeeded
   bool is_answer = false;            // what the monitor left behind for the next KVM_RUN
+  bool reason_is_new = false;        // the exit's exit_reason was another one as KVM_RUN began
 };
 
 // What errno was; 0 for a KVM_RUN that did not fail. Damaged recordings hold any number.

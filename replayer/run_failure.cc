@@ -32,6 +32,7 @@ void judge_eintr(const RuleView& view) {
         : immediate_exit
             ? "KVM_RUN returned EINTR for immediate_exit, which leaves exit_reason alone"
             : "KVM_RUN returned EINTR without an exit, which leaves exit_reason alone");
+  if (view.moment.reason_is_new) return;
   if (!told)
     set_reason(view, Validity::kUnknown,
                "whether immediate_exit was set is not recorded; it leaves exit_reason alone: "

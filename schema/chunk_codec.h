@@ -87,6 +87,8 @@ struct RecordedExit {
   int32_t ret = 0;      // 0 or the negated errno
   uint32_t reason = 0;  // in the host's byte order, for counting; kvm_run has the raw bytes
   uint64_t tsc = 0;
+  // Not the exit_reason that KVM_RUN found, so that it has written this one; false: nobody knows.
+  bool reason_is_new = false;
   uint64_t previous_tsc = 0;         // of the moment before; 0: there was none
   std::span<const uint8_t> kvm_run;  // 288 (304) bytes, or all with the sync area
   std::span<const uint8_t> data;     // at io.data_offset

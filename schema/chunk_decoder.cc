@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <utility>
 
 #include "schema/chunk_columns.h"
@@ -28,7 +29,8 @@ struct ChunkDecoder::State {
   // to date word by word is quicker than a copy, which would have to wait for the words just
   // stored.
   std::array<uint64_t, kRunWordsMax> image{}, exit_image{};
-  uint64_t behind = 0;  // words of exit_image that are not image's
+  uint64_t behind = 0;       // words of exit_image that are not image's
+  bool is_run_seen = false;  // image is what the next KVM_RUN finds
   size_t exit_index = 0, answer_index = 0, escape_index = 0, data_at = 0, sync_at = 0, side_at = 0;
   uint64_t tsc = 0;
   uint64_t seq = 0;
@@ -71,9 +73,12 @@ bool ChunkDecoder::State::take_exit() {
     const auto word = static_cast<size_t>(std::countr_zero(mask));
     image[word] = *exit_words.next[word]++;
   }
+  const uint64_t found = image[kReasonWord];
   image[kReasonWord] = join_reason_word({columns.reasons[i], columns.ready[i], columns.flags[i]},
                                         message.stream.byte_order);
   behind |= (mask_word & kCoreMask) | uint64_t{1} << kReasonWord;
+  exit.reason_is_new =
+      is_run_seen && std::memcmp(&found, &image[kReasonWord], sizeof exit.reason) != 0;
   exit.seq = seq++;
   exit.ret = static_cast<int32_t>(0u - columns.errnos[i]);
   exit.reason = columns.reasons[i];
@@ -94,7 +99,7 @@ bool ChunkDecoder::State::take_exit() {
     std::copy_n(&image[message.core_words], kSyncWords, &exit_image[message.core_words]);
   exit.kvm_run = {reinterpret_cast<const uint8_t*>(exit_image.data()), words * kWordBytes};
 
-  exit.has_answer = columns.answer_masks[i] != 0;
+  is_run_seen = exit.has_answer = columns.answer_masks[i] != 0;
   exit.answer_kvm_run = {};
   exit.answer_data = {};
   exit.answer_tsc = 0;
@@ -142,6 +147,7 @@ bool ChunkDecoder::State::take_side() {
   if (side_record.kind == RecordKind::kGap) {
     if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
     advance = number(record[1]);
+    is_run_seen = false;
   } else if (side_record.kind == RecordKind::kRepeat) {
     if (record.size() == sizeof(RepeatRecord) / kWordBytes) {
       advance = number(record[1]);
@@ -151,6 +157,7 @@ bool ChunkDecoder::State::take_side() {
     if (record.size() != 1 + size_t{message.core_words}) return false;
     std::copy(record.begin() + 1, record.end(), image.begin());
     behind = core_mask_all(message.core_words);
+    is_run_seen = true;
     tsc = side_record.tsc;
   }
   if (advance > ~uint64_t{0} - seq) return false;
@@ -217,6 +224,7 @@ Result<void> ChunkDecoder::begin() {
   state.image.fill(0);
   state.exit_image.fill(0);
   state.behind = 0;
+  state.is_run_seen = false;
   state.exit_index = state.answer_index = state.escape_index = 0;
   state.data_at = state.sync_at = state.side_at = 0;
   state.tsc = state.message.previous_tsc;

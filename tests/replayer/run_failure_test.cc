@@ -55,6 +55,14 @@ TEST(RunFailure, EintrWithoutImmediateExitIsTheIntrExit) {
   EXPECT_EQ(both.decoded().reason_validity, Validity::kUnknown);
 }
 
+TEST(RunFailure, AnIntrExitThatReplacedAnotherReasonIsOfThisRun) {
+  KvmRunPage page(context_of(Architecture::kAarch64, "7.2.13"));
+  page.reason(kIntr).at(1, uint8_t{1}).flags(0).ret(kEintr).reason_is_new();
+  EXPECT_EQ(page.decoded().reason_validity, Validity::kValid);
+  EXPECT_EQ(page.decoded().flags_validity, Validity::kValid);
+  EXPECT_EQ(page.reason(kIo).decoded().reason_validity, Validity::kStale);
+}
+
 TEST(RunFailure, WhatRedactionHasClearedIsNotTakenForAnImmediateExitOfZero) {
   DecodeContext redacted = context_of(Architecture::kX86_64, "6.1");
   redacted.redaction = RedactionProfile::kPayload;

@@ -85,6 +85,32 @@ TEST_F(TraceReaderTest, an_index_in_several_chunks_is_followed_to_its_beginning)
   EXPECT_EQ(seen.seqs(1), range(0, 2));
 }
 
+TEST_F(TraceReaderTest, a_reason_is_new_where_the_moment_before_was_seen_and_had_another) {
+  TraceBuilder trace;
+  uint64_t tsc = 1'000'000;
+  const auto add = [&trace, &tsc](uint8_t reason, bool answered) {
+    std::vector<uint8_t> run(kCoreWords * kWordBytes);
+    run[8] = reason;
+    tsc += 10;
+    trace.add_exit(0, {0, tsc, run, {}, answered, tsc + 1, run, {}});
+  };
+  add(2, true);
+  add(10, true);  // replaces 2
+  add(10, true);  // may be left over
+  add(2, false);  // replaces 10
+  add(10, true);  // what the monitor left was not seen
+  trace.add_gap(0, 1, GapReason::kRingFull);
+  add(2, true);  // nor here
+  trace.seal();
+  auto reader = TraceReader::open(trace.write_to(scratch_.file("t.kvmtape")));
+  ASSERT_TRUE(reader.ok());
+  std::vector<bool> is_new;
+  (*reader)->rewind();
+  for (Item item; (*reader)->next(item);)
+    if (item.kind == Item::Kind::kExit) is_new.push_back(item.exit->reason_is_new);
+  EXPECT_THAT(is_new, ElementsAre(false, true, false, true, false, false));
+}
+
 TEST_F(TraceReaderTest, gaps_repeats_marks_and_registers_stand_where_they_happened) {
   TraceBuilder trace;
   trace.add_exits(0, 2)

@@ -30,6 +30,7 @@ class KvmRunPage {
     return at(abi::union_offset(context_.architecture) + offset, value);
   }
   KvmRunPage& ret(int32_t value) { return moment_.ret = value, *this; }
+  KvmRunPage& reason_is_new() { return moment_.reason_is_new = true, *this; }
   KvmRunPage& answer() { return moment_.is_answer = true, *this; }
   KvmRunPage& data(std::vector<uint8_t> bytes) { return data_ = std::move(bytes), *this; }
   KvmRunPage& cut_to(size_t bytes) { return bytes_.resize(bytes), *this; }
