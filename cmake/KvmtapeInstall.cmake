@@ -1,6 +1,5 @@
 # libkvmtape.so, the embedding API for monitors in any language, with its header, a pkg-config file
 # and a CMake package. There is one shared library to link; those that it needs itself come with it.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 add_library(kvmtape_shared SHARED $<TARGET_OBJECTS:kvmtape_embed>)
