@@ -7,8 +7,8 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm-security", "6.12": "trixie-securi
           "sid": "sid"}
 
 # neoverse-n1 runs KVM's hypervisor at EL2 as the host (VHE), cortex-a72 cannot, and "nvhe" asks for it.
-# 5.10 does not know that word, nor the page tables of `max` (FEAT_LPA2). SVE's stores, of which glibc makes
-# its memcpy, do not tell QEMU 7.2 that code was overwritten: it would go on with an earlier guest's.
+# 5.10 does not know that word, nor the page tables of `max` (FEAT_LPA2). With SVE guests of QEMU 7.2 ran
+# an earlier guest's code, without never: thought to be glibc's memcpy, whose SVE stores QEMU does not notice.
 MACHINES = {
     "n1": ("neoverse-n1", ""),
     "a72": ("cortex-a72", ""),
