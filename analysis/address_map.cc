@@ -33,15 +33,25 @@ AddressMap::AddressMap(TraceReader& reader) : architecture_(reader.session().arc
   }
 }
 
-std::string AddressMap::name_of(uint64_t address) const {
+AddressMap::Place AddressMap::find(uint64_t address) const {
   if (const MemorySlots::Slot* slot = slots_.find(address))
-    return fmt::format("{}slot {}+{:#x}", slot->read_only ? "read-only " : "", slot->number,
-                       address - slot->guest_physical);
+    return {fmt::format("{}slot {}", slot->read_only ? "read-only " : "", slot->number),
+            slot->guest_physical};
   if (architecture_ == Architecture::kX86_64 || architecture_ == Architecture::kI386)
     for (const KnownPlace& place : kX86Places)
-      if (address - place.base < place.bytes)
-        return fmt::format("{}+{:#x}", place.name, address - place.base);
+      if (address - place.base < place.bytes) return {std::string(place.name), place.base};
   return {};
+}
+
+std::string AddressMap::name_of(uint64_t address) const {
+  const Place place = find(address);
+  return place.name.empty() ? "" : fmt::format("{}+{:#x}", place.name, address - place.base);
+}
+
+std::string AddressMap::place_of(uint64_t address) const {
+  constexpr unsigned kPageShift = 12;
+  const Place place = find(address);
+  return place.name.empty() ? fmt::format("{:#x}xxx", address >> kPageShift) : place.name;
 }
 
 }  // namespace kvmtape

@@ -19,8 +19,16 @@ class AddressMap {
 
   // "local APIC+0xb0", "read-only slot 3+0x555"; empty: nothing is known to lie there.
   std::string name_of(uint64_t address) const;
+  // "local APIC", "read-only slot 3"; where nothing is known to lie, the page: "0xd0000xxx".
+  std::string place_of(uint64_t address) const;
 
  private:
+  struct Place {
+    std::string name;  // empty: not known
+    uint64_t base = 0;
+  };
+  Place find(uint64_t address) const;
+
   Architecture architecture_ = Architecture::kUnknown;
   MemorySlots slots_;  // as they were set last
 };

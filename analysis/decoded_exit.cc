@@ -63,6 +63,9 @@ bool differs_in_answer(const DecodedExit& decoded, const Field& in_answer) {
       before->name.size() != in_answer.name.size() || before->element != in_answer.element)
     before = decoded.exit.find(in_answer.name, in_answer.element);
   if (before == nullptr || before->validity != in_answer.validity) return true;
+  if (in_answer.validity == Validity::kValid && in_answer.kind != FieldKind::kBytes &&
+      before->bytes == in_answer.bytes)
+    return before->value != in_answer.value;
   return !std::ranges::equal(raw_bytes(*before, decoded.moment),
                              raw_bytes(in_answer, decoded.answer_moment));
 }

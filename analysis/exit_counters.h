@@ -29,6 +29,11 @@ struct TimedCounter {
     if (guest) guest_ns.add(*guest < 0 ? 0 : static_cast<uint64_t>(*guest));
     if (monitor) monitor_ns.add(*monitor < 0 ? 0 : static_cast<uint64_t>(*monitor));
   }
+  void add(const TimedCounter& other) {
+    count += other.count;
+    guest_ns.add(other.guest_ns);
+    monitor_ns.add(other.monitor_ns);
+  }
 };
 
 struct ExitCounter {
@@ -47,7 +52,7 @@ class ExitCounters {
   static TimedCounter& of_key(ExitCounter& counter, uint64_t key, size_t& room);
 
   // Appends them to `rows`, and is empty.
-  void take_rows(Architecture architecture, const AddressMap& addresses, StatSort sort,
+  void take_rows(Architecture architecture, const AddressMap& addresses, const StatOptions& options,
                  std::optional<uint32_t> vcpu, std::vector<StatRow>& rows);
 
  private:

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
-
 #include "analysis/decoded_exit.h"
 #include "analysis/exit_numbers.h"
 #include "replayer/arch_names/esr.h"
@@ -75,6 +73,11 @@ KeyKind key_kind(uint32_t reason) {
   return row == nullptr ? KeyKind::kEc : row->kind;
 }
 
+std::string_view key_word(uint32_t reason) {
+  const KeyField* row = key_field(reason);
+  return row == nullptr ? "ec" : row->word;
+}
+
 bool key_is_guest_address(uint32_t reason) { return reason == kExitMmio || reason == kExitArmNisv; }
 
 std::optional<uint64_t> exit_key(const Exit& exit) {
@@ -94,7 +97,7 @@ std::string exit_key_text(Architecture architecture, uint32_t reason, uint64_t k
   const KeyField* row = key_field(reason);
   const std::string_view name = row == nullptr ? decode_esr(key << kEcShift, false).ec_name
                                                : key_name(architecture, reason, key);
-  std::string text = fmt::format("{} {:#x}", row == nullptr ? "ec" : row->word, key);
+  std::string text = fmt::format("{} {:#x}", key_word(reason), key);
   if (!name.empty()) text += fmt::format(" {}", name);
   return text;
 }

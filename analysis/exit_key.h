@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "replayer/exit.h"
 #include "schema/trace_format.h"
@@ -17,6 +18,8 @@ enum class KeyKind : uint8_t { kPort, kAddress, kMsr, kHypercall, kEc, kOther };
 KeyKind key_kind(uint32_t reason);
 // Whether they are guest physical addresses (of a LoongArch IOCSR they are not).
 bool key_is_guest_address(uint32_t reason);
+// What stands before the number in exit_key_text().
+std::string_view key_word(uint32_t reason);
 // An exit that has no key has none of these. Of one that carries a syndrome it is the syndrome's
 // exception class (EC).
 std::optional<uint64_t> exit_key(const Exit& exit);

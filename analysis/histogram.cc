@@ -20,6 +20,20 @@ void Histogram::add(uint64_t value) {
   max_ = std::max(max_, value);
 }
 
+void Histogram::add(const Histogram& other) {
+  for (unsigned octave = 0; octave < kOctaves; ++octave) {
+    if (other.octaves_[octave] == nullptr) continue;
+    auto& buckets = octaves_[octave];
+    if (buckets == nullptr) buckets = std::make_unique<Octave>();
+    for (unsigned bucket = 0; bucket < kBuckets; ++bucket)
+      (*buckets)[bucket] += (*other.octaves_[octave])[bucket];
+  }
+  count_ += other.count_;
+  total_ += other.total_;
+  min_ = std::min(min_, other.min_);
+  max_ = std::max(max_, other.max_);
+}
+
 uint64_t Histogram::middle_of(unsigned octave, uint64_t bucket) {
   const unsigned shift = octave == 0 ? 0 : octave - 1;
   const uint64_t low = (octave == 0 ? bucket : bucket + kBuckets) << shift;

@@ -13,6 +13,7 @@ namespace kvmtape {
 class Histogram {
  public:
   void add(uint64_t value);
+  void add(const Histogram& other);
 
   uint64_t count() const { return count_; }
   uint64_t min() const { return count_ == 0 ? 0 : min_; }

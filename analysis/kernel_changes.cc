@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "replayer/arch_names/esr.h"
+
 namespace kvmtape {
 namespace {
 
@@ -34,10 +36,8 @@ bool shows_at(const ChangePlace& place, const ChangePlace& seen) {
 }
 
 bool fulfils(const Exit& exit, const ChangeCondition& condition) {
-  if (condition.field == "esr.ec") {
-    constexpr unsigned kEcShift = 26, kEcMask = 0x3f;  // arch/arm64/include/asm/esr.h
-    return exit.has_esr && (exit.esr >> kEcShift & kEcMask) == condition.value;
-  }
+  if (condition.field == "esr.ec")
+    return exit.has_esr && decode_esr(exit.esr, exit.esr_has_high).ec == condition.value;
   const Field* field = exit.find(condition.field, condition.element);
   return field != nullptr && field->validity == Validity::kValid && field->value == condition.value;
 }

@@ -66,14 +66,20 @@ def place(text, reasons, registers, conditions):
 
 
 def places_in(text, reasons, registers, conditions):
-    """Those of one entry of `shows`. 'guest': none, whatever a guest does may come of it. 'guest psci_features
-    when mmio.phys_addr=0xd0000008': that guest of `kvmtape probe` writes there what it sees."""
-    if not text.startswith("guest"):
+    """Those of one entry of `shows`. 'guest': none, whatever a guest does may come of it. 'guest os_lock when
+    mmio.phys_addr=0xd0000010': that guest of `kvmtape probe` writes there what it sees; '+guest ...': there it
+    writes only on kernels which behave so (-: which do not)."""
+    name, _, when = text.partition(" when ")
+    side, words = name[0] if name[0] in SIDES else "", name.lstrip("+-").split()
+    if words == ["guest"]:
+        return []
+    if words[0] != "guest":
         return [place(text, reasons, registers, conditions)]
-    guest, _, when = text.removeprefix("guest").partition(" when ")
-    entries = [f"KVM_EXIT_MMIO{field}" + f" when {when}" * bool(when) for field in (" mmio.data", "")]
-    return [place(entry, reasons, registers, conditions)[:-1] + f", .guest = {quoted(guest.strip())}}}"
-            for entry in entries if guest]
+    if not when:
+        raise SystemExit(f"'{text}': say where that shows, ' when mmio.phys_addr=...'")
+    field = "" if side else " mmio.data"
+    entry = f"{side}KVM_EXIT_MMIO{field} when {when} & mmio.is_write=1"
+    return [place(entry, reasons, registers, conditions)[:-1] + f", .guest = {quoted(words[1])}}}"]
 
 
 def tables(changes):
@@ -114,8 +120,10 @@ def document(changes):
         "Written by `analysis/kernel_changes.py` from `analysis/kernel_changes.csv`; change that and run it",
         "again. A difference between two recordings whose kernels lie on either side of such a change is",
         "explained by it. Where a capability is named and a recording holds the answer to it, that decides",
-        "before the kernel's number, since distributions backport. An exit with a + is one that only kernels",
-        "which behave so have, with a - only the others; `when` says what else holds.", ""]
+        "before the kernel's number, since distributions backport. Of a kernel of the `.elN` kind, which takes",
+        "over parts of later ones, it is then not known. An exit with a + is one that only kernels",
+        "which behave so have, with a - only the others; `when` says what else holds. `guest NAME` is the guest of",
+        "`kvmtape probe` that writes there what it sees; with + or -, that writes there at all.", ""]
     for title, archs in (("arm64", ("arm64",)), ("x86", ("x86",)), ("All architectures", ("all",))):
         lines += [f"## {title}", ""]
         for change in changes:

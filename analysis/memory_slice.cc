@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "schema/base/byte_cursor.h"
 
@@ -52,6 +53,11 @@ std::string words_text(const DecodeContext& context, const MemorySlice& slice) {
   return text;
 }
 
+// It is what a register held.
+bool has_address(const DecodeContext& context) {
+  return keeps(context.redaction, Sensitivity::kRegister);
+}
+
 }  // namespace
 
 MemorySlice::MemorySlice(const Item& item)
@@ -86,6 +92,9 @@ std::vector<Instruction> instructions_in(const DecodeContext& context, const Mem
 
 std::string memory_slice_text(const DecodeContext& context, const MemorySlice& slice) {
   const auto of = static_cast<MemorySliceOf>(slice.record.of);
+  if (slice.bytes.empty() && !has_address(context))
+    return fmt::format("{} an address that was removed: removed",
+                       place_text(context.architecture, of));
   std::string text = fmt::format("{} {:#x} (physical {:#x})", place_text(context.architecture, of),
                                  slice.record.guest_virtual, slice.record.guest_physical);
   if (slice.bytes.empty()) return text.append(": removed");
@@ -105,10 +114,14 @@ void write_memory_slice(JsonWriter& json, const DecodeContext& context, const Me
   json.begin_object();
   json.key("of");
   json.string(name_of(static_cast<MemorySliceOf>(slice.record.of)));
-  json.key("guest_virtual");
-  json.hex(slice.record.guest_virtual);
-  json.key("guest_physical");
-  json.hex(slice.record.guest_physical);
+  for (const auto& [name, address] : {std::pair{"guest_virtual", slice.record.guest_virtual},
+                                      std::pair{"guest_physical", slice.record.guest_physical}}) {
+    json.key(name);
+    if (has_address(context))
+      json.hex(address);
+    else
+      json.null();
+  }
   json.key("bytes");
   json.bytes(slice.bytes);
   const auto instructions = instructions_in(context, slice, kInstructionsMax);

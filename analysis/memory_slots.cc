@@ -3,7 +3,8 @@
 namespace kvmtape {
 namespace {
 
-constexpr uint32_t kMemReadOnly = 1u << 1;   // KVM_MEM_READONLY, include/uapi/linux/kvm.h
+constexpr uint32_t kMemReadOnly = 1u << 1;  // KVM_MEM_READONLY, include/uapi/linux/kvm.h
+constexpr size_t kRemovedMax = 16;
 constexpr uint32_t kAddressSpaceShift = 16;  // Documentation/virt/kvm/api.rst 4.35
 constexpr uint32_t kAddressSpaces = 2;       // KVM_MAX_NR_ADDRESS_SPACES on x86, Linux 6.12
 
@@ -24,6 +25,8 @@ void MemorySlots::note(const ControlCall& call) {
   slot.bytes = region.read<uint64_t>();
   if (!region.ok()) return;
   if (const auto known = by_number_.find(slot.number); known != by_number_.end()) {
+    if (removed_.size() == kRemovedMax) removed_.pop_front();
+    removed_.push_back(slots_.at(known->second));
     slots_.erase(known->second);
     by_number_.erase(known);
   }
@@ -34,6 +37,15 @@ void MemorySlots::note(const ControlCall& call) {
     overflow_ = true;
   else
     by_number_[slot.number] = place;
+}
+
+const MemorySlots::Slot* MemorySlots::removed(uint64_t guest_physical) const {
+  if (find(guest_physical) != nullptr) return nullptr;
+  for (auto slot = removed_.rbegin(); slot != removed_.rend(); ++slot)
+    if (guest_physical >= slot->guest_physical &&
+        guest_physical - slot->guest_physical < slot->bytes)
+      return &*slot;
+  return nullptr;
 }
 
 const MemorySlots::Slot* MemorySlots::find(uint64_t guest_physical) const {

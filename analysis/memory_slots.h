@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -35,6 +36,8 @@ class MemorySlots {
     return known() && find(guest_physical) == nullptr;
   }
   size_t count() const { return slots_.size(); }
+  // The memory that was there until the monitor removed or moved it; nullptr: none that is known.
+  const Slot* removed(uint64_t guest_physical) const;
 
  private:
   static constexpr size_t kSlotsMax = 2 * 32768;  // below 32768 a space, of which x86 has two
@@ -43,6 +46,7 @@ class MemorySlots {
   ByteOrder order_;
   std::map<Place, Slot> slots_;  // as they were set last; those of a space do not overlap
   std::map<uint32_t, Place> by_number_;
+  std::deque<Slot> removed_;  // the last ones
   bool overflow_ = false;
 };
 

@@ -71,6 +71,7 @@ Json totals_json(const TraceReader& reader) {
   return {{"exits", reader.exits()},
           {"lost", reader.lost()},
           {"duration_ns", reader.duration_ns()},
+          {"recorded_ns", reader.recorded_ns()},
           {"vcpus", vcpus}};
 }
 

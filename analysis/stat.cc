@@ -66,7 +66,7 @@ class StatCounter {
     stat_.from_ns = from_ns;
     stat_.to_ns = std::max(from_ns, to_ns);
     for (auto& [vcpu, counters] : counters_)
-      counters.take_rows(architecture_, addresses_, options_.sort,
+      counters.take_rows(architecture_, addresses_, options_,
                          options_.by_vcpu ? std::optional(vcpu) : std::nullopt, stat_.rows);
     counters_.clear();
     key_room_ = kStatKeysMax;

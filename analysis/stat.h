@@ -19,7 +19,8 @@ namespace kvmtape {
 struct StatRow {
   std::optional<uint32_t> vcpu = {};  // index; none: all of them
   std::string exit;                   // exit_label()
-  std::string key;                    // exit_key_text(); empty: all of this exit
+  // exit_key_text(), "mmio VGA memory, 376 addresses"; empty: all of this exit.
+  std::string key;
   uint64_t count = 0;
   Histogram guest_ns;    // in KVM_RUN before it
   Histogram monitor_ns;  // from the exit to the answer
@@ -54,6 +55,10 @@ struct StatOptions {
   StatKeys keys = StatKeys::kAll;  // need every exit decoded, as do selected reasons
   bool by_vcpu = false;
   StatSort sort = StatSort::kCount;
+  // Of an exit with more guest addresses than this, those that come to at most a hundredth of its
+  // count (or time, by what is sorted) are one row for each place that they lie in; 0: never. There
+  // are no hundredths of what does not add up: p99, max, names.
+  size_t addresses_max = 0;
   uint64_t skip = 0;  // exits at the beginning that are not counted
 };
 

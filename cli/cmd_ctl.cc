@@ -1,16 +1,17 @@
 // `kvmtape ctl`: steers a recording that runs, through the socket beside its trace.
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/recorders_of.h"
 #include "cli/trace_options.h"
 #include "recorder/control/control_server.h"
 #include "recorder/control/unix_socket.h"
@@ -19,8 +20,6 @@ namespace kvmtape {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kAncestorsMax = 16;
 
 struct CtlCommand {
   OutputOptions output;
@@ -43,23 +42,12 @@ Error nobody(const std::string& target) {
                target, std::nullopt};
 }
 
-pid_t parent_of(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("PPid:")) return static_cast<pid_t>(std::stol(line.substr(5)));
-  return 0;
-}
-
 // The socket that process `pid` listens on, beside a trace that it has open.
 Result<UniqueFd> connect_to_process(pid_t pid) {
-  std::error_code error;
-  for (fs::directory_iterator fd(fs::path("/proc") / std::to_string(pid) / "fd", error), end;
-       !error && fd != end; fd.increment(error)) {
-    std::error_code ignored;
-    const fs::path open = fs::read_symlink(fd->path(), ignored);
-    if (open.string().find(".kvmtape") == std::string::npos) continue;
-    for (fs::directory_iterator file(open.parent_path(), ignored), last; !ignored && file != last;
-         file.increment(ignored)) {
+  for (const OpenTrace& trace : open_traces_of(pid)) {
+    std::error_code error;
+    for (fs::directory_iterator file(fs::path(trace.path).parent_path(), error), end;
+         !error && file != end; file.increment(error)) {
       if (file->path().extension() != ".ctl") continue;
       auto socket = connect_to(file->path().string());
       if (!socket.ok()) continue;
@@ -70,19 +58,30 @@ Result<UniqueFd> connect_to_process(pid_t pid) {
   return nobody(std::to_string(pid));
 }
 
+// In a directory where anybody may write, anybody may listen beside a trace.
+Result<UniqueFd> connect_to_trace(const fs::path& trace) {
+  KVMTAPE_TRY_ASSIGN(UniqueFd socket, connect_to(control_path(trace)));
+  struct stat status {};
+  const bool is_there = ::stat(trace.c_str(), &status) == 0;
+  const auto peer = peer_of(socket.get());
+  if (peer &&
+      (peer->uid == 0 || peer->uid == ::geteuid() || (is_there && peer->uid == status.st_uid)))
+    return socket;
+  return Error{ErrorCode::kRefused, "it is not the recorder of this trace who listens here",
+               control_path(trace), std::nullopt};
+}
+
 Result<UniqueFd> connect_to_target(const std::string& target) {
-  const bool is_pid = !target.empty() && target.size() < 10 &&
-                      target.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_pid || fs::exists(target)) {
+  const auto process = process_named(target);
+  if (!process) {
     std::error_code error;
     const fs::path trace = fs::weakly_canonical(target, error);
-    auto socket = connect_to(control_path(error ? target : trace.string()));
-    return socket.ok() ? std::move(socket) : Result<UniqueFd>(nobody(target));
+    auto socket = connect_to_trace(error ? fs::path(target) : trace);
+    if (socket.ok() || socket.error().code == ErrorCode::kRefused) return socket;
+    return nobody(target);
   }
-  // A monitor's recorder is its parent, or its parent's.
-  pid_t pid = static_cast<pid_t>(std::stol(target));
-  for (int i = 0; pid > 1 && i < kAncestorsMax; ++i, pid = parent_of(pid))
-    if (auto socket = connect_to_process(pid); socket.ok()) return socket;
+  for (const pid_t recorder : recorders_of(*process))
+    if (auto socket = connect_to_process(recorder); socket.ok()) return socket;
   return nobody(target);
 }
 
@@ -108,7 +107,12 @@ void print_status(const nlohmann::ordered_json& status, Console& console) {
     return static_cast<uint64_t>(std::max(0.0, status.value(name, 0.0)));
   };
   console.print(fmt::format("{:<10}{}\n", "trace", printable(status.value("trace", ""))));
-  console.print(fmt::format("{:<10}{}\n", "state", printable(status.value("state", ""))));
+  const auto snapshots = status.find("snapshots");
+  const bool is_flight = snapshots != status.end() && snapshots->is_number_unsigned();
+  console.print(fmt::format("{:<10}{}{}\n", "state", printable(status.value("state", "")),
+                            is_flight ? fmt::format(", the last of it in the rings, {} written",
+                                                    counted(snapshots->get<uint64_t>(), "snapshot"))
+                                      : ""));
   console.print(fmt::format("{:<10}{}, {}/s, {} lost\n", "exits", count("exits"),
                             count_text(rate("exits_per_second")), count("lost")));
   console.print(fmt::format("{:<10}{}, {}/s, {} write errors\n", "bytes",

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -39,11 +40,16 @@ struct DecodeCommand {
   std::string file;
 };
 
-Result<int32_t> errno_number(const std::string& name) {
-  for (int32_t number = 1; number <= kErrnoMax; ++number)
-    if (errno_name(number) == name) return number;
+Result<int32_t> errno_number(const std::string& text) {
+  int32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc{} && stop == end && number >= 1 && number <= kErrnoMax) return number;
+  for (number = 1; number <= kErrnoMax; ++number)
+    if (errno_name(number) == text) return number;
   return usage_error(
-      fmt::format("--errno: no error is called '{}'; write EINTR or its number", name));
+      fmt::format("--errno: no error is called '{}'; write EINTR or its number, from 1 to {}", text,
+                  kErrnoMax));
 }
 
 // 0 or the negated errno; nullopt: nobody knows. `--ret -4` is how the kernel says EINTR itself.
@@ -97,8 +103,14 @@ std::span<const uint8_t> port_data(const DecodeContext& context, std::span<const
   return rest.first(std::min<uint64_t>({wanted, rest.size(), kDataBytesMax}));
 }
 
+// sizeof(struct kvm_run)
+size_t whole_struct_bytes(const DecodeContext& context) {
+  return abi::sync_offset(context.architecture) + kSyncWords * kWordBytes;
+}
+
 void warn_of_size(const DecodeContext& context, const DecodeCommand& command, size_t bytes,
                   Console& console) {
+  if (bytes == whole_struct_bytes(context)) return;
   const size_t core = abi::sync_offset(context.architecture);
   const uint32_t page = context.page_bytes == 0 ? kDataBytesMax : context.page_bytes;
   if (bytes < core)
@@ -157,9 +169,8 @@ int decode_one_struct(const DecodeCommand& command, const DecodeContext& context
 int decode_exit(const DecodeCommand& command, const DecodeContext& context,
                 std::span<const uint8_t> image, std::optional<int32_t> ret, Console& console) {
   warn_of_size(context, command, image.size(), console);
-  const size_t run_bytes = abi::sync_offset(context.architecture) + kSyncWords * kWordBytes;
   DecodedExit decoded;
-  decoded.moment.kvm_run = image.first(std::min(image.size(), run_bytes));
+  decoded.moment.kvm_run = image.first(std::min(image.size(), whole_struct_bytes(context)));
   decoded.moment.data = port_data(context, image);
   decoded.moment.ret = ret.value_or(0);
   decoded.moment.ret_known = ret.has_value();
@@ -220,7 +231,7 @@ void add_decode(CLI::App& app, Action& chosen) {
   command->output.add_to(*verb);
   command->kernel.add_to(*verb);
   verb->add_option("--ret", command->ret, "what KVM_RUN returned; without it, nobody knows");
-  verb->add_option("--errno", command->error, "how it failed: EINTR");
+  verb->add_option("--errno", command->error, "how it failed: EINTR, or 4");
   verb->add_option("--struct", command->structure,
                    "the bytes are not kvm_run but this: kvm_vcpu_events, kvm_debugregs, "
                    "kvm_guest_debug, kvm_regs, kvm_sregs");

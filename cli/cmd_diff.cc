@@ -30,6 +30,7 @@ struct DiffCommand {
   std::string only;
   size_t top = 40;
   size_t limit = 10000;
+  uint32_t times_percent = static_cast<uint32_t>(TimeNoise{}.percent);
   uint32_t distance = AlignmentLimits{}.distance_max;
 };
 
@@ -109,7 +110,10 @@ int run_diff(const DiffCommand& command, Console& console) {
   const auto diff = compare(a, b, *options);
   if (!diff.ok()) return console.fail(diff.error());
   const std::vector<SessionChange> session = session_changes(a.session(), b.session());
-  const std::vector<Distribution> distributions = compare_distributions(a, b, options->vcpus);
+  TimeNoise noise{.percent = static_cast<double>(command.times_percent)};
+  if (command.times_percent == 0) noise.ns = 0;
+  const std::vector<Distribution> distributions =
+      compare_distributions(a, b, options->vcpus, noise);
   const bool equal =
       (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;
   a.check();
@@ -118,7 +122,7 @@ int run_diff(const DiffCommand& command, Console& console) {
     console.print(to_line(diff_json(a, b, *diff, session, distributions, equal)));
   else
     print_diff(a, b, *diff, session, distributions,
-               {options->only_unexplained, command.a.verbose, command.top}, console);
+               {options->only_unexplained, command.a.verbose, command.top, noise}, console);
   const int health = worse_of(report_health(a, console), report_health(b, console));
   return worse_of(health, equal ? kDone : kAnswerIsNo);
 }
@@ -160,6 +164,11 @@ void add_diff(CLI::App& app, Action& chosen) {
                    "between two anchors, align as far as so many exits more or less")
       ->check(positive_number())
       ->type_name("N");
+  verb->add_option(
+          "--times", command->times_percent,
+          "show times whose median moved by so many percent or more (and 200 ns); 0: by anything")
+      ->check(any_number())
+      ->type_name("PERCENT");
   verb->add_option("--ring-dir-a", command->a.ring_directory,
                    "where the rings of the first recording lie, if not where its header says")
       ->type_name("DIR");

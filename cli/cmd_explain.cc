@@ -11,6 +11,7 @@
 #include "analysis/explain/rules.h"
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
+#include "cli/explain_guests.h"
 #include "cli/explain_text.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
@@ -19,7 +20,7 @@
 namespace kvmtape {
 namespace {
 
-constexpr char kAny[] = "any";
+constexpr char kAny[] = "any", kAuto[] = "auto";
 
 struct ExplainCommand {
   TraceOptions trace;
@@ -30,7 +31,7 @@ struct ExplainCommand {
   ExplainTextOptions text;
   bool list_rules = false;
   std::string vmlinux, system_map, kallsyms;
-  std::string kaslr = "auto";
+  std::string kaslr = kAuto;
 };
 
 // An unknown rule in a script would never match, and look like a healthy guest.
@@ -86,8 +87,18 @@ void move(Symbols& symbols, const Case& all, std::string& moved, Console& consol
       "--kallsyms of the running guest");
 }
 
-Result<LoadedSymbols> load_symbols(const ExplainCommand& command, const Case& all,
-                                   Console& console) {
+// nullopt: to be found out.
+Result<std::optional<uint64_t>> given_offset(const std::string& kaslr) {
+  if (kaslr == kAuto) return std::optional<uint64_t>();
+  const auto offset = hex_or_decimal(kaslr);
+  if (!offset)
+    return usage_error(
+        fmt::format("--kaslr: '{}' is no number; write 0x1a000000, or {}", kaslr, kAuto));
+  return offset;
+}
+
+Result<LoadedSymbols> load_symbols(const ExplainCommand& command, std::optional<uint64_t> kaslr,
+                                   const Case& all, Console& console) {
   const bool as_linked = command.kallsyms.empty();
   const std::string& path = !as_linked                ? command.kallsyms
                             : command.vmlinux.empty() ? command.system_map
@@ -95,9 +106,8 @@ Result<LoadedSymbols> load_symbols(const ExplainCommand& command, const Case& al
   LoadedSymbols loaded;
   if (path.empty()) return loaded;
   KVMTAPE_TRY_ASSIGN(Symbols symbols, Symbols::load(path));
-  if (command.kaslr != "auto") {
-    KVMTAPE_TRY_ASSIGN(const uint64_t offset, parse_number("--kaslr", command.kaslr));
-    symbols.set_offset(offset);
+  if (kaslr) {
+    symbols.set_offset(*kaslr);
   } else if (as_linked) {
     move(symbols, all, loaded.moved, console);
   }
@@ -115,6 +125,8 @@ int run_explain(const ExplainCommand& command, Console& console) {
   if (command.list_rules) return list_rules(console);
   if (auto checked = check_rules(command.fail_on); !checked.ok())
     return console.fail(checked.error());
+  const auto kaslr = given_offset(command.kaslr);
+  if (!kaslr.ok()) return console.fail(kaslr.error());
   auto opened = command.trace.open();
   if (!opened.ok()) return console.fail(opened.error());
   TraceReader& reader = **opened;
@@ -125,13 +137,17 @@ int run_explain(const ExplainCommand& command, Console& console) {
   auto selection = select.selection(reader);
   if (!selection.ok()) return console.fail(selection.error());
   const Explanation explanation = explain(reader, *selection);
-  auto symbols = load_symbols(command, *explanation.all, console);
+  const bool is_all = command.vcpus.empty() && command.seq.empty() && command.time.empty();
+  const auto guests = is_all ? explain_probe_guests(reader) : std::vector<ProbeGuest>{};
+  auto symbols = load_symbols(command, *kaslr, *explanation.all, console);
   if (!symbols.ok()) return console.fail(symbols.error());
   ExplainTextOptions text = command.text;
   text.symbols = symbols->table ? &*symbols->table : nullptr;
   text.symbols_moved = symbols->moved;
   if (command.trace.json)
-    console.print(to_line(explanation_json(explanation, text.history_lines, text.symbols)));
+    console.print(to_line(explanation_json(explanation, guests, text.history_lines, text.symbols)));
+  else if (guests.size() > 1)
+    print_probe_guests(guests, explanation.notes, reader.path(), console);
   else
     print_explanation(explanation, text, console);
   const int health = report_health(reader, console);

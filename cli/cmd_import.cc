@@ -57,6 +57,11 @@ int run_import(const ImportCommand& command, Console& console) {
   auto session = command.kernel.session(is_pages ? "" : kDefaultOfStreams, console);
   if (!session.ok()) return console.fail(session.error());
   options.session = *session;
+  if (is_pages && session->page_bytes > kRawPageBytes)
+    console.warn(
+        fmt::format("--page-bytes {} is noted as the kernel's page size; the file is cut every {} "
+                    "bytes all the same: of each kvm_run only its first {} belong in it",
+                    session->page_bytes, kRawPageBytes, kRawPageBytes));
   const bool in_default_directory = options.output.empty();
   if (in_default_directory) {
     auto path = new_trace_path("import");

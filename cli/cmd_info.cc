@@ -6,6 +6,7 @@
 
 #include "analysis/capability_names.h"
 #include "analysis/gaps.h"
+#include "analysis/monitor_end.h"
 #include "analysis/recording_json.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
@@ -27,8 +28,8 @@ bool is_telling(const std::string& name) {
 
 class InfoText {
  public:
-  InfoText(const TraceReader& reader, Console& console)
-      : reader_(reader), session_(reader.session()), console_(console) {}
+  InfoText(const TraceReader& reader, const std::string& killed_by, Console& console)
+      : reader_(reader), session_(reader.session()), killed_by_(killed_by), console_(console) {}
 
   void line(const std::string& label, const std::string& text) {
     if (!text.empty())
@@ -40,7 +41,7 @@ class InfoText {
     line("recording", reader_.path());
     line("session",
          to_string(session_.uuid) + (session_.recorder.empty() ? "" : ", by " + session_.recorder));
-    const bool lasted = reader_.duration_ns() > 0;
+    const bool lasted = reader_.recorded_ns() > 0;
     if (session_.start.realtime_ns != 0)
       line("recorded",
            utc_text(session_.start.realtime_ns) + (lasted ? ", for " + duration() : ""));
@@ -57,16 +58,12 @@ class InfoText {
                              session_.page_bytes == 0
                                  ? ""
                                  : fmt::format(", pages of {} bytes", session_.page_bytes)));
-    line("monitor", session_.monitor_name.empty()
-                        ? ""
-                        : fmt::format("{}{}", session_.monitor_name,
-                                      session_.monitor_pid == 0
-                                          ? ""
-                                          : fmt::format(" (pid {})", session_.monitor_pid)));
+    line("monitor", monitor());
     for (const auto& [name, value] : session_.cpu_facts)
       if (all || is_telling(name)) line("cpu", name + ": " + value);
-    line("clock",
-         fmt::format("{}, {} ticks/s", session_.clock_name, count_text(session_.ticks_per_second)));
+    line("clock", session_.clock_name.empty() ? "not known"
+                                              : fmt::format("{}, {} ticks/s", session_.clock_name,
+                                                            count_text(session_.ticks_per_second)));
     line("registers", session_.register_policy);
     line("ring full", session_.ring_full);
     line("redacted", session_.redaction);
@@ -132,12 +129,27 @@ class InfoText {
   }
 
  private:
+  std::string monitor() const {
+    std::string text = session_.monitor_name;
+    if (!text.empty() && session_.monitor_pid != 0)
+      text += fmt::format(" (pid {})", session_.monitor_pid);
+    if (!killed_by_.empty())
+      text += fmt::format("{}killed by {}", text.empty() ? "" : ", ", killed_by_);
+    return text;
+  }
+  // A guest that was silent at the end is one to look at.
   std::string duration() const {
-    return duration_text(static_cast<uint64_t>(std::max<int64_t>(reader_.duration_ns(), 0)));
+    constexpr int64_t kSilentNs = 1'000'000'000;
+    const int64_t last = reader_.duration_ns(), end = reader_.recorded_ns();
+    std::string text = duration_text(static_cast<uint64_t>(std::max<int64_t>(end, 0)));
+    if (last > 0 && end - last >= kSilentNs)
+      text += ", nothing after " + duration_text(static_cast<uint64_t>(last));
+    return text;
   }
 
   const TraceReader& reader_;
   const Session& session_;
+  const std::string& killed_by_;
   Console& console_;
 };
 
@@ -147,15 +159,18 @@ int run_info(const TraceOptions& options, Console& console) {
   TraceReader& reader = **opened;
   reader.check();
   const GapList gaps = find_gaps(reader);
+  const std::string killed_by = monitor_killed_by(reader);
   if (options.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};
     document["session"] = session_json(reader.session());
+    document["session"]["monitor"]["killed_by"] =
+        killed_by.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(killed_by);
     document["totals"] = totals_json(reader);
     document["gaps"] = gaps_json(gaps);
     document["storage"] = storage_json(reader);
     console.print(to_line(document));
   } else {
-    InfoText text(reader, console);
+    InfoText text(reader, killed_by, console);
     text.session(options.verbose);
     text.totals();
     text.gaps(gaps);

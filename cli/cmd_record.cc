@@ -16,6 +16,7 @@
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
 #include "recorder/ring/ring_memory.h"
+#include "schema/trace_file.h"
 
 namespace kvmtape {
 namespace {
@@ -131,6 +132,13 @@ int run(RecordCommand& command, Console& console) {
     return kRecordFailed;
   }
   if (command.check) return check(command, console);
+  // Like any other wrong option, and unlike a disk that is full: it does not pass by itself, and
+  // whoever wrote it wants to know before the monitor has run for a week.
+  const RecordingOptions& recording = command.record.recording;
+  if (auto old = TraceFile::find_old(recording.path, recording.force); !old.ok()) {
+    console.fail(old.error());
+    return kRecordFailed;
+  }
   const Say say = [&](const std::string& line) { console.warn(line); };
   const Say note = [&](const std::string& line) { console.note(line); };
   const auto record = [&] {
@@ -142,8 +150,7 @@ int run(RecordCommand& command, Console& console) {
     }
     return run_recorded(command.record, say);
   };
-  const std::string replaced =
-      command.record.recording.force ? leftover_rings_text(command.record.recording.path) : "";
+  const std::string replaced = recording.force ? leftover_rings_text(recording.path) : "";
   const RecordReport report = record();
   if (report.totals) console.note(replaced);
   if (report.totals)

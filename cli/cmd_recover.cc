@@ -27,9 +27,9 @@ std::string saved_text(const RewriteTotals& totals, const TraceHealth& health) {
   if (totals.exits_from_rings != 0)
     text += fmt::format(", {} from {}", count_text(totals.exits_from_rings),
                         counted(health.ring_count, "ring"));
-  return fmt::format("{} saved, {} lost in {}; {} saved, {} lost", text,
+  return fmt::format("{} saved, {} lost in {}{}; {} saved, {} lost", text,
                      counted(totals.exits_damaged, "exit"),
-                     counted(totals.chunks_lost, "damaged chunk"),
+                     counted(totals.chunks_lost, "damaged chunk"), redundant_text(health),
                      counted(totals.bytes_saved, "byte"), count_text(totals.bytes_lost));
 }
 
@@ -75,7 +75,8 @@ int run_recover(RecoverCommand& command, Console& console) {
   if (totals->exits_lost_before != 0)
     console.warn(fmt::format("{} had been lost when this was recorded; they stay gaps",
                              counted(totals->exits_lost_before, "exit")));
-  for (const Error& problem : health.problems) console.warn(printable(problem.to_string()));
+  for (const Error& problem : health.problems)
+    console.warn(printable(reader.path() + ": " + problem.to_string()));
   if (const std::string text = abandoned_text(health); !text.empty())
     console.warn(reader.path() + ": " + text);
   else if (!health.sealed)

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/option_values.h"
+#include "cli/recorders_of.h"
 #include "cli/selected_items.h"
 #include "cli/selection.h"
 #include "cli/stat_live.h"
@@ -73,12 +73,14 @@ StatOptions stat_options(const StatCommand& command) {
       if (name == by) options.keys = keys;
   }
   if (command.no_keys) options.keys = StatKeys::kNone;
+  if (!command.trace.json) options.addresses_max = command.table.top;
   return options;
 }
 
 void print_stat_json(const TraceReader& reader, const Stat& stat, bool is_interval,
                      Console& console) {
   nlohmann::ordered_json document = {{"kvmtape_json", 1}};
+  document["complete"] = reader.health().complete();
   document["session"] = session_json(reader.session());
   document["totals"] = totals_json(reader);
   document["totals"]["selected"] = stat.exits;
@@ -92,11 +94,8 @@ int run_live(const StatCommand& command, const StatOptions& options, int64_t int
              Console& console) {
   constexpr int64_t kRefreshNs = 1'000'000'000;
   TraceOptions trace = command.trace;
-  const std::string& target = trace.trace;
-  const bool is_number =
-      !target.empty() && target.find_first_not_of("0123456789") == std::string::npos;
-  if (is_number && !std::filesystem::exists(target)) {
-    auto found = trace_of_process(target);
+  if (const auto process = process_named(trace.trace)) {
+    auto found = trace_of_process(*process);
     if (!found.ok()) return console.fail(found.error());
     trace.trace = *found;
   }
@@ -116,6 +115,7 @@ int run_live(const StatCommand& command, const StatOptions& options, int64_t int
 void print_intervals(TraceReader& reader, const StatCommand& command, const StatOptions& options,
                      int64_t interval_ns, Console& console) {
   const char* blank_line = "";
+  if (command.trace.json) reader.check();  // before the first line says whether it is complete
   count_intervals(reader, options, interval_ns, [&](const Stat& stat) {
     if (command.trace.json) {
       print_stat_json(reader, stat, true, console);

@@ -26,10 +26,11 @@ int run_verify(const TraceOptions& options, Console& console) {
     document["storage"] = storage_json(reader);
     console.print(to_line(document));
   } else {
-    console.print(fmt::format("{}: {}, {} damaged, {}, {} lost, {}\n", printable(reader.path()),
+    console.print(fmt::format("{}: {}, {} damaged{}, {}, {} lost, {}\n", printable(reader.path()),
                               counted(reader.chunk_count(), "chunk"),
-                              count_text(health.damaged_chunks), counted(reader.exits(), "exit"),
-                              count_text(reader.lost()), health.sealed ? "sealed" : "not sealed"));
+                              count_text(health.damaged_chunks), redundant_text(health),
+                              counted(reader.exits(), "exit"), count_text(reader.lost()),
+                              health.sealed ? "sealed" : "not sealed"));
     for (const Error& problem : health.problems)
       console.print(printable(problem.to_string()) + "\n");
   }

@@ -15,6 +15,17 @@ constexpr size_t kBufferBytes = 256 * 1024;
 
 }  // namespace
 
+void say(std::string_view line) {
+  const std::string text = fmt::format("{}\n", line);
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t count = write(STDERR_FILENO, text.data() + written, text.size() - written);
+    if (count > 0)
+      written += static_cast<size_t>(count);
+    else if (count == 0 || errno != EINTR)
+      return;
+  }
+}
+
 int worse_of(int a, int b) {
   for (int status : {kFailed, kAnswerIsNo, kIncomplete})
     if (a == status || b == status) return status;
@@ -56,18 +67,18 @@ std::string Console::painted(std::string_view text, std::string_view sgr) const 
 }
 
 void Console::warn(std::string_view text) {
-  if (!quiet_) fmt::print(stderr, "kvmtape: {}\n", text);
+  if (!quiet_) say(fmt::format("kvmtape: {}", text));
 }
 
 void Console::note(std::string_view text) {
-  if (!quiet_ && !text.empty()) fmt::print(stderr, "{}\n", text);
+  if (!quiet_ && !text.empty()) say(text);
 }
 
 int Console::fail(const Error& error) { return fail(error.to_string()); }
 
 int Console::fail(std::string_view message) {
   flush();  // what was found before stands first
-  fmt::print(stderr, "kvmtape: {}\n", message);
+  say(fmt::format("kvmtape: {}", message));
   return kFailed;
 }
 

@@ -17,6 +17,10 @@ enum ExitStatus : int {
   kDone = 0,
 };
 
+// A line on standard error. Where nobody can be told, nobody is: a monitor is recorded, and its
+// status returned, all the same. Does not throw but for memory.
+void say(std::string_view line);
+
 // Of several, the one that takes precedence.
 int worse_of(int a, int b);
 

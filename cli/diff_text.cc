@@ -1,8 +1,11 @@
 #include "cli/diff_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include "analysis/session_context.h"
@@ -33,6 +36,32 @@ std::string side_text(const FieldSide& side) {
 
 std::string place(uint32_t vcpu, uint64_t seq) { return fmt::format("{}:{}", vcpu, seq); }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+// Of two long lists, such as a processor's features, the words that only one of them has.
+std::string text_of_session(const SessionChange& change) {
+  constexpr size_t kLongList = 8;
+  const std::vector<std::string> a = words_of(change.a), b = words_of(change.b);
+  const auto only_in = [](char letter, const auto& words, const auto& others) {
+    std::vector<std::string> only;
+    std::ranges::copy_if(words, std::back_inserter(only), [&](const std::string& word) {
+      return std::ranges::find(others, word) == others.end();
+    });
+    return only.empty() ? std::string()
+                        : fmt::format("only in {}: {}", letter, fmt::join(only, " "));
+  };
+  if (std::min(a.size(), b.size()) >= kLongList && change.name.starts_with("cpu ")) {
+    const std::string in_a = only_in('A', a, b), in_b = only_in('B', b, a);
+    return in_a.empty() && in_b.empty() ? "the same in another order"
+                                        : in_a + (in_a.empty() || in_b.empty() ? "" : "; ") + in_b;
+  }
+  const auto text = [](const std::string& side) { return side.empty() ? "not known" : side; };
+  return fmt::format("{} -> {}", text(change.a), text(change.b));
+}
+
 class DiffText {
  public:
   DiffText(const DiffTextOptions& options, Console& console)
@@ -55,8 +84,7 @@ class DiffText {
     for (const SessionChange& change : changes) {
       if (!options_.verbose && shown == kSessionLinesMax) break;
       ++shown;
-      const auto text = [](const std::string& side) { return side.empty() ? "not known" : side; };
-      line(fmt::format("  {:<32} {} -> {}", change.name, text(change.a), text(change.b)));
+      line(fmt::format("  {:<32} {}", change.name, text_of_session(change)));
     }
     if (shown < changes.size())
       line(fmt::format("  {}; -v shows them", counted(changes.size() - shown, "more difference")));
@@ -65,7 +93,8 @@ class DiffText {
   void print_divergence(const char* title, const std::optional<Divergence>& divergence) {
     if (!divergence) return;
     const ExitChange& change = divergence->change;
-    heading(fmt::format("{}: vCPU {}, {}", title, change.vcpu, text_of_kind(change)));
+    const std::string guest = change.guest.empty() ? "" : fmt::format(" ({})", change.guest);
+    heading(fmt::format("{}: vCPU {}{}, {}", title, change.vcpu, guest, text_of_kind(change)));
     print_context('A', change.vcpu, divergence->context_a, change.a);
     print_context('B', change.vcpu, divergence->context_b, change.b);
     print_fields(change);
@@ -96,6 +125,24 @@ class DiffText {
     }
   }
 
+  void print_losses(const Diff& diff) {
+    if (diff.losses.empty()) return;
+    heading("lost: exits of one recording that the other has not kept; these are no differences");
+    size_t shown = 0;
+    for (const auto& [vcpu, in_b, loss] : diff.losses) {
+      if (options_.groups_max != 0 && shown == options_.groups_max) break;
+      ++shown;
+      const std::string what =
+          loss.is_open_end() ? std::string(loss.why)
+                             : fmt::format("gap: {}, {}", loss.why, counted(loss.lost, "exit"));
+      line(fmt::format("  {:>6} x lost in {} ({})  {} {} to {}", count_text(loss.accounted),
+                       in_b ? 'B' : 'A', what, in_b ? 'A' : 'B', place(vcpu, loss.other_first),
+                       place(vcpu, loss.other_last)));
+    }
+    if (shown < diff.losses.size())
+      line(fmt::format("  {}; --top 0 shows all", counted(diff.losses.size() - shown, "more gap")));
+  }
+
   // Only where something is left that they may be behind.
   void print_seen_by_guest(const Diff& diff) {
     if (diff.seen_by_guest.empty() || diff.totals.unexplained() == 0) return;
@@ -112,7 +159,10 @@ class DiffText {
                            const Histogram& b, const TimeComparison& times) {
       if (!times.differs) return;
       if (!begun)
-        heading("times (median, 99 % in A -> in B; effect from -1 to 1, above 0: B slower)");
+        heading(fmt::format(
+            "times (median, 99 % in A -> in B; medians at least {:.0f} % and {} apart; effect from "
+            "-1 to 1, above 0: B slower)",
+            options_.noise.percent, duration_text(options_.noise.ns)));
       begun = true;
       line(fmt::format("  {:<24}  {:<7}  {:>9} -> {:<9}  {:>9} -> {:<9}  effect {:+.2f}", exit,
                        whose, duration_text(a.quantile(0.5)), duration_text(b.quantile(0.5)),
@@ -135,6 +185,8 @@ class DiffText {
     if (totals.ignored != 0) text += fmt::format("; {} ignored", count_text(totals.ignored));
     line("");
     line(text);
+    if (totals.lost_in_a != 0) print_lost(totals.lost_in_a, 'A', 'B');
+    if (totals.lost_in_b != 0) print_lost(totals.lost_in_b, 'B', 'A');
     if (totals.unaligned != 0)
       line(
           fmt::format("{} stand where the recordings are too different to be aligned exit by exit; "
@@ -146,6 +198,11 @@ class DiffText {
   void line(const std::string& text) { console_.print(fmt::format("{}\n", printable(text))); }
   void heading(const std::string& text) {
     console_.print(fmt::format("\n{}\n", console_.painted(printable(text), "1")));
+  }
+
+  void print_lost(uint64_t exits, char in, char of) {
+    line(fmt::format("not a complete comparison: {} of {} lost in {}", counted(exits, "exit"), of,
+                     in));
   }
 
   static std::string text_of_kind(const ExitChange& change) {
@@ -187,8 +244,10 @@ class DiffText {
     const std::string seq_a = in_a ? place(change.vcpu, change.a.seq) : "-";
     const std::string seq_b = in_b ? place(change.vcpu, change.b.seq) : "-";
     const ExitSide& shown = in_a ? change.a : change.b;
-    std::string text = fmt::format("  {:>6} x {:<9}  {:<9} {:<9}  {}  {}", count_text(group.count),
-                                   text_of_kind(change), seq_a, seq_b, shown.name, shown.text);
+    const std::string guest = change.guest.empty() ? "" : fmt::format("{}: ", change.guest);
+    std::string text =
+        fmt::format("  {:>6} x {:<9}  {:<9} {:<9}  {}{}  {}", count_text(group.count),
+                    text_of_kind(change), seq_a, seq_b, guest, shown.name, shown.text);
     if (in_a && in_b && change.b.text != change.a.text)
       text += fmt::format(" -> {}", change.b.text);
     if (change.kind != ChangeKind::kChanged && change.explained())
@@ -222,6 +281,7 @@ void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,
     text.print_kernel_changes(diff);
   }
   text.print_seen_by_guest(diff);
+  if (!options.only_unexplained) text.print_losses(diff);
   if (!options.only_unexplained) text.print_times(distributions);
   text.print_totals(diff.totals);
 }

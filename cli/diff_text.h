@@ -15,6 +15,7 @@ struct DiffTextOptions {
   bool only_unexplained = false;
   bool verbose = false;    // all that is different in the sessions
   size_t groups_max = 40;  // 0: all
+  TimeNoise noise = {};    // that times were compared with
 };
 
 void print_diff(const TraceReader& a, const TraceReader& b, const Diff& diff,

@@ -7,6 +7,7 @@
 
 #include "analysis/explain/history.h"
 #include "analysis/explain/named_addresses.h"
+#include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
 #include "cli/human.h"
 #include "replayer/arch_names/x86_registers.h"
@@ -44,21 +45,41 @@ class Report {
   }
 
   void headline() {
+    // Health cannot be told from what is not there: such a report is not green.
+    const bool is_all_here = all_.exits != 0 && all_.lost == 0 && all_.uncounted_losses().empty();
+    const std::string_view color = !explanation_.causes.empty() ? "31" : is_all_here ? "32" : "33";
+    const std::string text = fmt::format("{}: {}", all_.reader.path(), verdict());
+    console_.print(console_.painted(printable(text), color) + "\n");
     const Session& session = all_.reader.session();
-    std::string text = fmt::format("{}: ", all_.reader.path());
-    if (!explanation_.causes.empty())
-      text += explanation_.causes.front().title;
-    else if (all_.crash != nullptr && explanation_.notes.empty())
-      text += fmt::format("ended with {}; no rule knows why", name_of(all_.decoded_crash));
-    else if (!explanation_.notes.empty() && explanation_.notes.front().confidence >= 0.6)
-      text += explanation_.notes.front().title;
-    else
-      text += "nothing that a guest dies of was found";
-    console_.print(console_.painted(printable(text), explanation_.causes.empty() ? "32" : "31") +
-                   "\n");
-    line(fmt::format("{} on {} {}: {}, {} lost", counted(all_.vcpus.size(), "vCPU"),
-                     session.monitor_name.empty() ? "a monitor" : session.monitor_name,
-                     session.kernel_release, counted(all_.exits, "exit"), count_text(all_.lost)));
+    line(fmt::format(
+        "{} of {} on {}: {}, {} lost{}", counted(all_.vcpus.size(), "vCPU"),
+        session.monitor_name.empty() ? "a monitor" : session.monitor_name,
+        session.kernel_release.empty() ? "an unknown kernel" : "Linux " + session.kernel_release,
+        counted(all_.exits, "exit"), count_text(all_.lost),
+        all_.uncounted_losses().empty() ? "" : ", more may be missing"));
+  }
+
+  std::string verdict() const {
+    if (!explanation_.causes.empty()) return explanation_.causes.front().title;
+    if (all_.exits == 0)
+      return all_.reader.exits() == 0 ? "cannot know: it holds no exit that can be read"
+                                      : "cannot know: no exit is selected";
+    const auto first_note = [&](bool of_losses) -> const Finding* {
+      for (const Finding& note : explanation_.notes)
+        if ((note.rule == kLostExitsRule) == of_losses) return &note;
+      return nullptr;
+    };
+    const Finding* said = first_note(false);
+    std::string text = "nothing that a guest dies of was found";
+    if (said == nullptr && all_.crash != nullptr)
+      text = fmt::format("ended with {}; no rule knows why", name_of(all_.decoded_crash));
+    else if (said != nullptr && said->confidence >= 0.6)
+      text = said->title;
+    else if (said != nullptr)
+      text += fmt::format("; noted: {}", said->title);
+    if (const Finding* losses = first_note(true); losses != nullptr)
+      text += fmt::format("; noted: {}", losses->title);
+    return text;
   }
 
   void what() {
@@ -120,9 +141,9 @@ class Report {
     const auto bytes = valid_bytes(all_.decoded_crash.exit, all_.decoded_crash.moment,
                                    "emulation_failure.insn_bytes");
     if (bytes.empty()) return;
-    const auto text =
-        x86_instruction_text(bytes, all_.at_crash.get_or("rip", 0), x86_code_bits(all_.at_crash));
-    if (!text.empty()) line(fmt::format("  instruction: {}", text));
+    const auto instruction =
+        x86_instruction(bytes, all_.at_crash.get_or("rip", 0), x86_code_bits(all_.at_crash));
+    if (instruction) line(fmt::format("  instruction: {}", instruction->text));
   }
 
   void names() {
@@ -210,7 +231,7 @@ class Report {
   void print_rest(const Finding& finding) {
     std::string evidence;
     for (const Place& place : finding.evidence) evidence += fmt::format(" {}", to_string(place));
-    line(fmt::format("     evidence:{}", evidence));
+    if (!evidence.empty()) line(fmt::format("     evidence:{}", evidence));
     for (const std::string& detail : finding.details) line(fmt::format("     - {}", detail));
     if (!finding.next.empty()) line(fmt::format("     check: {}", finding.next));
     if (!finding.change.empty())

@@ -1,5 +1,7 @@
 // kvmtape: wires the verbs together. What each does stands in its cmd_<verb>.cc.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -108,12 +110,18 @@ int run(int argc, char** argv) {
 }  // namespace kvmtape
 
 int main(int argc, char** argv) {
+  // Where one of the standard descriptors is closed, no file of ours may come to stand in its
+  // place.
+  int spare;
+  do spare = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  while (spare >= 0 && spare <= STDERR_FILENO);
+  ::close(spare);
   // A closed pipe is found where it is written to (Console), and ends the command quietly.
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return kvmtape::run(argc, argv);
   } catch (const std::exception& error) {  // a library's: memory exhausted
-    fmt::print(stderr, "kvmtape: {}\n", error.what());
+    kvmtape::say(std::string("kvmtape: ") + error.what());
     return kvmtape::kFailed;
   }
 }

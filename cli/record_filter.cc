@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "cli/selection.h"
 #include "cli/trace_options.h"
@@ -11,17 +10,12 @@
 namespace kvmtape {
 namespace {
 
-// "0x3f8" or "1016".
 Result<uint64_t> parse_address(std::string_view text) {
-  const bool hex = text.starts_with("0x");
-  const std::string_view digits = hex ? text.substr(2) : text;
-  uint64_t value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [rest, error] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
-  if (error != std::errc{} || rest != end)
+  const auto value = hex_or_decimal(text);
+  if (!value)
     return usage_error(
         fmt::format("--address: '{}' is no address; write 0xfee00000-0xfee00fff", text));
-  return value;
+  return *value;
 }
 
 }  // namespace

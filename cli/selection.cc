@@ -40,6 +40,16 @@ Result<uint64_t> parse_number(std::string_view option, const std::string& text) 
   return value;
 }
 
+std::optional<uint64_t> hex_or_decimal(std::string_view text) {
+  const bool hex = text.starts_with("0x");
+  const std::string_view digits = hex ? text.substr(2) : text;
+  uint64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  return value;
+}
+
 Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text) {
   const size_t dash = text.find('-');
   KVMTAPE_TRY_ASSIGN(const uint64_t first, parse_number("--seq", text.substr(0, dash)));

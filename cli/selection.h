@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "schema/base/result.h"
@@ -15,6 +17,8 @@ Error usage_error(std::string message);
 
 // `option` is what an error names.
 Result<uint64_t> parse_number(std::string_view option, const std::string& text);
+// "0x3f8" or "1016"; nullopt: neither.
+std::optional<uint64_t> hex_or_decimal(std::string_view text);
 // "100-200", "100-" and "100".
 Result<std::pair<uint64_t, uint64_t>> parse_seq_range(const std::string& text);
 // "A,B", each in nanoseconds, or with a unit (s ms us ns), or with a point in seconds as `dump`

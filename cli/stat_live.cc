@@ -2,51 +2,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <utility>
 
 #include "cli/live.h"
+#include "cli/recorders_of.h"
 
 namespace kvmtape {
-namespace {
 
-namespace fs = std::filesystem;
-
-constexpr int kProcessesAboveMax = 16;
-
-std::string open_trace_of(const fs::path& process) {
-  std::error_code error;
-  for (fs::directory_iterator fd(process / "fd", error), end; !error && fd != end;
-       fd.increment(error)) {
-    std::error_code ignored;
-    const fs::path file = fs::read_symlink(fd->path(), ignored);
-    if (file.extension() == ".kvmtape") return file.string();
-  }
-  return {};
-}
-
-std::string parent_process_of(const fs::path& process) {
-  std::ifstream status(process / "status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("PPid:")) return line.substr(line.find_first_not_of(" \t", 5));
-  return {};
-}
-
-}  // namespace
-
-Result<std::string> trace_of_process(const std::string& pid) {
-  std::string process = pid;
-  for (int i = 0; i < kProcessesAboveMax && !process.empty() && process != "1"; ++i) {
-    const fs::path directory = fs::path("/proc") / process;
-    std::string trace = open_trace_of(directory);
-    if (!trace.empty()) return trace;
-    process = parent_process_of(directory);
-  }
+Result<std::string> trace_of_process(pid_t process) {
+  for (const pid_t recorder : recorders_of(process))
+    for (const OpenTrace& trace : open_traces_of(recorder))
+      if (!trace.is_removed) return trace.path;
   return Error{ErrorCode::kIo,
                "this process has no recording open that this user may see: name the recording",
-               pid,
+               std::to_string(process),
                {}};
 }
 

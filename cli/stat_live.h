@@ -3,6 +3,8 @@
 // any more, or SIGINT or SIGTERM comes.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,7 +16,7 @@
 namespace kvmtape {
 
 // The recording that a monitor (through the recorder above it) or a recorder has open.
-Result<std::string> trace_of_process(const std::string& pid);
+Result<std::string> trace_of_process(pid_t process);
 
 // Calls `print` every `interval_ns`. Returns an ExitStatus.
 int watch_exits(TraceOptions trace, const SelectOptions& select, StatOptions options,

@@ -9,6 +9,7 @@
 
 #include "cli/human.h"
 #include "cli/option_values.h"
+#include "cli/ring_hint.h"
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "recorder/trace_directory.h"
@@ -102,6 +103,10 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
   TraceReader::Options options;
   options.ring_directory = ring_directory;
   auto reader = TraceReader::open(path, options);
+  if (!reader.ok()) {
+    if (std::string hint = ring_hint(path); !hint.empty())
+      return Error{ErrorCode::kNotATrace, printable(hint), path, {}};
+  }
   if (!reader.ok() && reader.error().code == ErrorCode::kNotATrace &&
       reader.error().byte_offset.has_value()) {
     reader.error().byte_offset.reset();
@@ -156,12 +161,16 @@ Result<Selection> SelectOptions::selection(const TraceReader& reader) const {
   return selection;
 }
 
+std::string redundant_text(const TraceHealth& health) {
+  if (health.redundant_chunks == 0) return {};
+  return fmt::format(" ({} more that others make up for)", count_text(health.redundant_chunks));
+}
+
 std::string abandoned_text(const TraceHealth& health) {
   if (health.ring_writer_pid == 0) return {};
   return fmt::format(
       "its recorder is gone, the monitor (pid {0}) still runs: what does not fit its rings is "
-      "lost; "
-      "kvmtape record -p {0} records on",
+      "lost; kvmtape record -p {0} records on",
       health.ring_writer_pid);
 }
 
@@ -209,7 +218,12 @@ int report_health(TraceReader& reader, Console& console) {
     console.warn(fmt::format("{}: {} damaged that others make up for, no exit is missing by it",
                              reader.path(), counted(health.redundant_chunks, "chunk")));
   if (health.head_lost)
-    console.warn(reader.path() + ": its head is damaged; what it said stands further on as well");
+    console.warn(
+        reader.path() +
+        (reader.session().capabilities.empty() && reader.session().kernel_release.empty()
+             ? ": its head is damaged, and what it said of kernel and capabilities is gone: "
+               "what depends on them is unknown"
+             : ": its head is damaged; what it said stands further on as well"));
   return status;
 }
 

@@ -46,6 +46,10 @@ struct SelectOptions {
   Result<Selection> selection(const TraceReader& reader) const;
 };
 
+// " (2 more that others make up for)": damaged chunks beside those that exits are lost with; empty
+// where there are none.
+std::string redundant_text(const TraceHealth& health);
+
 // "its recorder is gone, the monitor (pid 1) still runs: ...", empty if that is not so.
 std::string abandoned_text(const TraceHealth& health);
 

@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "recorder/host_facts.h"
-#include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/signal_shield.h"
@@ -99,6 +98,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   session->ring_parent_is_ours_ =
       options.ring_directory == nullptr || options.ring_directory[0] == '\0';
   description.ring_directory = *directory;
+  link_to_trace(*directory, session->path_);
   auto ring =
       create_ring(*directory + "/" + ring_file_name(kSessionStream),
                   {uuid, kSessionStream, kSessionStream, kSessionRingBytes, session->flight_});
@@ -108,6 +108,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   lock_as_writer(*session->session_ring_);
 
   const ClockReader clock = watched == nullptr ? read_clocks : watched->clock;
+  session->clock_ = clock;
   start_clocks(description, clock);
   auto keeper = make_keeper(options, std::move(file), std::move(description), clock);
   if (!keeper.ok()) return abandon(keeper.error());
@@ -240,13 +241,13 @@ bool kvmtape_session::control_call(kvmtape_descriptor descriptor, const kvmtape_
                                0,
                                0};
   std::lock_guard lock(session_ring_mutex_);
-  return write_control_call(session_writer_, call, in, out_bytes);
+  return write_control_call(session_writer_, ticks_now(clock_), call, in, out_bytes);
 }
 
 bool kvmtape_session::mark(std::string_view text) {
   text = text.substr(0, kControlPayloadMax);
   std::lock_guard lock(session_ring_mutex_);
-  return write_mark(session_writer_, text);
+  return write_mark(session_writer_, ticks_now(clock_), text);
 }
 
 Result<void> kvmtape_session::snapshot(std::string_view reason) {
@@ -285,7 +286,11 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   }
   session_writer_.finish();
   Result<void> finished;
-  if (!guard_drain([&] { finished = drain_->finish(); })) finished = drain_failed();
+  if (!guard_drain([&] {
+        finished = drain_->finish();
+        if (!finished.ok()) drain_->give_up();
+      }))
+    finished = drain_failed();
   const DrainTotals drained = drain_->totals();
   totals = {drained.exits, drained.lost, drained.bytes, vcpus_.size(), drained.write_errors};
   if (finished.ok())

@@ -85,6 +85,7 @@ struct kvmtape_session {
   // Guarded by session_ring_mutex_: any thread writes control calls and marks.
   std::mutex session_ring_mutex_;
   std::unique_ptr<kvmtape::RingFile> session_ring_;
+  kvmtape::ClockReader clock_ = kvmtape::read_clocks;
   kvmtape::RingWriter session_writer_;
 
   // Guarded by mutex_.

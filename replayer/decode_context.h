@@ -14,12 +14,16 @@
 
 namespace kvmtape {
 
-// Upstream part of a release: "6.1.0-49-amd64" is 6.1.0, "5.18.0-rc3" is 5.18.0 with rc 3.
+// Upstream part of a release: "6.1.0-49-amd64" is 6.1.0, "5.18.0-rc3" is 5.18.0 with rc 3, and so
+// are Fedora's "5.18.0-0.rc3.2022...fc37" and Ubuntu's "5.18.0-051800rc3-generic".
+// "5.14.0-427.13.1.el9_4.x86_64" is a 5.14.0 that later KVM was ported back to; ELRepo's
+// "6.1.10-1.el9.elrepo.x86_64" is upstream's.
 struct KernelVersion {
   uint32_t major = 0;
   uint32_t minor = 0;
   uint32_t patch = 0;
-  uint32_t release_candidate = 0;  // 0: none
+  uint32_t release_candidate = 0;  // 0: none; 1 where the text does not say which
+  bool rebased = false;            // has this release's KVM and parts of later ones' (.elN)
   bool operator==(const KernelVersion&) const = default;
   // True when this release is major.minor or later. An -rc of major.minor is not yet it.
   bool at_least(uint32_t other_major, uint32_t other_minor) const;

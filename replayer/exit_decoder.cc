@@ -39,7 +39,8 @@ uint64_t take_plan_ids(size_t count) {
 }
 
 // KVM_EXIT_HYPERCALL is as old as KVM, but nothing of these architectures ended a KVM_RUN with it
-// before KVM_HC_MAP_GPA_RANGE of x86 (0dbb11230437, 5.14) and arm64's SMCCC filter (6.4).
+// before KVM_HC_MAP_GPA_RANGE of x86 (0dbb11230437, 5.14), arm64's SMCCC filter (6.4) and
+// loongarch's KVM_HCALL_USER_SERVICE (6.14; 6.12 exit.c has none).
 abi::Release first_release(const abi::ExitReason& reason, const DecodeContext& context) {
   constexpr uint32_t kHypercall = 3;
   if (reason.number != kHypercall) return reason.since;
@@ -49,6 +50,8 @@ abi::Release first_release(const abi::ExitReason& reason, const DecodeContext& c
       return abi::release(5, 14);
     case Architecture::kAarch64:
       return abi::release(6, 4);
+    case Architecture::kLoongarch64:
+      return abi::release(6, 14);
     default:
       return reason.since;
   }
@@ -108,7 +111,7 @@ void ExitDecoder::plan_field(const abi::AbiField& row, uint16_t base, abi::Relea
     field.why = "this kernel is older than the field";
   } else if (has == Known::kMaybe && row.since > reason_since && !system_event) {
     field.validity = Validity::kUnknown;
-    field.why = "the kernel is not known, and older ones have no such field";
+    field.why = "it is not known whether this kernel has the field: older ones do not";
   }
   const bool whole = field.validity == Validity::kAbsent && row.elements > 1;
   if (row.form == abi::FieldForm::kBytes || whole) {

@@ -96,8 +96,12 @@ std::string exit_text(const DecodeContext& context, const RawMoment& moment, con
   const ExitText text{context, moment, exit, to};
   if (exit.reason_validity == Validity::kStale) return std::string(exit.reason_why);
   const abi::ExitReason* reason = abi::find_exit_reason(exit.reason);
+  const bool is_made_here = reason == nullptr || context.architecture == Architecture::kUnknown ||
+                            (reason->architectures & abi::mask_of(context.architecture)) != 0;
   const std::string_view name = exit.name.substr(std::min(exit.name.size(), kPrefix.size()));
-  if (name == "IO")
+  if (!is_made_here)
+    text.print("no known KVM of this architecture exits so");
+  else if (name == "IO")
     text.io();
   else if (name == "HYPERCALL")
     text.hypercall();

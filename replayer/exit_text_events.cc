@@ -10,6 +10,19 @@
 #include "replayer/internal_data.h"
 
 namespace kvmtape {
+namespace {
+
+// What debug.arch.dr6 says. Up to 5.6 (it changed with "Set RTM for DB_VECTOR too") vmx.c ORs
+// DR6_FIXED_1, which does not hold DR6_RTM, to an exit qualification, whose bit 16 is not inverted:
+// it is 0 on an ordinary #DB.
+uint64_t dr6_conditions(const DecodeContext& context, uint64_t dr6) {
+  constexpr uint64_t kRtm = 1 << 16;
+  const bool may_be_qualification = context.x86_virtualization != X86Virtualization::kSvm &&
+                                    !(context.kernel && context.kernel->at_least(5, 7));
+  return may_be_qualification ? dr6 | kRtm : dr6;
+}
+
+}  // namespace
 
 void ExitText::no_reason() const {
   if (moment.ret_known && moment.ret < 0)
@@ -37,9 +50,9 @@ void ExitText::debug_x86() const {
   const Field* dr6 = valid("debug.arch.dr6");
   const Field* dr7 = valid("debug.arch.dr7");
   if (dr6 != nullptr && dr7 != nullptr)
-    print(": {}", debug_exception_text(dr6->value, dr7->value));
+    print(": {}", debug_exception_text(dr6_conditions(context, dr6->value), dr7->value));
   else if (dr6 != nullptr)
-    print(": {}", dr6_text(dr6->value));
+    print(": {}", dr6_text(dr6_conditions(context, dr6->value)));
 }
 
 // ", insn 0f 0b ud2"; all of the bytes where they are none.
@@ -103,7 +116,10 @@ void ExitText::system_event() const {
   if (type == nullptr) return print("system event ?");
   std::array<uint64_t, 16> data{};
   size_t count = 0;
-  if (const Field* flags = valid("system_event.flags")) data[count++] = flags->value;
+  // riscv cleared it and wrote the type alone, until SRST (5.18) brought a reason.
+  const bool is_riscv = context.architecture == Architecture::kRiscv64;
+  if (const Field* flags = valid("system_event.flags"))
+    if (!is_riscv || flags->value != 0) data[count++] = flags->value;
   for (const Field& field : exit.all_fields())
     if (field.name == "system_event.data" && field.validity == Validity::kValid &&
         field.element >= 0 && count < data.size())

@@ -97,16 +97,16 @@ InternalWord internal_word(const DecodeContext& context, const Exit& exit, const
   if (field.element < 0) return {};
   const Place place = place_of(context, exit, static_cast<uint32_t>(field.element));
   InternalWord word{place.slot, {}};
-  const auto low = static_cast<uint32_t>(field.value);
   if (place.slot == "exit_code") {
     if (!svm_exit_code_name(field.value).empty()) word.meaning = svm_exit_code_text(field.value);
   } else if (place.whose != X86Virtualization::kVmx) {
     return word;
   } else if (place.slot == "exit_reason") {
-    if (!decode_vmx_exit_reason(low).name.empty()) word.meaning = vmx_exit_reason_text(low);
+    if (!decode_vmx_exit_reason(field.value).name.empty())
+      word.meaning = vmx_exit_reason_text(field.value);
   } else if (place.slot == "vectoring_info" || place.slot == "vect_info" ||
              place.slot == "intr_info") {
-    word.meaning = vmx_event_info_text(low);
+    word.meaning = vmx_event_info_text(static_cast<uint32_t>(field.value));
   }
   return word;
 }

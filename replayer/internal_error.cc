@@ -17,6 +17,12 @@ void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
     for (const Field& field : view.fields())
       if (field.name.starts_with("emulation_failure.") && field.bytes != 0)
         view.judge(field, Validity::kValid, {});
+  if (ndata >= 1 && view.kernel.since(5, 14) == Known::kNo)
+    for (const Field& field : view.fields())
+      if (field.name.starts_with("emulation_failure.") && field.bytes != 0)
+        view.judge(field, Validity::kUnknown,
+                   "internal.ndata says that it is there, but this kernel is said to be older than "
+                   "5.14, which brought it: a backport, or garbage");
   if (ndata < 1)
     view.mark("emulation_failure.flags", Validity::kStale,
               "internal.ndata is 0: this path does not describe the failure");
@@ -35,9 +41,20 @@ void judge_emulation_failure(const RuleView& view, uint32_t ndata) {
   }
 }
 
+// 6.12 and 7.2: kvmppc_handle_vsx_load and its like (powerpc.c) write the suberror alone,
+// kvmppc_handle_exit_hv (book3s_hv.c) a trap into hw.hardware_exit_reason, which is the same bytes,
+// book3s_pr.c and booke.c nothing.
+void judge_ppc(const RuleView& view) {
+  view.mark("internal.suberror", Validity::kUnknown,
+            "ppc writes KVM_INTERNAL_ERROR_EMULATION here, or the number of a trap, or nothing");
+  for (std::string_view name : {"internal.ndata", "internal.data"})
+    view.mark(name, Validity::kStale, "ppc does not write it");
+}
+
 }  // namespace
 
 void judge_internal_error(const RuleView& view) {
+  if (view.kernel.context.architecture == Architecture::kPpc64) return judge_ppc(view);
   if (!view.kernel.is_x86()) {
     for (std::string_view name : {"internal.suberror", "internal.ndata", "internal.data"})
       view.mark(name, Validity::kStale, "this architecture's KVM does not fill in struct internal");

@@ -62,6 +62,15 @@ Known find_watchpoint_far(const KernelFacts& kernel) {
   return *kernel.stable_patch >= (version.minor == 1 ? 33 : 7) ? Known::kYes : Known::kNo;
 }
 
+template <typename Choose>
+uint16_t flag_bits(const KernelFacts& kernel, Choose is_chosen) {
+  const abi::ArchitectureMask ours = abi::mask_of(kernel.context.architecture);
+  unsigned bits = 0;
+  for (const abi::FlagName& flag : abi::flag_names())
+    if ((flag.architectures & ours) != 0 && is_chosen(flag)) bits |= flag.mask;
+  return static_cast<uint16_t>(bits);
+}
+
 }  // namespace
 
 KernelFacts::KernelFacts(DecodeContext decode_context)
@@ -70,6 +79,9 @@ KernelFacts::KernelFacts(DecodeContext decode_context)
       stable_patch(find_stable_patch(context)),
       resets_exit_reason(find_resets_exit_reason(*this)),
       system_event_ndata(since(kCapSystemEventData, 5, 18)),
+      flags_of_any(flag_bits(*this, [](const abi::FlagName&) { return true; })),
+      flags_of_this(flag_bits(
+          *this, [this](const abi::FlagName& flag) { return since(flag.since) != Known::kNo; })),
       watchpoint_far(find_watchpoint_far(*this)) {}
 
 Known KernelFacts::since(uint32_t major, uint32_t minor) const {
@@ -81,7 +93,7 @@ Known KernelFacts::since(uint32_t major, uint32_t minor) const {
   const KernelVersion& version = *context.kernel;
   if (version.at_least(major, minor)) return Known::kYes;
   const bool candidate = version.major == major && version.minor == minor;
-  return candidate ? Known::kMaybe : Known::kNo;
+  return candidate || version.rebased ? Known::kMaybe : Known::kNo;
 }
 
 Known KernelFacts::since(uint32_t capability, uint32_t major, uint32_t minor) const {

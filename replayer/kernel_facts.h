@@ -15,7 +15,8 @@ enum class Known : uint8_t { kNo, kYes, kMaybe };
 struct KernelFacts {
   explicit KernelFacts(DecodeContext decode_context);
 
-  // Does this kernel have what came with major.minor? kMaybe: it is not known, or is an -rc of it.
+  // Does this kernel have what came with major.minor? kMaybe: it is not known, is an
+  // -rc of it, or is an older release that parts of later ones were ported back to.
   Known since(uint32_t major, uint32_t minor) const;
   Known since(abi::Release release) const { return since(release >> 8, release & 0xff); }
   // The same, but the answer to KVM_CHECK_EXTENSION decides when it was recorded.
@@ -30,6 +31,8 @@ struct KernelFacts {
   std::optional<uint32_t> stable_patch;
   Known resets_exit_reason;  // exit_reason is KVM_EXIT_UNKNOWN once KVM_RUN has begun
   Known system_event_ndata;  // struct system_event has ndata and data[16]
+  uint16_t flags_of_any;     // bits of kvm_run.flags that some kernel of this architecture sets
+  uint16_t flags_of_this;    // those of them that this kernel may set
   Known watchpoint_far;      // debug.arch.far of a watchpoint is the watched address (arm64)
 };
 

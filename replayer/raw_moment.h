@@ -19,6 +19,14 @@ struct RawMoment {
   bool reason_is_new = false;        // the exit's exit_reason was another one as KVM_RUN began
 };
 
+// What KVM_RUN fails with: asm-generic/errno-base.h and errno.h, Linux 6.12. Traces hold these
+// whatever the recording host's numbers were.
+inline constexpr int32_t kEintr = 4;
+inline constexpr int32_t kEnoexec = 8;
+inline constexpr int32_t kEagain = 11;
+inline constexpr int32_t kEfault = 14;
+inline constexpr int32_t kEhwpoison = 133;
+
 // What errno was; 0 for a KVM_RUN that did not fail. Damaged recordings hold any number.
 constexpr int32_t errno_of(int32_t ret) {
   return ret < 0 ? static_cast<int32_t>(0u - static_cast<uint32_t>(ret)) : 0;

@@ -22,6 +22,9 @@ struct RuleView {
   uint32_t u32(size_t offset) const { return load_at<uint32_t>(kernel.union_offset + offset); }
   uint64_t u64(size_t offset) const { return load_at<uint64_t>(kernel.union_offset + offset); }
 
+  // The monitor asked KVM_RUN to return at once: 460df4c1fc7c, in 4.11; KVM never writes it.
+  bool immediate_exit() const { return load_at<uint8_t>(1) != 0; }
+
   template <typename T>
   T load_at(size_t offset) const {
     if (moment.kvm_run.size() < sizeof(T) || offset > moment.kvm_run.size() - sizeof(T)) return 0;
@@ -75,7 +78,10 @@ struct RuleView {
     exit.plan_id = 0;  // they are no longer where they were planned
     exit.changed_fields = kAllFields;
   }
-  // Data that the monitor is to fill in: stale when the exit arrives, valid in the answer.
+  // What the monitor is to fill in, and KVM has not: stale when the exit arrives, valid in the
+  // answer. A default that KVM wrote in its place (riscv_sbi.ret, tdx.get_quote.ret) is valid at
+  // the exit too, since valid means that this kernel wrote it for this exit. The data of a read is
+  // stale until it is answered whatever stands there, a 0 of KVM's in msr.data as well.
   void mark_read(std::string_view name, std::string_view why) const {
     if (!moment.is_answer) mark(name, Validity::kStale, why);
   }

@@ -6,15 +6,9 @@
 namespace kvmtape {
 namespace {
 
-// asm-generic/errno.h; traces hold these whatever the recording host's numbers were.
-constexpr int32_t kEintr = 4;
-constexpr int32_t kEnoexec = 8;
-constexpr int32_t kEfault = 14;
-constexpr int32_t kEhwpoison = 133;
 constexpr uint32_t kExitUnknown = 0;
 constexpr uint32_t kExitIntr = 10;
 constexpr uint32_t kExitMemoryFault = 39;
-constexpr size_t kImmediateExitOffset = 1;
 
 void set_reason(const RuleView& view, Validity validity, std::string_view why) {
   view.exit.reason_validity = validity;
@@ -24,7 +18,7 @@ void set_reason(const RuleView& view, Validity validity, std::string_view why) {
 void judge_eintr(const RuleView& view) {
   // Redaction leaves zeros where the monitor writes.
   const bool told = view.kernel.context.redaction == RedactionProfile::kNone;
-  const bool immediate_exit = view.load_at<uint8_t>(kImmediateExitOffset) != 0;
+  const bool immediate_exit = view.immediate_exit();
   if (view.exit.reason != kExitIntr)  // every signal that KVM reports comes as KVM_EXIT_INTR
     return set_reason(
         view, Validity::kStale,
@@ -34,9 +28,10 @@ void judge_eintr(const RuleView& view) {
             : "KVM_RUN returned EINTR without an exit, which leaves exit_reason alone");
   if (view.moment.reason_is_new) return;
   if (!told)
-    set_reason(view, Validity::kUnknown,
-               "whether immediate_exit was set is not recorded; it leaves exit_reason alone: "
-               "KVM_EXIT_INTR is of this KVM_RUN or of an earlier one");
+    set_reason(
+        view, Validity::kUnknown,
+        "redaction took away whether immediate_exit was set, which leaves exit_reason alone: "
+        "KVM_EXIT_INTR is of this KVM_RUN or of an earlier one");
   else if (immediate_exit)
     set_reason(view, Validity::kUnknown,
                "immediate_exit was set, which leaves exit_reason alone: KVM_EXIT_INTR is of this "

@@ -35,7 +35,7 @@ class Expansion {
         break;
       case Known::kMaybe:
         field.validity = Validity::kUnknown;
-        field.why = "the kernel is not known, and older ones have no such field";
+        field.why = "it is not known whether this kernel has the field: older ones do not";
         break;
     }
     for (uint16_t element = 0; element < row.elements; ++element) {
@@ -131,7 +131,6 @@ Result<std::vector<Field>> decode_struct(const DecodeContext& context, std::stri
 }
 
 std::vector<Field> decode_sync_regs(const DecodeContext& context, const RawMoment& moment) {
-  constexpr int32_t kEintr = 4;
   const uint16_t valid_at = abi::sync_offset(context.architecture);
   const uint16_t regs_at = abi::sync_regs_offset(context.architecture);
   if (moment.kvm_run.size() < regs_at) return {};

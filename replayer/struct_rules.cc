@@ -27,6 +27,7 @@ struct EventFlag {
   std::string_view why;
 };
 constexpr EventFlag kEventFlags[] = {
+    {"nmi.pending", 0x01, "KVM_VCPUEVENT_VALID_NMI_PENDING is not set"},
     {"sipi_vector", 0x02, "KVM_VCPUEVENT_VALID_SIPI_VECTOR is not set"},
     {"interrupt.shadow", 0x04, "KVM_VCPUEVENT_VALID_SHADOW is not set"},
     {"smi.smm", 0x08, "KVM_VCPUEVENT_VALID_SMM is not set"},

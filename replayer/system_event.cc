@@ -60,11 +60,15 @@ void judge_old_layout(const RuleView& view) {
 }
 
 void judge_either_layout(const RuleView& view, uint32_t type, uint32_t ndata) {
+  const auto& version = view.kernel.context.kernel;
   const std::string_view why =
-      view.kernel.context.kernel
-          ? "release candidates of 5.18 have the layout before it or that of the release, and "
-            "capability 215 is not known"
-          : "neither the kernel nor capability 215 is known: this may be the layout before 5.18";
+      !version
+          ? "neither the kernel nor capability 215 is known: this may be the layout before 5.18"
+      : version->rebased
+          ? "kernels of the .elN kind take over parts of later ones, and capability 215 is not "
+            "known: this may be the layout before 5.18 or that of it"
+          : "release candidates of 5.18 have the layout before it or that of the release, and "
+            "capability 215 is not known";
   const bool old_zeroes = !view.kernel.is_x86();
   if (!is_reset2_without_ndata(view, type, ndata))  // means the same in both, which share offset 8
     view.mark("system_event.flags", Validity::kUnknown, why);

@@ -151,6 +151,10 @@ uint64_t TraceReader::lost() const { return state_->store.health().lost; }
 int64_t TraceReader::duration_ns() const {
   return state_->last_tsc == 0 ? 0 : std::max<int64_t>(0, time_ns(state_->last_tsc));
 }
+int64_t TraceReader::recorded_ns() const {
+  const uint64_t now = state_->session.now.ticks;
+  return std::max(duration_ns(), now == 0 ? 0 : time_ns(now));
+}
 uint64_t TraceReader::chunk_count() const { return state_->store.chunks().size(); }
 int64_t TraceReader::time_ns(uint64_t tsc) const { return state_->clock.time_ns(tsc); }
 int64_t TraceReader::ticks_to_ns(uint64_t ticks) const { return state_->clock.duration_ns(ticks); }
@@ -224,6 +228,22 @@ void TraceReader::for_each_chunk(
   state.count();
 }
 
+namespace {
+
+// What the header of a damaged chunk says of its size may be wrong: up to the next one that is
+// there. One that is gone has no bytes, and its place is the index's, which need not be this
+// file's.
+uint64_t room_of(const std::vector<ChunkRef>& chunks, size_t number) {
+  const ChunkRef& ref = chunks[number];
+  if (ref.bytes.empty()) return 0;
+  size_t next = number + 1;
+  while (next < chunks.size() && !chunks[next].from_ring && chunks[next].bytes.empty()) ++next;
+  if (next == chunks.size() || chunks[next].from_ring) return ref.bytes.size();
+  return std::min<uint64_t>(ref.bytes.size(), chunks[next].entry.offset - ref.entry.offset);
+}
+
+}  // namespace
+
 Result<void> TraceReader::for_each_stored_chunk(
     const std::function<Result<void>(const StoredChunk&)>& visit) {
   ChunkStore& store = state_->store;
@@ -233,13 +253,8 @@ Result<void> TraceReader::for_each_stored_chunk(
     if (ref.duplicate) continue;
     StoredChunk chunk{ref.entry,   store.bytes(number, true), 0,
                       ref.damaged, ref.missing_before,        ref.skip_below};
-    if (!ref.from_ring) {
-      // What the header of a damaged chunk says of its size may be wrong.
-      const bool last = number + 1 == chunks.size() || chunks[number + 1].from_ring;
-      const uint64_t room =
-          last ? ref.bytes.size() : chunks[number + 1].entry.offset - ref.entry.offset;
-      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : room;
-    }
+    if (!ref.from_ring)
+      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : room_of(chunks, number);
     KVMTAPE_TRY(visit(chunk));
   }
   return {};

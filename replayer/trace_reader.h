@@ -93,6 +93,9 @@ class TraceReader {
   uint64_t folded() const;                       // of those: equal to one before, only counted
   uint64_t lost() const;
   int64_t duration_ns() const;  // from the start of the recording to its last moment
+  // Until when it is known to have gone on: longer where nothing happened any more before its
+  // recorder wrote the session for the last time, which it does when it ends.
+  int64_t recorded_ns() const;
   uint64_t chunk_count() const;
 
   // Clock of the session: nanoseconds since the recording began.

@@ -195,6 +195,7 @@ uint64_t ChunkDecoder::previous_tsc() const { return state_->message.previous_ts
 Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
   State& state = *state_;
   KVMTAPE_TRY(state.reader.read_times(state.columns));
+  KVMTAPE_TRY(state.reader.check_rest(state.columns));
   const size_t count = state.header.exits;
   state.guest_ticks.resize(count);
   state.monitor_ticks.resize(count);

@@ -106,6 +106,11 @@ void Compressor::encode_frame(std::span<const uint8_t> raw, std::vector<uint8_t>
   out.resize(ZSTD_isError(size) != 0 || size >= raw.size() ? 0 : size);
 }
 
+bool may_hold(std::span<const uint8_t> frame, uint64_t raw_bytes) {
+  const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  return size == raw_bytes || size == ZSTD_CONTENTSIZE_UNKNOWN;
+}
+
 bool Decompressor::decode_frame(std::span<const uint8_t> frame, std::span<uint8_t> raw) {
   if (!context_) context_.reset(ZSTD_createDCtx());
   if (context_ == nullptr) return false;

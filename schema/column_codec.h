@@ -46,6 +46,9 @@ class Compressor {
   std::unique_ptr<ZSTD_CCtx, Free> context_;
 };
 
+// Whether a frame's head lets it hold so many bytes: cheap, and no promise that it does.
+bool may_hold(std::span<const uint8_t> frame, uint64_t raw_bytes);
+
 class Decompressor {
  public:
   // Fills `raw`, whose size is what the frame must hold exactly. False if it does not.

@@ -21,14 +21,29 @@ Result<void> ColumnReader::read_times(ChunkColumns& columns) {
   return read_ticks(ColumnId::kMonitorTicks, answers, columns.monitor);
 }
 
-Result<void> ColumnReader::read_rest(ChunkColumns& columns, GroupedWords& exit_words,
-                                     GroupedWords& answer_words) {
-  KVMTAPE_TRY(read_narrow(ColumnId::kFlags, columns.flags));
-  KVMTAPE_TRY(read_narrow(ColumnId::kReady, columns.ready));
+Result<void> ColumnReader::check_rest(ChunkColumns& columns) {
+  for (const StoredColumn& column : message_.columns)
+    if (column.zstd && !may_hold(column.bytes, column.raw_bytes))
+      return corrupt_chunk("a column does not decompress");
+  KVMTAPE_TRY(read_masks(columns));
+  KVMTAPE_TRY(count_words(ColumnId::kExitWords, columns.masks, columns.exit_masks, 0));
+  KVMTAPE_TRY(count_words(ColumnId::kAnswerWords, columns.masks, columns.answer_masks, 1));
+  return {};
+}
+
+Result<void> ColumnReader::read_masks(ChunkColumns& columns) {
   KVMTAPE_TRY(read_narrow(ColumnId::kExitMask, columns.exit_masks));
   KVMTAPE_TRY(read_numbers(ColumnId::kMasks, columns.masks));
   if (columns.masks.size() % 2 != 0 || columns.masks.size() / 2 > kChunkMasksMax)
     return corrupt_chunk("the change masks are cut off");
+  return {};
+}
+
+Result<void> ColumnReader::read_rest(ChunkColumns& columns, GroupedWords& exit_words,
+                                     GroupedWords& answer_words) {
+  KVMTAPE_TRY(read_narrow(ColumnId::kFlags, columns.flags));
+  KVMTAPE_TRY(read_narrow(ColumnId::kReady, columns.ready));
+  KVMTAPE_TRY(read_masks(columns));
   KVMTAPE_TRY(read_words(ColumnId::kExitWords, columns.masks, columns.exit_masks, 0, exit_words));
   KVMTAPE_TRY(
       read_words(ColumnId::kAnswerWords, columns.masks, columns.answer_masks, 1, answer_words));
@@ -83,16 +98,17 @@ Result<void> ColumnReader::read_ticks(ColumnId first, size_t count, std::vector<
 
 // Where the words of each place begin follows from how often each mask is used. `bias` is what
 // mask_ids are greater than indexes into `masks` by; those below it use none.
-Result<void> ColumnReader::read_words(ColumnId id, const std::vector<uint64_t>& masks,
-                                      const std::vector<uint32_t>& mask_ids, uint32_t bias,
-                                      GroupedWords& words) {
+Result<ColumnReader::WordCounts> ColumnReader::count_words(ColumnId id,
+                                                           const std::vector<uint64_t>& masks,
+                                                           const std::vector<uint32_t>& mask_ids,
+                                                           uint32_t bias) const {
   const size_t mask_count = masks.size() / 2;
   std::vector<uint32_t> uses(mask_count + bias);
   for (uint32_t mask_id : mask_ids) {
     if (mask_id >= uses.size()) return corrupt_chunk("a change mask is missing");
     ++uses[mask_id];
   }
-  std::array<size_t, kCoreWordsS390> counts{};
+  WordCounts counts{};
   size_t total = 0;
   for (size_t i = 0; i < mask_count; ++i)
     for (uint64_t mask = masks[2 * i] & kCoreMask; mask != 0; mask &= mask - 1) {
@@ -102,10 +118,17 @@ Result<void> ColumnReader::read_words(ColumnId id, const std::vector<uint64_t>& 
       counts[place] += uses[i + bias];
       total += uses[i + bias];
     }
-  KVMTAPE_TRY(read(id, raw_));
-  if (raw_.size() != total * kWordBytes)
+  if (message_.columns[static_cast<size_t>(id)].raw_bytes != total * kWordBytes)
     return corrupt_chunk("a column of words has another length");
-  words.words.resize(total);
+  return counts;
+}
+
+Result<void> ColumnReader::read_words(ColumnId id, const std::vector<uint64_t>& masks,
+                                      const std::vector<uint32_t>& mask_ids, uint32_t bias,
+                                      GroupedWords& words) {
+  KVMTAPE_TRY_ASSIGN(const WordCounts counts, count_words(id, masks, mask_ids, bias));
+  KVMTAPE_TRY(read(id, raw_));
+  words.words.resize(raw_.size() / kWordBytes);
   size_t at = 0;
   for (size_t place = 0; place < counts.size(); ++place) {
     words.next[place] = words.words.data() + at;

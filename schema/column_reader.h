@@ -3,6 +3,7 @@
 // message allows. Internal to the chunk decoder; keeps its memory, borrows the chunk's bytes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -22,6 +23,9 @@ class ColumnReader {
 
   // What counting needs: reasons, errnos, which exits were answered, and times.
   Result<void> read_times(ChunkColumns& columns);
+  // Whether the columns that counting does not read have the lengths that those which are small
+  // say, after read_times(): without unpacking them.
+  Result<void> check_rest(ChunkColumns& columns);
   // All others, after read_times().
   Result<void> read_rest(ChunkColumns& columns, GroupedWords& exit_words,
                          GroupedWords& answer_words);
@@ -32,6 +36,11 @@ class ColumnReader {
   Result<void> read_numbers(ColumnId id, std::vector<uint64_t>& numbers);
   Result<void> read_memory(ColumnId id, std::vector<uint64_t>& words);
   Result<void> read_ticks(ColumnId first, size_t count, std::vector<uint32_t>& ticks);
+  Result<void> read_masks(ChunkColumns& columns);
+  using WordCounts = std::array<size_t, kCoreWordsS390>;  // of each place in kvm_run
+  // kCorrupt unless the column is as long as its masks say.
+  Result<WordCounts> count_words(ColumnId id, const std::vector<uint64_t>& masks,
+                                 const std::vector<uint32_t>& mask_ids, uint32_t bias) const;
   Result<void> read_words(ColumnId id, const std::vector<uint64_t>& masks,
                           const std::vector<uint32_t>& mask_ids, uint32_t bias,
                           GroupedWords& words);

@@ -3,6 +3,7 @@
 //
 // A session's rings lie in a directory of their own: "session.ring" (control calls and marks) and
 // "vcpu-N.ring" by vCPU index. The writer holds a lock (flock) on session.ring while it lives.
+// "trace" is a link to the recording, for people who find the directory; nobody follows it.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +42,8 @@ class RingFile {
 
 // "vcpu-3.ring"; kSessionStream gives "session.ring".
 std::string ring_file_name(uint32_t vcpu_index);
+
+inline constexpr const char* kTraceLinkName = "trace";
 
 // Whether the process that made this ring still runs, on this boot of this host.
 bool is_maker_alive(const RingFile& ring);

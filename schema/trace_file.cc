@@ -11,21 +11,27 @@
 #include "schema/file_order.h"
 
 namespace kvmtape {
-Result<TraceFile> TraceFile::create(const std::string& path, bool force, const Uuid& session) {
-  TraceFile file;
-  file.path_ = path;
-  file.session_ = session;
+
+Result<bool> TraceFile::find_old(const std::string& path, bool force) {
   struct stat status {};
-  const bool exists = ::lstat(path.c_str(), &status) == 0;
-  if (exists && !S_ISREG(status.st_mode))
+  if (::lstat(path.c_str(), &status) != 0) return false;
+  if (!S_ISREG(status.st_mode))
     return Error{ErrorCode::kUsage,
                  S_ISDIR(status.st_mode) ? "is a directory: name a file to write the trace to"
                                          : "exists and is not a regular file: name another",
                  path, std::nullopt};
-  if (exists && !force)
+  if (!force)
     return Error{ErrorCode::kUsage,
                  "exists already: use --force to replace it, or name another file", path,
                  std::nullopt};
+  return true;
+}
+
+Result<TraceFile> TraceFile::create(const std::string& path, bool force, const Uuid& session) {
+  TraceFile file;
+  file.path_ = path;
+  file.session_ = session;
+  KVMTAPE_TRY_ASSIGN(const bool exists, find_old(path, force));
   // The old one stays until the new one is certain; a reader who has it open keeps it even then.
   const std::string name = exists ? path + ".new-" + std::to_string(::getpid()) : path;
   if (exists) ::unlink(name.c_str());  // a dead process's of the same number
@@ -73,9 +79,7 @@ Result<void> TraceFile::write(std::span<const uint8_t> bytes) {
       const int error = count < 0 ? errno : ENOSPC;
       // Best effort: a reader takes what stays behind for a torn tail.
       if (::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) errno = error;
-      return Error{ErrorCode::kIo,
-                   std::string("cannot write the trace: ") + std::strerror(error) +
-                       ": what was written before is readable",
+      return Error{ErrorCode::kIo, std::string("cannot write the trace: ") + std::strerror(error),
                    path_, bytes_};
     }
     done += static_cast<size_t>(count);

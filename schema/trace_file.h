@@ -17,6 +17,9 @@ namespace kvmtape {
 
 class TraceFile {
  public:
+  // Whether create() would replace a file. kUsage, as there: it may not, and what to do instead.
+  static Result<bool> find_old(const std::string& path, bool force);
+
   // Creates `path` (mode 0600, never following a link) and writes the file header. An existing file
   // is refused unless `force`; it is replaced with the first sync() or seal(), once there is
   // something to take its place.

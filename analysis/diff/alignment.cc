@@ -15,9 +15,14 @@ constexpr uint64_t kSmall = 256;
 // again.
 constexpr size_t kAnchorLengths[] = {1, 16, 4, 1, 16, 4, 1};
 
+// A side that is no longer is looked for in the other however long that is: each of the other's
+// exits costs so many comparisons, twice.
+constexpr uint32_t kTiny = 64;
+
 struct Range {
   uint32_t a, a_end, b, b_end;
   uint64_t exits() const { return uint64_t{a_end} - a + b_end - b; }
+  uint32_t shorter() const { return std::min(a_end - a, b_end - b); }
 };
 
 template <typename Part>
@@ -42,7 +47,7 @@ class Aligner {
     range = without_start(range);
     const uint32_t end = common_end(range);
     const Range middle{range.a, range.a_end - end, range.b, range.b_end - end};
-    if (middle.a != middle.a_end && middle.b != middle.b_end) {
+    if (middle.shorter() != 0) {
       const auto snake = snake_.find(middle.a_end - middle.a, middle.b_end - middle.b,
                                      limits_.distance_max / 2, [&](int64_t x, int64_t y) {
                                        return same(middle.a + static_cast<uint32_t>(x),
@@ -54,11 +59,40 @@ class Aligner {
         by_distance({middle.a, a_at(snake->x0), middle.b, b_at(snake->y0)});
         emit(a_at(snake->x0), b_at(snake->y0), static_cast<uint32_t>(snake->x1 - snake->x0));
         by_distance({a_at(snake->x1), middle.a_end, b_at(snake->y1), middle.b_end});
+      } else if (middle.shorter() <= kTiny) {
+        shorter_found_in_longer(middle);
       } else {
-        result_.unaligned += middle.exits();
+        // What one side has more than the other is extra, whatever is what.
+        result_.unaligned += 2 * uint64_t{middle.shorter()};
       }
     }
     emit(middle.a_end, middle.b_end, end);
+  }
+
+  // A longest common subsequence (D. S. Hirschberg, Communications of the ACM 18, 1975): the longer
+  // side is halved, and the shorter one where most of it is kept. Of ties the last, so that of many
+  // that are alike the first ones are taken.
+  void shorter_found_in_longer(Range range) {
+    range = without_start(range);
+    const bool a_longer = range.a_end - range.a >= range.b_end - range.b;
+    const uint32_t length = a_longer ? range.a_end - range.a : range.b_end - range.b;
+    if (range.shorter() == 0 || length == 1) return;
+    const uint32_t half = length / 2;
+    Range first = range, second = range;
+    (a_longer ? first.a_end : first.b_end) -= length - half;
+    (a_longer ? second.a : second.b) += half;
+    const std::vector<uint32_t> kept_before = kept_by_length(first, a_longer, false),
+                                kept_behind = kept_by_length(second, a_longer, true);
+    uint32_t split = 0, most = 0;
+    for (uint32_t i = 0; i <= range.shorter(); ++i) {
+      const uint32_t kept = kept_before[i] + kept_behind[range.shorter() - i];
+      if (kept >= most) most = kept, split = i;
+    }
+    if (most == 0) return;
+    (a_longer ? first.b_end : first.a_end) = (a_longer ? first.b : first.a) + split;
+    (a_longer ? second.b : second.a) += split;
+    shorter_found_in_longer(first);
+    shorter_found_in_longer(second);
   }
 
   Alignment take() { return std::move(result_); }
@@ -81,6 +115,27 @@ class Aligner {
            same(range.a_end - 1 - end, range.b_end - 1 - end))
       ++end;
     return end;
+  }
+
+  // How many exits of the longer side's range the first 0, 1, 2... of the shorter one's have in
+  // common with it; the last ones, from the end.
+  std::vector<uint32_t> kept_by_length(const Range& range, bool a_longer, bool from_end) const {
+    const uint32_t longer = a_longer ? range.a_end - range.a : range.b_end - range.b;
+    const uint32_t shorter = a_longer ? range.b_end - range.b : range.a_end - range.a;
+    std::vector<uint32_t> kept(shorter + 1);
+    for (uint32_t x = 0; x < longer; ++x) {
+      uint32_t diagonal = 0;
+      for (uint32_t y = 0; y < shorter; ++y) {
+        const uint32_t in_longer = from_end ? longer - 1 - x : x;
+        const uint32_t in_shorter = from_end ? shorter - 1 - y : y;
+        const bool equal = a_longer ? same(range.a + in_longer, range.b + in_shorter)
+                                    : same(range.a + in_shorter, range.b + in_longer);
+        const uint32_t above = kept[y + 1];
+        kept[y + 1] = equal ? diagonal + 1 : std::max(above, kept[y]);
+        diagonal = above;
+      }
+    }
+    return kept;
   }
 
   void between_anchors(const Range& range, size_t round) {

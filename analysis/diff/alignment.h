@@ -1,10 +1,11 @@
 // Which exits of one vCPU in recording A are those in recording B. Common ends are taken off, then
 // runs of exits that occur once on both sides anchor what lies between them (patience), and between
 // anchors a longest common subsequence is found in linear space (Myers). Where that would take more
-// than `distance_max` insertions and deletions, a range is left unaligned, and counted.
+// than `distance_max` insertions and deletions and neither side is tiny, a range is left unaligned,
+// and as many exits of either side as the shorter one has are counted: the rest is simply extra.
 //
-// Memory: 16 bytes an exit of each side while anchors are sought, and 12 for each run that is
-// found. Pure functions, any thread; at most 2^32 - 1 exits a side.
+// Memory: 8 bytes an exit of each side while anchors are sought and 4 of A's, then 12 for each run
+// that is found. Pure functions, any thread; at most 2^32 - 1 exits a side.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct AlignmentLimits {
 
 struct Alignment {
   std::vector<AlignedRun> runs;  // in order
-  uint64_t unaligned = 0;        // exits, of both sides, in ranges beyond the limit
+  uint64_t unaligned = 0;  // exits, of both sides, that might be the same: in ranges beyond it
 };
 
 Alignment align(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <set>
 
 #include "analysis/diff/identity_cache.h"
@@ -24,16 +25,24 @@ class Comparison {
 
   Result<Diff> run() {
     for (const uint32_t vcpu : vcpus()) {
-      KVMTAPE_TRY(identify(a_, vcpu, diff_.totals.compared_a, diff_.totals.left_out_a));
-      KVMTAPE_TRY(identify(b_, vcpu, diff_.totals.compared_b, diff_.totals.left_out_b));
+      // Both at once; where no second thread can be had, one after the other.
+      auto in_b = std::async(
+          [&] { return identify(b_, vcpu, diff_.totals.compared_b, diff_.totals.left_out_b); });
+      const Result<void> in_a =
+          identify(a_, vcpu, diff_.totals.compared_a, diff_.totals.left_out_a);
+      KVMTAPE_TRY(in_b.get());
+      KVMTAPE_TRY(in_a);
       if (a_.exits == b_.exits) {
         diff_.totals.same += a_.exits.size();
         continue;
       }
-      const Alignment alignment = align(a_.exits, b_.exits, options_.limits);
+      Alignment alignment = align(a_.exits, b_.exits, options_.limits);
+      settle_at_losses(alignment, a_.exits, b_.exits, a_.lost, b_.lost);
       diff_.totals.unaligned += alignment.unaligned;
       VcpuChanges(a_, b_, vcpu, options_, normaliser_, kernels_, log_, diff_.totals)
           .walk(alignment);
+      list_losses(a_, vcpu, false);
+      list_losses(b_, vcpu, true);
     }
     add_context(diff_.first);
     add_context(diff_.first_unexplained);
@@ -53,12 +62,15 @@ class Comparison {
     return all;
   }
 
-  Result<void> identify(DiffSide& side, uint32_t vcpu, uint64_t& compared, uint64_t& left_out) {
+  // Touches nothing but what it is given and what is constant: the other side's may run meanwhile.
+  Result<void> identify(DiffSide& side, uint32_t vcpu, uint64_t& compared,
+                        uint64_t& left_out) const {
+    Normaliser normaliser(a_.decoder.context(), b_.decoder.context(), options_.rules);
     side.exits.clear();
     for (const VcpuTotals& totals : side.reader.vcpus())
       if (totals.index == vcpu) side.exits.reserve(std::min(totals.exits, kReservedMax));
-    IdentityCache cache;
-    ExitWalk walk(side.reader, side.decoder, normaliser_, vcpu);
+    IdentityCache cache(side.reader.session().architecture);
+    ExitWalk walk(side.reader, side.decoder, normaliser, vcpu);
     while (walk.next()) {
       if (side.exits.size() == UINT32_MAX)
         return Error{ErrorCode::kUnsupported,
@@ -66,12 +78,19 @@ class Comparison {
                      side.reader.path(),
                      {}};
       side.exits.push_back(cache.of(walk.recorded(), walk.calls(), [&] {
-        return normaliser_.identity(walk.decoded(), walk.slots());
+        return normaliser.identity(walk.decoded(), walk.slots());
       }));
     }
+    side.lost = walk.take_lost();
     compared += side.exits.size();
     left_out += walk.left_out();
     return {};
+  }
+
+  void list_losses(const DiffSide& side, uint32_t vcpu, bool in_b) {
+    for (const LostExits& loss : side.lost)
+      if (loss.accounted != 0 && diff_.losses.size() < options_.changes_max)
+        diff_.losses.push_back({vcpu, in_b, loss});
   }
 
   void add_context(std::optional<Divergence>& divergence) {

@@ -1,9 +1,10 @@
 // What is different between two recordings: exit by exit, in their sessions, and in how long things
 // took; and which of it the two kernels explain. Works on whatever can be read of either.
 //
-// Memory: 8 bytes an exit of one vCPU at a time on each side, what alignment takes, and a list of
-// at most `changes_max` differences; the exits are read again for what is said of them. One thread:
-// that of both readers. Text of the recordings may hold any bytes.
+// Memory: 8 bytes an exit of one vCPU at a time on each side, 56 a gap, what alignment takes, and a
+// list of at most `changes_max` differences; the exits are read again for what is said of them. The
+// caller's thread, and another that reads B while this one reads A: nobody else uses either reader
+// meanwhile. Text of the recordings may hold any bytes.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "analysis/diff/alignment.h"
+#include "analysis/diff/lost_exits.h"
 #include "analysis/diff/normaliser.h"
 #include "replayer/trace_reader.h"
 
@@ -30,8 +32,8 @@ std::string_view to_string(ChangeKind kind);  // "changed"
 struct FieldSide {
   bool present = false;  // this exit has such a field
   Validity validity = Validity::kAbsent;
-  std::string text;  // "0x1f" or, of bytes, "1f00"
-  std::string value_name;
+  std::string text;        // "0x1f" or, of bytes, "1f00"
+  std::string value_name;  // of a set of flags: "KVM_RUN_X86_SMM|KVM_RUN_X86_BUS_LOCK"
   std::string_view why;
 };
 
@@ -50,6 +52,7 @@ struct ExitSide {
 
 struct ExitChange {
   uint32_t vcpu = 0;
+  std::string guest;  // of `kvmtape probe`; empty: no mark says so
   ChangeKind kind = ChangeKind::kChanged;
   ExitSide a, b;
   std::vector<FieldChange> fields;  // kChanged
@@ -65,13 +68,21 @@ struct ChangeGroup {
   uint64_t count = 0;
 };
 
+// Exits of a vCPU that one recording lost and the other has.
+struct DiffLoss {
+  uint32_t vcpu = 0;
+  bool in_b = false;  // that lost them
+  LostExits exits;
+};
+
 struct DiffTotals {
   uint64_t compared_a = 0, compared_b = 0;  // exits that no rule leaves out
   uint64_t left_out_a = 0, left_out_b = 0;
   uint64_t same = 0, changed = 0, missing = 0, extra = 0;
-  uint64_t explained = 0;  // of the last three
-  uint64_t ignored = 0;    // differences that a rule takes out of the last three
-  uint64_t unaligned = 0;  // exits of both sides in ranges too different to align
+  uint64_t explained = 0;                 // of the last three
+  uint64_t ignored = 0;                   // differences that a rule takes out of the last three
+  uint64_t lost_in_a = 0, lost_in_b = 0;  // that only the other has; no differences
+  uint64_t unaligned = 0;                 // exits of both sides in ranges too different to align
 
   uint64_t differences() const { return changed + missing + extra; }
   uint64_t unexplained() const { return differences() - explained; }
@@ -88,6 +99,7 @@ struct Diff {
   std::optional<Divergence> first;              // by time, then by vCPU
   std::optional<Divergence> first_unexplained;  // likewise
   std::vector<ExitChange> changes;              // by vCPU and sequence, the first changes_max
+  std::vector<DiffLoss> losses;                 // by vCPU, the first changes_max
   uint64_t listed = 0;                          // that would stand there without that bound
   std::vector<ChangeGroup> groups;              // unexplained ones first, then the most frequent
   std::vector<KernelDifferences::Difference> kernel_differences;  // that explain any of it

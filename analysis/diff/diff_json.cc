@@ -24,6 +24,7 @@ Json ids_json(const std::vector<KernelDifferences::Difference>& explanations) {
 
 Json change_json(const ExitChange& change) {
   Json json = {{"vcpu", change.vcpu}};
+  if (!change.guest.empty()) json["guest"] = change.guest;
   json["seq_a"] = change.kind == ChangeKind::kExtra ? Json(nullptr) : Json(change.a.seq);
   json["seq_b"] = change.kind == ChangeKind::kMissing ? Json(nullptr) : Json(change.b.seq);
   json["kind"] = to_string(change.kind);
@@ -74,7 +75,23 @@ Json diff_totals_json(const DiffTotals& totals) {
           {"explained", totals.explained},
           {"unexplained", totals.unexplained()},
           {"ignored", totals.ignored},
+          {"lost_in_a", totals.lost_in_a},
+          {"lost_in_b", totals.lost_in_b},
           {"unaligned", totals.unaligned}};
+}
+
+Json losses_json(const std::vector<DiffLoss>& losses) {
+  Json json = Json::array();
+  for (const auto& [vcpu, in_b, loss] : losses)
+    json.push_back({{"vcpu", vcpu},
+                    {"in", in_b ? "b" : "a"},
+                    {"first_seq", loss.is_open_end() ? Json(nullptr) : Json(loss.first_seq)},
+                    {"lost", loss.is_open_end() ? Json(nullptr) : Json(loss.lost)},
+                    {"why", loss.why},
+                    {"other_has", loss.accounted},
+                    {"other_first_seq", loss.other_first},
+                    {"other_last_seq", loss.other_last}});
+  return json;
 }
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
@@ -117,12 +134,14 @@ Json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
   json["a"] = recording_json(a);
   json["b"] = recording_json(b);
   json["equal"] = equal;
+  json["complete"] = a.health().complete() && b.health().complete();
   json["totals"] = diff_totals_json(diff.totals);
   json["first_divergence"] = divergence_json(diff.first);
   json["first_unexplained"] = divergence_json(diff.first_unexplained);
   json["changes"] = Json::array();
   for (const ExitChange& change : diff.changes) json["changes"].push_back(change_json(change));
   json["changes_left_out"] = diff.listed - diff.changes.size();
+  json["lost"] = losses_json(diff.losses);
   json["kernel_changes"] = kernel_changes_json(diff.kernel_differences);
   json["seen_by_guest"] = ids_json(diff.seen_by_guest);
   json["distributions"] = Json::array();

@@ -34,9 +34,15 @@ double cliffs_delta(const std::vector<uint64_t>& a, const std::vector<uint64_t>&
   return balance / (static_cast<double>(a.size()) * static_cast<double>(b.size()));
 }
 
+bool moved_beyond(const TimeNoise& noise, uint64_t a, uint64_t b) {
+  const uint64_t least = std::min(a, b), by = std::max(a, b) - least;
+  return by >= noise.ns &&
+         100 * static_cast<double>(by) >= noise.percent * static_cast<double>(least);
+}
+
 }  // namespace
 
-TimeComparison compare_times(const Histogram& a, const Histogram& b) {
+TimeComparison compare_times(const Histogram& a, const Histogram& b, const TimeNoise& noise) {
   TimeComparison comparison;
   if (a.count() == 0 || b.count() == 0) return comparison;
   comparison.known = true;
@@ -46,12 +52,15 @@ TimeComparison compare_times(const Histogram& a, const Histogram& b) {
   const double deviation = std::sqrt((count_a + count_b + 1) / (3 * count_a * count_b));
   comparison.chance = std::erfc(std::abs(comparison.effect) / deviation / std::sqrt(2.0));
   comparison.differs = std::min(a.count(), b.count()) >= kValuesMin &&
-                       comparison.chance < kChanceMax && std::abs(comparison.effect) >= kEffectMin;
+                       comparison.chance < kChanceMax &&
+                       std::abs(comparison.effect) >= kEffectMin &&
+                       moved_beyond(noise, a.quantile(0.5), b.quantile(0.5));
   return comparison;
 }
 
 std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
-                                                const std::vector<uint32_t>& vcpus) {
+                                                const std::vector<uint32_t>& vcpus,
+                                                const TimeNoise& noise) {
   StatOptions options;
   options.selection.vcpus = vcpus;
   options.keys = StatKeys::kNone;
@@ -71,8 +80,8 @@ std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
   }
   if (a.session().clock_name == kNoClock || b.session().clock_name == kNoClock) return found;
   for (Distribution& each : found) {
-    each.guest = compare_times(each.a.guest_ns, each.b.guest_ns);
-    each.monitor = compare_times(each.a.monitor_ns, each.b.monitor_ns);
+    each.guest = compare_times(each.a.guest_ns, each.b.guest_ns, noise);
+    each.monitor = compare_times(each.a.monitor_ns, each.b.monitor_ns, noise);
   }
   return found;
 }

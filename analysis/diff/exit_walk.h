@@ -7,6 +7,7 @@
 #include <string>
 
 #include "analysis/decoded_exit.h"
+#include "analysis/diff/lost_exits.h"
 #include "analysis/diff/normaliser.h"
 #include "analysis/memory_slots.h"
 #include "replayer/trace_reader.h"
@@ -30,8 +31,12 @@ class ExitWalk {
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
   uint64_t left_out() const { return left_out_; }
+  // Once at its end: what it passed over, and the recording's end if that is not here.
+  LostList take_lost();
 
  private:
+  void note_gap(const Gap& gap);
+
   TraceReader& reader_;
   const ExitDecoder& decoder_;
   const Normaliser& normaliser_;
@@ -40,6 +45,8 @@ class ExitWalk {
   Item item_;
   DecodedExit decoded_;
   bool is_decoded_ = false;
+  uint32_t passed_ = 0;  // exits that next() gave
+  LostList lost_;
   uint64_t seq_ = 0;
   uint64_t left_out_ = 0;
   uint64_t calls_ = 0;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "analysis/exit_label.h"
+#include "replayer/flag_bits.h"
 #include "replayer/load_integer.h"
 
 namespace kvmtape {
@@ -33,17 +34,19 @@ FieldSide flags_side(const Exit& exit) {
   if (exit.flags_validity != Validity::kValid) return side;
   side.text = fmt::format("{:#x}", exit.flags);
   for (uint8_t i = 0; i < exit.flag_name_count; ++i)
-    side.value_name += fmt::format("{}{}", i == 0 ? "" : " ", exit.flag_names[i]);
+    side.value_name += fmt::format("{}{}", i == 0 ? "" : "|", exit.flag_names[i]);
   return side;
 }
 
-FieldSide side_of(const Field* field, const DecodedExit& decoded, bool in_answer) {
+FieldSide side_of(Architecture architecture, const Field* field, const DecodedExit& decoded,
+                  bool in_answer) {
   if (field == nullptr && in_answer && !decoded.has_answer)
     return {false, Validity::kAbsent, {}, {}, "no answer was recorded"};
   if (field == nullptr) return {};
   FieldSide side{true, field->validity, {}, {}, field->why};
   if (field->validity != Validity::kValid) return side;
-  side.value_name = field->value_name;
+  side.value_name = field->value_name.empty() ? flag_bits_text(architecture, *field)
+                                              : std::string(field->value_name);
   if (field->kind == FieldKind::kBytes)
     for (const uint8_t byte : raw_bytes(*field, moment_of(decoded, in_answer)))
       fmt::format_to(std::back_inserter(side.text), "{:02x}", byte);
@@ -138,8 +141,8 @@ uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const 
           static_cast<uint64_t>(in_b) << 8 | static_cast<uint64_t>(difference.in_answer));
 }
 
-FieldChange described(const FieldDifference& difference, const DecodedExit& a,
-                      const DecodedExit& b) {
+FieldChange described(const FieldDifference& difference, Architecture architecture,
+                      const DecodedExit& a, const DecodedExit& b) {
   const auto change = [&](FieldSide in_a, FieldSide in_b) {
     std::string name =
         fmt::format("{}{}", difference.in_answer ? "answer." : "", difference.name());
@@ -157,8 +160,8 @@ FieldChange described(const FieldDifference& difference, const DecodedExit& a,
     case Of::kField:
       break;
   }
-  return change(side_of(difference.a, a, difference.in_answer),
-                side_of(difference.b, b, difference.in_answer));
+  return change(side_of(architecture, difference.a, a, difference.in_answer),
+                side_of(architecture, difference.b, b, difference.in_answer));
 }
 
 }  // namespace kvmtape

@@ -36,7 +36,7 @@ void find_differences(const ComparedExit& a, const ComparedExit& b, Normaliser& 
 uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const DecodedExit& b);
 
 // What is returned owns its text but for static `why`s.
-FieldChange described(const FieldDifference& difference, const DecodedExit& a,
-                      const DecodedExit& b);
+FieldChange described(const FieldDifference& difference, Architecture architecture,
+                      const DecodedExit& a, const DecodedExit& b);
 
 }  // namespace kvmtape

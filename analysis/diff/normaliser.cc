@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "analysis/diff/hash.h"
 #include "analysis/exit_numbers.h"
 #include "schema/trace_format.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
 constexpr uint64_t kNoReason = 0xff;
 
 constexpr std::string_view kInterruptFields[] = {"request_interrupt_window", "immediate_exit",
@@ -23,19 +23,6 @@ constexpr std::string_view kAddressFields[] = {"mmio.phys_addr", "arm_nisv.fault
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
-}
-
-uint64_t mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * kPrime;
-  return hash ^ hash >> 29;
-}
-
-uint64_t hash_bytes(std::span<const uint8_t> bytes) {
-  uint64_t hash = bytes.size();
-  for (; bytes.size() >= 8; bytes = bytes.subspan(8))
-    hash = mix(hash, load_le<uint64_t>(bytes.data()));
-  for (const uint8_t byte : bytes) hash = mix(hash, byte);
-  return hash;
 }
 
 uint64_t hash_text(std::string_view text) {
@@ -146,11 +133,11 @@ ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots&
   uint64_t place = 0, values = mix(reason, static_cast<uint32_t>(decoded.moment.ret)), rest = 0;
   const auto add = [&](FieldRole role, uint64_t name, uint64_t value) {
     const uint64_t both = mix(name, value);
-    if (role == FieldRole::kPlace) place += both * kPrime;
+    if (role == FieldRole::kPlace) place += both * kHashFactor;
     if (role == FieldRole::kRest) {
-      rest += both * kPrime;
+      rest += both * kHashFactor;
     } else {
-      values += both * kPrime;  // in whatever order the kernels' tables have them
+      values += both * kHashFactor;  // in whatever order the kernels' tables have them
     }
   };
   for (const ComparedField& compared : compared_fields(decoded, slots, 0))

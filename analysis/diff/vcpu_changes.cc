@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "analysis/diff/hash.h"
 #include "analysis/exit_key.h"
 
 namespace kvmtape {
@@ -10,27 +11,22 @@ namespace {
 
 using Explanations = std::vector<KernelDifferences::Difference>;
 
-void mix(uint64_t& hash, uint64_t value) {
-  constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
-  hash = (hash ^ value) * kPrime;
-  hash ^= hash >> 29;
-}
-
 uint64_t reason_of(const DecodedExit& decoded) {
   const bool stale = decoded.exit.reason_validity != Validity::kValid;
   return uint64_t{stale} << 32 | decoded.exit.reason;
 }
 
-void mix_exit(uint64_t& hash, const DecodedExit& decoded, bool with_key) {
-  mix(hash, reason_of(decoded));
-  if (!with_key) return;
+uint64_t mix_exit(uint64_t hash, const DecodedExit& decoded, bool with_key) {
+  hash = mix(hash, reason_of(decoded));
+  if (!with_key) return hash;
   const auto key = exit_key(decoded.exit);
-  mix(hash, key ? *key : ~uint64_t{0});
+  return mix(hash, key ? *key : ~uint64_t{0});
 }
 
-void mix_explanations(uint64_t& hash, const Explanations& explanations) {
+uint64_t mix_explanations(uint64_t hash, const Explanations& explanations) {
   for (const auto& explanation : explanations)
-    mix(hash, reinterpret_cast<uintptr_t>(explanation.change));
+    hash = mix(hash, reinterpret_cast<uintptr_t>(explanation.change));
+  return hash;
 }
 
 // Of its fields, if each has one: the likeliest of each.
@@ -82,6 +78,11 @@ void VcpuChanges::walk(const Alignment& alignment) {
 void VcpuChanges::replaced_until(uint32_t a_end, uint32_t b_end) {
   const uint32_t a_begin = a_.next, b_begin = b_.next;
   if (a_begin == a_end && b_begin == b_end) return;
+  LossesBetween lost_in_a(a_.side.lost, a_begin, a_end), lost_in_b(b_.side.lost, b_begin, b_end);
+  const auto only_one_side_until = [&](uint32_t to_a, uint32_t to_b) {
+    only_here_until(ChangeKind::kMissing, to_a, lost_in_b, totals_.lost_in_b);
+    only_here_until(ChangeKind::kExtra, to_b, lost_in_a, totals_.lost_in_a);
+  };
   if (a_begin == a_end || b_begin == b_end) return only_one_side_until(a_end, b_end);
   const auto pairs =
       pair_changed(std::span(a_.side.exits).subspan(a_begin, a_end - a_begin),
@@ -93,9 +94,19 @@ void VcpuChanges::replaced_until(uint32_t a_end, uint32_t b_end) {
   only_one_side_until(a_end, b_end);
 }
 
-void VcpuChanges::only_one_side_until(uint32_t a_end, uint32_t b_end) {
-  for (; a_.next < a_end; a_.step()) only_in(ChangeKind::kMissing);
-  for (; b_.next < b_end; b_.step()) only_in(ChangeKind::kExtra);
+// A run that is longer than what the other side lost has something that it never had.
+void VcpuChanges::only_here_until(ChangeKind kind, uint32_t end, LossesBetween& lost_there,
+                                  uint64_t& count_lost) {
+  Steps& here = kind == ChangeKind::kMissing ? a_ : b_;
+  const bool is_lost = lost_there.have_room_for(end - here.next);
+  for (; here.next < end; here.step()) {
+    if (!is_lost) {
+      only_in(kind);
+    } else if (here.has) {
+      lost_there.account(here.walk.seq());
+      ++count_lost;
+    }
+  }
 }
 
 void VcpuChanges::same_or_changed() {
@@ -124,10 +135,11 @@ void VcpuChanges::only_in(ChangeKind kind) {
   }
   ChangeLog::Found found{vcpu_, kind, !explained_by.empty(), here.walk.time_ns(),
                          static_cast<uint64_t>(kind)};
-  mix_exit(found.says, decoded, !found.explained);
-  mix_explanations(found.says, explained_by);
+  found.says = mix_exit(found.says, decoded, !found.explained);
+  found.says = mix_explanations(found.says, explained_by);
   log_.add(found, [&] {
     return ExitChange{vcpu_,
+                      here.walk.guest(),
                       kind,
                       in_a ? a_.here() : a_.none(),
                       in_a ? b_.none() : b_.here(),
@@ -141,23 +153,28 @@ void VcpuChanges::changed() {
   find_differences({in_a, a_.walk.slots(), a_.walk.guest()},
                    {in_b, b_.walk.slots(), b_.walk.guest()}, normaliser_, kernels_, differences_);
   const bool any = !differences_.empty();
+  if (a_.lost_answer() || b_.lost_answer())
+    std::erase_if(differences_, [](const FieldDifference& field) { return field.in_answer; });
   std::erase_if(differences_,
                 [&](const FieldDifference& field) { return is_ignored(field.explained_by); });
   if (differences_.empty()) {
-    ++(any ? totals_.ignored : totals_.same);
+    ++(any && !a_.lost_answer() && !b_.lost_answer() ? totals_.ignored : totals_.same);
     return;
   }
   Explanations explained_by = explained_by_fields(differences_);
   ChangeLog::Found found{vcpu_, ChangeKind::kChanged, !explained_by.empty(), a_.walk.time_ns(),
                          static_cast<uint64_t>(ChangeKind::kChanged)};
   for (const DecodedExit* decoded : {&in_a, &in_b})
-    mix_exit(found.says, *decoded, !found.explained);
-  for (const FieldDifference& field : differences_) mix(found.says, kind_of(field, in_a, in_b));
-  mix_explanations(found.says, explained_by);
+    found.says = mix_exit(found.says, *decoded, !found.explained);
+  for (const FieldDifference& field : differences_)
+    found.says = mix(found.says, kind_of(field, in_a, in_b));
+  found.says = mix_explanations(found.says, explained_by);
   log_.add(found, [&] {
-    ExitChange change{vcpu_, ChangeKind::kChanged, a_.here(), b_.here(), {}, explained_by};
+    ExitChange change{vcpu_, a_.walk.guest(), ChangeKind::kChanged, a_.here(), b_.here(),
+                      {},    explained_by};
+    const Architecture architecture = a_.side.decoder.context().architecture;
     for (const FieldDifference& field : differences_)
-      change.fields.push_back(described(field, in_a, in_b));
+      change.fields.push_back(described(field, architecture, in_a, in_b));
     return change;
   });
 }

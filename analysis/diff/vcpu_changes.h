@@ -9,6 +9,7 @@
 #include "analysis/diff/change_log.h"
 #include "analysis/diff/exit_walk.h"
 #include "analysis/diff/field_changes.h"
+#include "analysis/diff/lost_exits.h"
 
 namespace kvmtape {
 
@@ -17,6 +18,7 @@ struct DiffSide {
   TraceReader& reader;
   ExitDecoder decoder;
   std::vector<ExitIdentity> exits = {};  // of the vCPU at hand
+  LostList lost = {};                    // likewise
 };
 
 // What `dump` says of the exit.
@@ -40,12 +42,17 @@ class VcpuChanges {
     bool has = false;
 
     void step() { ++next, has = walk.next(); }
+    // The last exit before a loss: its answer was lost with what followed.
+    bool lost_answer() const {
+      return !walk.recorded().has_answer && !LossesBetween(side.lost, next + 1, next + 1).empty();
+    }
     ExitSide here() { return exit_side(side.decoder, walk.seq(), walk.decoded()); }
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
   };
 
   void replaced_until(uint32_t a_end, uint32_t b_end);
-  void only_one_side_until(uint32_t a_end, uint32_t b_end);
+  void only_here_until(ChangeKind kind, uint32_t end, LossesBetween& lost_there,
+                       uint64_t& count_lost);
   void only_in(ChangeKind kind);
   void same_or_changed();
   void changed();

@@ -68,6 +68,24 @@ std::string Case::text_of(const KeptExit& exit) const {
   return text.empty() ? name_of(decoded) : fmt::format("{} {}", name_of(decoded), text);
 }
 
+std::vector<std::string> Case::uncounted_losses() const {
+  const TraceHealth& health = reader.health();
+  std::vector<std::string> losses;
+  // Where there are rings, they hold what the file had not taken yet.
+  if (health.ring_directory.empty() && health.torn_at)
+    losses.push_back(fmt::format("its end is torn at byte {}", *health.torn_at));
+  else if (health.ring_directory.empty() && !health.sealed && !health.footer_damaged &&
+           !health.writer_alive)
+    losses.emplace_back("it was not closed, and no rings are left");
+  if (!health.ring_problems.empty())
+    losses.emplace_back("its rings cannot be read, or not to the end");
+  if (health.damaged_chunks != 0 && !lost_by.contains(GapReason::kDamaged))
+    losses.push_back(health.damaged_chunks == 1
+                         ? "a chunk is damaged"
+                         : fmt::format("{} chunks are damaged", health.damaged_chunks));
+  return losses;
+}
+
 VcpuStory& Case::story(uint32_t index) {
   auto [found, is_new] = vcpus.try_emplace(index);
   if (is_new) {
@@ -99,6 +117,7 @@ void Case::take(const Item& item, const DecodedExit* decoded) {
     case Item::Kind::kGap:
       if (item.vcpu_index != kSessionStream) story(item.vcpu_index).take_gap(item.gap);
       lost += item.gap.lost;
+      lost_by[item.gap.why] += item.gap.lost;
       break;
     case Item::Kind::kMark:
       if (marks.size() == kMarksMax) marks.pop_front();
@@ -124,6 +143,9 @@ void Case::take_call(const Item& item) {
   switch (call->number()) {
     case kCallCreateVm:
       vm_slots = std::make_shared<MemorySlots>(context.byte_order);  // crashes keep theirs
+      // What comes now for a vCPU's id is for this VM's, which did not run yet.
+      ran_last_.clear();
+      set_next_.clear();
       in_kernel_irqchip = false;
       break;
     case kCallSetUserMemoryRegion:

@@ -49,6 +49,7 @@ struct Case {
   std::deque<Mark> marks;            // the last ones
   uint64_t exits = 0;
   uint64_t lost = 0;
+  std::map<GapReason, uint64_t> lost_by;
   bool in_kernel_irqchip = false;
 
   // The exit that the report is about, nullptr: nothing died; set by choose_crash().
@@ -71,6 +72,9 @@ struct Case {
   bool crashed_by(uint32_t reason) const;
   std::optional<uint64_t> crash_field(std::string_view name, int element = -1) const;
   std::string text_of(const KeptExit& exit) const;
+  // Why more may be missing than is counted as lost: "its end is torn at byte 3104"; empty:
+  // nothing.
+  std::vector<std::string> uncounted_losses() const;
 
   void take(const Item& item, const DecodedExit* decoded);
   void choose_crash();

@@ -23,11 +23,12 @@ void weigh(const std::vector<std::unique_ptr<Rule>>& rules, std::vector<Finding>
   for (size_t i = 0; i < findings.size(); ++i) findings[i].confidence = weighed[i];
 }
 
-// What a rule concludes from an exit that follows a gap may rest on what is missing.
+// What a rule concludes from an exit that follows a gap, or is the last that can be read, may rest
+// on what is missing.
 void weaken_after_loss(const Case& all, std::vector<Finding>& findings) {
   if (all.crash == nullptr) return;
   const VcpuStory* story = all.story_of(all.crash->exit.place);
-  if (story == nullptr || story->lost == 0) return;
+  if (story == nullptr || (story->lost == 0 && all.uncounted_losses().empty())) return;
   constexpr double kWithLoss = 0.9;
   for (Finding& finding : findings)
     if (!finding.is_note) finding.confidence *= kWithLoss;
@@ -55,6 +56,7 @@ Explanation explain(TraceReader& reader, const Selection& selection) {
     all.take(item, &decoded);
   }
   all.choose_crash();
+  reader.check();  // what was not selected may be damaged as well: uncounted_losses()
 
   std::vector<Finding> findings;
   for (const auto& rule : rules) {

@@ -128,16 +128,20 @@ Json line_json(const Case& all, const HistoryLine& line) {
 
 }  // namespace
 
-Json explanation_json(const Explanation& explanation, size_t history_lines,
-                      const Symbols* symbols) {
+Json explanation_json(const Explanation& explanation, std::span<const ProbeGuest> guests,
+                      size_t history_lines, const Symbols* symbols) {
   const Case& all = *explanation.all;
   Json document = {{"kvmtape_json", 1}};
+  document["complete"] = all.reader.health().complete();
   document["session"] = session_json(all.reader.session());
   document["totals"] = totals_json(all.reader);
   document["crash"] = all.crash == nullptr ? Json(nullptr) : crash_json(all);
   if (symbols != nullptr) document["symbols"] = symbols_json(all, *symbols);
   document["causes"] = findings_json(explanation.causes);
   document["notes"] = findings_json(explanation.notes);
+  for (const ProbeGuest& guest : guests)
+    document["guests"].push_back(
+        {{"name", guest.name}, {"vcpus", guest.vcpus}, {"causes", findings_json(guest.causes)}});
   Json history = Json::array();
   for (const HistoryLine& line : history_of(all, history_lines))
     history.push_back(line_json(all, line));

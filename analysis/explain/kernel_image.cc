@@ -7,6 +7,8 @@
 #include <gelf.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include "schema/base/unique_fd.h"
@@ -76,7 +78,8 @@ Result<std::unique_ptr<KernelImage>> KernelImage::open(const std::string& path) 
   elf_version(EV_CURRENT);
   auto state = std::make_unique<State>();
   state->file = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!state->file.valid()) return Error{ErrorCode::kIo, "cannot be read", path, {}};
+  if (!state->file.valid())
+    return Error{ErrorCode::kIo, std::string("cannot be read: ") + std::strerror(errno), path, {}};
   state->elf.reset(elf_begin(state->file.get(), ELF_C_READ_MMAP, nullptr));
   Elf* elf = state->elf.get();
   if (elf == nullptr || elf_kind(elf) != ELF_K_ELF)

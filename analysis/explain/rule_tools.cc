@@ -25,13 +25,25 @@ Finding note_finding(std::string title, double confidence, Place evidence) {
   return finding;
 }
 
-std::string instruction_in_memory(const Case& all) {
-  if (all.crash == nullptr) return {};
+std::optional<Instruction> instruction_in_memory(const Case& all) {
+  if (all.crash == nullptr) return std::nullopt;
   for (const MemorySlice& slice : all.crash->memory) {
-    const auto found = instructions_in(all.context, slice, 1);
-    if (!found.empty()) return found.front().text;
+    auto found = instructions_in(all.context, slice, 1);
+    if (!found.empty()) return std::move(found.front());
   }
-  return {};
+  return std::nullopt;
+}
+
+bool is_close_to_crash(const Case& all, const Place& place, uint64_t exits_max) {
+  if (all.crash == nullptr) return false;
+  const Place& crash = all.crash->exit.place;
+  return crash.vcpu == place.vcpu && place.seq < crash.seq && crash.seq - place.seq <= exits_max;
+}
+
+bool is_close_to_end(const Case& all, const Place& place, uint64_t exits_max) {
+  const VcpuStory* story = all.story_of(place);
+  const auto last = story != nullptr ? story->last_place() : std::nullopt;
+  return last && last->seq - place.seq <= exits_max;
 }
 
 int64_t elapsed_ns(int64_t earlier, int64_t later) {

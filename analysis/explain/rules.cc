@@ -10,6 +10,7 @@ std::vector<std::unique_ptr<Rule>> all_rules() {
   rules.push_back(make_tdx_fatal_rule());
   rules.push_back(make_sev_termination_rule());
   rules.push_back(make_reset_requested_rule());
+  rules.push_back(make_msr_refused_rule());
   rules.push_back(make_jump_astray_rule());
   rules.push_back(make_triple_fault_rule());
   rules.push_back(make_emulation_failure_rule());
@@ -31,6 +32,7 @@ std::vector<std::unique_ptr<Rule>> all_rules() {
   rules.push_back(make_unhandled_access_rule());
   rules.push_back(make_same_address_loop_rule());
   rules.push_back(make_exit_storm_rule());
+  rules.push_back(make_monitor_killed_rule());
   rules.push_back(make_monitor_away_rule());
   rules.push_back(make_hlt_interrupts_off_rule());
   rules.push_back(make_silent_guest_rule());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "analysis/explain/rule.h"
@@ -12,12 +13,16 @@ namespace kvmtape {
 
 std::vector<std::unique_ptr<Rule>> all_rules();
 
+// Its note says how far the whole report may be trusted.
+inline constexpr std::string_view kLostExitsRule = "lost-exits";
+
 std::unique_ptr<Rule> make_guest_panic_rule();
 std::unique_ptr<Rule> make_pvpanic_rule();
 std::unique_ptr<Rule> make_guest_crash_event_rule();
 std::unique_ptr<Rule> make_tdx_fatal_rule();
 std::unique_ptr<Rule> make_sev_termination_rule();
 std::unique_ptr<Rule> make_reset_requested_rule();
+std::unique_ptr<Rule> make_msr_refused_rule();
 std::unique_ptr<Rule> make_jump_astray_rule();
 std::unique_ptr<Rule> make_triple_fault_rule();
 std::unique_ptr<Rule> make_emulation_failure_rule();
@@ -39,6 +44,7 @@ std::unique_ptr<Rule> make_notify_window_rule();
 std::unique_ptr<Rule> make_unhandled_access_rule();
 std::unique_ptr<Rule> make_same_address_loop_rule();
 std::unique_ptr<Rule> make_exit_storm_rule();
+std::unique_ptr<Rule> make_monitor_killed_rule();
 std::unique_ptr<Rule> make_monitor_away_rule();
 std::unique_ptr<Rule> make_hlt_interrupts_off_rule();
 std::unique_ptr<Rule> make_silent_guest_rule();

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -27,7 +29,8 @@ bool parse_line(std::string_view line, uint64_t& address, std::string_view& name
 
 Result<Symbols> Symbols::load(const std::string& path) {
   std::ifstream file(path);
-  if (!file) return Error{ErrorCode::kIo, "cannot be read", path, {}};
+  if (!file)
+    return Error{ErrorCode::kIo, std::string("cannot be read: ") + std::strerror(errno), path, {}};
   Symbols table;
   constexpr char kElf[] = {0x7f, 'E', 'L', 'F'};
   char magic[sizeof kElf] = {};

@@ -1,5 +1,8 @@
 #include "analysis/explain/x86_state.h"
 
+#include <string>
+#include <utility>
+
 namespace kvmtape {
 namespace {
 
@@ -67,12 +70,32 @@ std::optional<X86Mode> x86_code_bits(const Registers& registers) {
   }
 }
 
-std::string x86_instruction_text(std::span<const uint8_t> bytes, uint64_t address,
-                                 std::optional<X86Mode> bits) {
-  const auto found = disassemble(Architecture::kX86_64, ByteOrder::kLittle, bytes, address,
-                                 bits.value_or(X86Mode::k64Bit), 1);
-  if (found.empty()) return {};
-  return found[0].text;
+std::optional<Instruction> x86_instruction(std::span<const uint8_t> bytes, uint64_t address,
+                                           std::optional<X86Mode> bits) {
+  auto found = disassemble(Architecture::kX86_64, ByteOrder::kLittle, bytes, address,
+                           bits.value_or(X86Mode::k64Bit), 1);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
+}
+
+std::vector<uint64_t> x86_operand_addresses(const Instruction& instruction,
+                                            const Registers& registers) {
+  std::vector<uint64_t> addresses;
+  if (x86_operation(registers) != X86Operation::kLong) return addresses;
+  const auto value_of = [&](const std::string& name) -> std::optional<uint64_t> {
+    if (name.empty()) return 0;
+    const auto value = registers.get(name);
+    return value && name == "rip" ? *value + instruction.bytes.size() : value;
+  };
+  for (const X86MemoryOperand& operand : instruction.x86_memory) {
+    // The other segments begin at 0 in 64-bit code.
+    const bool has_base = operand.segment == "fs" || operand.segment == "gs";
+    const auto segment = has_base ? registers.get(operand.segment + ".base") : 0;
+    const auto base = value_of(operand.base), index = value_of(operand.index);
+    if (segment && base && index)
+      addresses.push_back(*segment + *base + *index * operand.scale + operand.displacement);
+  }
+  return addresses;
 }
 
 }  // namespace kvmtape

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "analysis/explain/registers.h"
 #include "replayer/arch_names/disassembly.h"
@@ -31,9 +33,14 @@ bool x86_paging(const Registers& registers);
 std::optional<uint64_t> x86_linear_ip(const Registers& registers);
 // How wide the code is; nullopt: not known.
 std::optional<X86Mode> x86_code_bits(const Registers& registers);
-// An instruction's bytes in words, "addps xmm0, xmmword ptr [rbx]"; read as 64-bit code where the
-// width is not known. Empty: no instruction begins with these bytes.
-std::string x86_instruction_text(std::span<const uint8_t> bytes, uint64_t address,
-                                 std::optional<X86Mode> bits);
+// The instruction that these bytes begin with; read as 64-bit code where the width is not known.
+// nullopt: none does.
+std::optional<Instruction> x86_instruction(std::span<const uint8_t> bytes, uint64_t address,
+                                           std::optional<X86Mode> bits);
+
+// The linear addresses that an instruction of 64-bit code touches by its operands, as far as the
+// registers in them are known.
+std::vector<uint64_t> x86_operand_addresses(const Instruction& instruction,
+                                            const Registers& registers);
 
 }  // namespace kvmtape

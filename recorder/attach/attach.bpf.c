@@ -21,6 +21,7 @@
 
 #define KVM_RUN 0xae80 /* _IO(KVMIO, 0x80), include/uapi/linux/kvm.h */
 #define KVM_EXIT_IO 2
+#define KVM_EXIT_IO_OUT 1
 #define PID_LEVELS_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
 /* Of the kernel's types what is needed here. */
@@ -73,7 +74,29 @@ struct kvm_vcpu {
   void* run;
   struct kvm_vcpu_arch arch;
 };
+struct timespec64 {
+  long long tv_sec;
+};
 #pragma clang attribute pop
+
+/* kernel/bpf/helpers.c, 6.2: what it returns is read by plain loads, of which a bad one gives 0. */
+void* bpf_rdonly_cast(const void* object, __u32 type) __ksym __weak;
+
+/* Eight bytes of the kernel's memory. By a cast it is two instructions, by the helper three calls
+ * deep: where each return is slowed down against speculation, a tenth of the whole. A program that
+ * names a function which its kernel lacks may not load, so each is here by either way. */
+enum by { BY_HELPER, BY_CAST };
+
+static __always_inline __u64 load(enum by by, const void* from) {
+  __u64 word = 0;
+  if (by == BY_CAST) {
+    /* Any of the kernel's types that begins with eight bytes which are no pointer. */
+    struct timespec64* as = bpf_rdonly_cast(from, bpf_core_type_id_kernel(struct timespec64));
+    return as->tv_sec;
+  }
+  bpf_probe_read_kernel(&word, sizeof word, from);
+  return word;
+}
 
 #if defined(__TARGET_ARCH_x86)
 #define SYSTEM_CALL(regs) ((regs)->orig_ax)
@@ -145,22 +168,23 @@ static bool is_watched(struct task_struct* task) {
 }
 
 /* The vCPU whose KVM_RUN this thread is in, or NULL. */
-static struct kvm_vcpu* running_vcpu(struct task_struct* task) {
+static __always_inline struct kvm_vcpu* running_vcpu(enum by by, struct task_struct* task) {
   struct pt_regs* regs = (struct pt_regs*)bpf_task_pt_regs(task);
   if (SYSTEM_CALL(regs) != IOCTL_NUMBER || SYSTEM_CALL_REQUEST(regs) != KVM_RUN) return NULL;
   unsigned int fd = SYSTEM_CALL_FD(regs);
   struct fdtable* table = task->files->fdt;
   if (fd >= table->max_fds) return NULL;
   struct file** files = table->fd;
-  struct file* file = NULL;
-  bpf_probe_read_kernel(&file, sizeof file, files + fd);
-  return file == NULL ? NULL : BPF_CORE_READ(file, private_data);
+  void* file = (void*)load(by, files + fd);
+  if (file == NULL) return NULL;
+  return (void*)load(by, file + bpf_core_field_offset(struct file, private_data));
 }
 
 /* What is known of it: looked up by its address; asked for anew where another vCPU lay before. */
-static __always_inline struct vcpu_state* state_of(struct task_struct* task, __u64 address) {
+static __always_inline struct vcpu_state* state_of(enum by by, struct task_struct* task,
+                                                   __u64 address) {
   struct kvm_vcpu* vcpu = (struct kvm_vcpu*)address;
-  __u64 run = (__u64)BPF_CORE_READ(vcpu, run);
+  __u64 run = load(by, (void*)vcpu + bpf_core_field_offset(struct kvm_vcpu, run));
   struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &address);
   if (state != NULL && state->key.run == run && state->key.process == (__u32)task->tgid)
     return state;
@@ -177,13 +201,13 @@ static __always_inline struct vcpu_state* state_of(struct task_struct* task, __u
 }
 
 /* Of this thread's vCPU; NULL if it is none of ours. */
-static __always_inline struct vcpu_state* watched_vcpu(struct task_struct* task) {
-  struct kvm_vcpu* vcpu = running_vcpu(task);
+static __always_inline struct vcpu_state* watched_vcpu(enum by by, struct task_struct* task) {
+  struct kvm_vcpu* vcpu = running_vcpu(by, task);
   if (vcpu == NULL) {
     if (is_watched(task)) __sync_fetch_and_add(&unidentified, 1);
     return NULL;
   }
-  struct vcpu_state* state = state_of(task, (__u64)vcpu);
+  struct vcpu_state* state = state_of(by, task, (__u64)vcpu);
   return state == NULL || !state->watched ? NULL : state;
 }
 
@@ -192,6 +216,8 @@ static __always_inline __u32 port_bytes(const struct vcpu_state* state,
                                         const struct vcpu_moment* moment) {
   const struct run_head* head = (const struct run_head*)moment->kvm_run;
   if (head->exit_reason != KVM_EXIT_IO || moment->ret < 0 || state->pio_data == 0) return 0;
+  /* KVM looks at them no more, and who reads has them from the exit. */
+  if (moment->kind == MOMENT_ANSWER && head->direction == KVM_EXIT_IO_OUT) return 0;
   __u64 bytes = (__u64)head->size * head->count;
   return bytes > KVMTAPE_LARGE_DATA_BYTES ? 0 : (__u32)bytes;
 }
@@ -234,10 +260,9 @@ static __always_inline void tell(const struct vcpu_state* state, __u64 now, __u1
   bpf_ringbuf_submit(moment, BPF_RB_NO_WAKEUP);
 }
 
-SEC("raw_tp/kvm_userspace_exit")
-int on_exit(struct bpf_raw_tracepoint_args* context) {
+static __always_inline int exit_by(enum by by, struct bpf_raw_tracepoint_args* context) {
   __u64 now = bpf_ktime_get_ns();
-  struct vcpu_state* state = watched_vcpu((struct task_struct*)bpf_get_current_task_btf());
+  struct vcpu_state* state = watched_vcpu(by, (struct task_struct*)bpf_get_current_task_btf());
   if (state == NULL) return 0;
   /* KVM lets one thread at a time run a vCPU (vcpu->mutex): plain additions will do. */
   ++state->exits;
@@ -246,11 +271,11 @@ int on_exit(struct bpf_raw_tracepoint_args* context) {
   return 0;
 }
 
-static __always_inline int on_enter(__u64 now) {
+static __always_inline int enter_by(enum by by, __u64 now) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
-  struct kvm_vcpu* vcpu = running_vcpu(task);
+  struct kvm_vcpu* vcpu = running_vcpu(by, task);
   if (vcpu == NULL) return 0; /* another ioctl */
-  struct vcpu_state* state = state_of(task, (__u64)vcpu);
+  struct vcpu_state* state = state_of(by, task, (__u64)vcpu);
   /* An INIT of the guest's makes KVM load the FPU again, within the same KVM_RUN. */
   if (state == NULL || !state->watched || state->answer_due == 0) return 0;
   state->answer_due = 0;
@@ -258,16 +283,31 @@ static __always_inline int on_enter(__u64 now) {
   return 0;
 }
 
-SEC("raw_tp/kvm_fpu")
-int on_fpu(struct bpf_raw_tracepoint_args* context) {
-  if (context->args[0] == 0) return 0;
-  return on_enter(bpf_ktime_get_ns());
+static __always_inline int fpu_by(enum by by, struct bpf_raw_tracepoint_args* context) {
+  return context->args[0] == 0 ? 0 : enter_by(by, bpf_ktime_get_ns());
 }
+
+static __always_inline int sys_enter_by(enum by by, struct bpf_raw_tracepoint_args* context) {
+  return context->args[1] != IOCTL_NUMBER ? 0 : enter_by(by, bpf_ktime_get_ns());
+}
+
+SEC("raw_tp/kvm_userspace_exit")
+int on_exit(struct bpf_raw_tracepoint_args* context) { return exit_by(BY_HELPER, context); }
+SEC("raw_tp/kvm_userspace_exit")
+int on_exit_cast(struct bpf_raw_tracepoint_args* context) { return exit_by(BY_CAST, context); }
+
+SEC("raw_tp/kvm_fpu")
+int on_fpu(struct bpf_raw_tracepoint_args* context) { return fpu_by(BY_HELPER, context); }
+SEC("raw_tp/kvm_fpu")
+int on_fpu_cast(struct bpf_raw_tracepoint_args* context) { return fpu_by(BY_CAST, context); }
 
 SEC("raw_tp/sys_enter")
 int on_sys_enter(struct bpf_raw_tracepoint_args* context) {
-  if (context->args[1] != IOCTL_NUMBER) return 0;
-  return on_enter(bpf_ktime_get_ns());
+  return sys_enter_by(BY_HELPER, context);
+}
+SEC("raw_tp/sys_enter")
+int on_sys_enter_cast(struct bpf_raw_tracepoint_args* context) {
+  return sys_enter_by(BY_CAST, context);
 }
 
 SEC("raw_tp/sched_process_fork")

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -224,6 +225,8 @@ RecordReport run_watched([[maybe_unused]] const RecordOptions& options, const Sa
     return run_unrecorded(options, command.error(), say);
   }
   while (command->wait(kPauseUs)) watch->take_new();
+  if (const std::string mark = command->killed_mark(); !mark.empty())
+    kvmtape_mark(session.get(), mark.c_str());
   RecordReport report = end(*session, *watch, process, say);
   report.status = command->status();
   return report;

@@ -2,6 +2,7 @@
 
 #include <attach.skel.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,15 @@ int note_complaint(enum libbpf_print_level level, const char* format, va_list ar
   return 0;
 }
 
+// Have the programs that read by plain loads what they need?
+bool has_cast() {
+  btf* kernel = btf__load_vmlinux_btf();
+  const bool has =
+      kernel != nullptr && btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
+  btf__free(kernel);
+  return has;
+}
+
 Error refused(int error, const std::string& what) {
   std::string text = "eBPF cannot be used: " + what + ": " + std::strerror(error);
   if (error == EPERM || error == EACCES)
@@ -59,7 +69,7 @@ void BpfWatch::Free::operator()(attach_bpf* program) const { attach_bpf__destroy
 void BpfWatch::Free::operator()(ring_buffer* moments) const { ring_buffer__free(moments); }
 
 Result<std::unique_ptr<BpfWatch>> BpfWatch::load(uint32_t pid, AnswerPoint answers,
-                                                 uint32_t ring_bytes) {
+                                                 uint32_t ring_bytes, KernelReads reads) {
   std::unique_ptr<BpfWatch> watch(new BpfWatch);
   watch->process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!watch->process_.valid())
@@ -81,8 +91,14 @@ Result<std::unique_ptr<BpfWatch>> BpfWatch::load(uint32_t pid, AnswerPoint answe
   answers = AnswerPoint::kSysEnter;
 #endif
   const bool by_fpu = answers == AnswerPoint::kBest;
-  bpf_program__set_autoload(program.progs.on_fpu, by_fpu);
-  bpf_program__set_autoload(program.progs.on_sys_enter, !by_fpu);
+  const bool by_cast = reads == KernelReads::kBest && has_cast();
+  for (bpf_program* one : watch->programs()) bpf_program__set_autoload(one, false);
+  const auto& progs = program.progs;
+  bpf_program__set_autoload(by_cast ? progs.on_exit_cast : progs.on_exit, true);
+  if (by_fpu)
+    bpf_program__set_autoload(by_cast ? progs.on_fpu_cast : progs.on_fpu, true);
+  else
+    bpf_program__set_autoload(by_cast ? progs.on_sys_enter_cast : progs.on_sys_enter, true);
   if (const int error = attach_bpf__load(&program); error != 0)
     return refused(-error, "loading the program");
   watch->moments_.reset(
@@ -92,6 +108,13 @@ Result<std::unique_ptr<BpfWatch>> BpfWatch::load(uint32_t pid, AnswerPoint answe
 }
 
 BpfWatch::~BpfWatch() = default;
+
+// Those at KVM's tracepoints.
+std::array<bpf_program*, 6> BpfWatch::programs() const {
+  const auto& progs = program_->progs;
+  return {progs.on_exit,      progs.on_fpu,      progs.on_sys_enter,
+          progs.on_exit_cast, progs.on_fpu_cast, progs.on_sys_enter_cast};
+}
 
 Result<void> BpfWatch::record_into(kvmtape_session& session) {
   session_ = &session;
@@ -177,8 +200,7 @@ uint64_t BpfWatch::exits_seen() const {
 
 uint64_t BpfWatch::program_ns() const {
   uint64_t ns = 0;
-  for (const bpf_program* program :
-       {program_->progs.on_exit, program_->progs.on_fpu, program_->progs.on_sys_enter}) {
+  for (const bpf_program* program : programs()) {
     const int fd = bpf_program__fd(program);
     bpf_prog_info info{};
     uint32_t bytes = sizeof info;

@@ -4,6 +4,7 @@
 // CAP_BPF and CAP_PERFMON, and a kernel with BTF (/sys/kernel/btf/vmlinux), Linux 5.15 or newer.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -14,6 +15,7 @@
 #include "schema/base/unique_fd.h"
 
 struct attach_bpf;
+struct bpf_program;
 struct ring_buffer;
 
 namespace kvmtape {
@@ -21,6 +23,10 @@ namespace kvmtape {
 // Where the answer is seen: kvm_fpu fires once a KVM_RUN and is x86's; sys_enter, which fires for
 // every system call of the host, is for where nothing else serves.
 enum class AnswerPoint { kBest, kSysEnter };
+
+// How the programs read the kernel's memory: by plain loads where the kernel lets them (6.2), else
+// by calls.
+enum class KernelReads { kBest, kByHelper };
 
 inline constexpr uint32_t kBpfRingBytes = 16 << 20;  // 40,000 moments, a power of two
 
@@ -30,7 +36,8 @@ class BpfWatch final : public Watch {
   // CLOCK_MONOTONIC: the session was opened with read_monotonic_clocks.
   static Result<std::unique_ptr<BpfWatch>> load(uint32_t pid,
                                                 AnswerPoint answers = AnswerPoint::kBest,
-                                                uint32_t ring_bytes = kBpfRingBytes);
+                                                uint32_t ring_bytes = kBpfRingBytes,
+                                                KernelReads reads = KernelReads::kBest);
   ~BpfWatch() override;
 
   Result<void> record_into(kvmtape_session& session) override;
@@ -53,6 +60,7 @@ class BpfWatch final : public Watch {
   using Key = std::tuple<uint64_t, uint64_t, uint32_t, uint32_t>;
 
   BpfWatch() = default;
+  std::array<bpf_program*, 6> programs() const;
   static int take_moment(void* watch, void* moment, size_t bytes);
   void take(const vcpu_moment& moment);
   Vcpu* find(const vcpu_key& key);

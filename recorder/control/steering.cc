@@ -55,7 +55,9 @@ std::string Steering::snapshot(const std::string& reason) {
 
 std::string Steering::status(std::span<RingHeader* const> rings) {
   const uint64_t now = monotonic_now_ns();
-  const DrainTotals totals = keeper_.totals();
+  DrainTotals totals = keeper_.totals();
+  const auto flight = keeper_.flight_totals();
+  if (flight) totals.exits = flight->exits;
   const double seconds = std::max(1e-9, static_cast<double>(now - sampled_ns_) * 1e-9);
   auto rate = [&](uint64_t before, uint64_t after) {
     return after < before ? 0.0 : static_cast<double>(after - before) / seconds;
@@ -63,6 +65,7 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
   nlohmann::ordered_json json = {{"kvmtape_ctl", 1},
                                  {"trace", keeper_.path()},
                                  {"state", keeper_.paused() ? "stopped" : "recording"},
+                                 {"snapshots", nullptr},
                                  {"exits", totals.exits},
                                  {"lost", totals.lost},
                                  {"bytes", totals.bytes},
@@ -70,6 +73,7 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
                                  {"exits_per_second", rate(sampled_.exits, totals.exits)},
                                  {"bytes_per_second", rate(sampled_.bytes, totals.bytes)},
                                  {"rings", nlohmann::json::array()}};
+  if (flight) json["snapshots"] = flight->snapshots;  // null: what is recorded goes into the file
   for (const RingHeader* ring : rings)
     if (ring->vcpu_index != kSessionStream)
       json["rings"].push_back({{"vcpu", ring->vcpu_index},

@@ -60,11 +60,20 @@ Result<UniqueFd> listen_at(const std::string& path) {
   return fd;
 }
 
+// By the socket itself, not by its name: the name may be a link, which somebody who may write here
+// has put in our way, to a socket that is none of ours.
 Result<UniqueFd> connect_to(const std::string& path) {
+  const UniqueFd named(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (named.valid() && ::fstat(named.get(), &status) == 0 && !S_ISSOCK(status.st_mode))
+    return Error{ErrorCode::kIo, "is not a socket", path, std::nullopt};
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Address address(path);
-  if (!fd.valid() || !address.directory.valid() ||
-      ::connect(fd.get(), address.get(), sizeof address.socket) != 0)
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "/proc/self/fd/" + std::to_string(named.get());
+  std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
+  if (!named.valid() || !fd.valid() ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return failed("nobody listens here", path);
   return fd;
 }

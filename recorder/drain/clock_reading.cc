@@ -37,6 +37,10 @@ ClockReading read_monotonic_clocks() {
   return {now, now, now_ns(CLOCK_REALTIME)};
 }
 
+uint64_t ticks_now(ClockReader clock) {
+  return clock == read_monotonic_clocks ? monotonic_now_ns() : read_clock();
+}
+
 std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to) {
   const uint64_t ns = to.monotonic_ns - from.monotonic_ns;
   if (to.ticks <= from.ticks || ns < 500'000) return std::nullopt;

@@ -22,6 +22,9 @@ inline constexpr const char* kMonotonicClockName = "monotonic-ns";
 // The clock of a recording: one of the two above.
 using ClockReader = ClockReading (*)();
 
+// What `clock` would say of its ticks, for what is stamped often: one reading of one clock.
+uint64_t ticks_now(ClockReader clock);
+
 // nullopt: too close together to tell.
 std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to);
 

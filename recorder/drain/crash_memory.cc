@@ -17,6 +17,8 @@ constexpr uint32_t kCrashExitsMax = 256;
 // Ten instructions or more to either side, and a few frames of the stack.
 constexpr size_t kCodeBytes = 64, kStackBytes = 256, kBeforeBytes = 64;
 constexpr uint64_t kPageBytes = 4096;  // x86
+// Crash exits alone take general and system registers, in this order.
+constexpr RegisterSet kLastOfCrash = RegisterSet::kSregs;
 
 // What a guest has mapped from `linear` on, up to `bytes`.
 std::vector<uint8_t> read_linear(const X86State& state, uint64_t linear, size_t bytes,
@@ -77,6 +79,15 @@ class SliceWriter {
 
 }  // namespace
 
+std::span<const uint64_t> take_record(std::span<const uint64_t>& records) {
+  if (records.size() < kRecordHeaderWords) return {};
+  const size_t length = load_le<uint64_t>(records.data()) & 0xffff;
+  if (length < kRecordHeaderWords || length > records.size()) return {};
+  const auto record = records.first(length);
+  records = records.subspan(length);
+  return record;
+}
+
 RecordKind kind_of_record(std::span<const uint64_t> record) {
   return static_cast<RecordKind>(load_le<uint64_t>(record.data()) >> 16 & 0xff);
 }
@@ -84,6 +95,14 @@ RecordKind kind_of_record(std::span<const uint64_t> record) {
 std::span<const uint8_t> payload_of_record(std::span<const uint64_t> record) {
   const auto payload = record.subspan(kRecordHeaderWords);
   return {reinterpret_cast<const uint8_t*>(payload.data()), payload.size_bytes()};
+}
+
+uint64_t time_of_record(std::span<const uint64_t> record) { return load_le<uint64_t>(&record[1]); }
+
+bool brings_last_registers(std::span<const uint64_t> record) {
+  return kind_of_record(record) == RecordKind::kRegisters &&
+         ByteCursor(payload_of_record(record)).read<uint16_t>() ==
+             static_cast<uint16_t>(kLastOfCrash);
 }
 
 CrashMemory::CrashMemory(const RingHeader& ring, Architecture architecture)
@@ -106,11 +125,10 @@ bool CrashMemory::look(std::span<const uint64_t> record) {
   cursor.skip(sizeof(uint32_t));
   const auto registers = cursor.take(bytes);
   if (!cursor.ok() || status != RegisterStatus::kTaken) return false;
-  // Crash exits alone take these two, in this order.
   if (set == RegisterSet::kRegs) regs_.assign(registers.begin(), registers.end());
-  if (set != RegisterSet::kSregs || regs_.empty()) return false;
+  if (set != kLastOfCrash || regs_.empty()) return false;
   sregs_.assign(registers.begin(), registers.end());
-  time_ = load_le<uint64_t>(&record[1]);
+  time_ = time_of_record(record);
   return true;
 }
 

@@ -16,8 +16,13 @@
 
 namespace kvmtape {
 
+// The record at the front of `records`, which then begin behind it; empty: what is there is none.
+std::span<const uint64_t> take_record(std::span<const uint64_t>& records);
 RecordKind kind_of_record(std::span<const uint64_t> record);
+uint64_t time_of_record(std::span<const uint64_t> record);
 std::span<const uint8_t> payload_of_record(std::span<const uint64_t> record);
+// Behind it stands the memory of a crash exit, if any was taken.
+bool brings_last_registers(std::span<const uint64_t> record);
 
 class CrashMemory {
  public:

@@ -87,11 +87,11 @@ void Drain::fill(Stream& stream, bool final) {
 // Of what a ring has just brought, from pending[from] on: control calls that say where guest memory
 // lies, and crash exits, behind whose registers it then stands.
 void Drain::look_for_crashes(Stream& stream, size_t from) {
-  for (size_t at = from; at < stream.pending_words;) {
-    const size_t length = load_le<uint64_t>(&stream.pending[at]) & 0xffff;
-    if (length < kRecordHeaderWords || length > stream.pending_words - at) return;
-    const std::span<const uint64_t> record(&stream.pending[at], length);
-    at += length;
+  for (size_t at = from;;) {
+    std::span<const uint64_t> rest(&stream.pending[at], stream.pending_words - at);
+    const auto record = take_record(rest);
+    if (record.empty()) return;
+    at += record.size();
     if (stream.vcpu_index == kSessionStream) {
       if (kind_of_record(record) == RecordKind::kControlCall)
         regions_.note_call(payload_of_record(record));
@@ -118,11 +118,12 @@ bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
 void Drain::note_failure(const Error& error) {
   ++write_errors_;
   last_error_ = error;
+  last_error_->message += "; what was written before is readable";
   retry_ns_ = monotonic_now_ns() + kRetryIntervalNs;
 }
 
 bool Drain::write_session() {
-  session_.now = clock_;
+  session_.now = read_clocks_();
   std::vector<uint8_t> chunk;
   encode_session(session_, chunk);
   auto written = file_.append(chunk);
@@ -151,6 +152,7 @@ bool Drain::write_stream(Stream& stream) {
   }
   stream.unwritten_lost = lost;
   stream.unwritten_end = stream.taken;
+  stream.unwritten_seq = stream.encoder.next_seq();
   stream.lost_written = stream.encoder.lost_total();
   return retry(stream);
 }
@@ -160,6 +162,8 @@ bool Drain::retry(Stream& stream) {
   if (!append(stream.unwritten, stream.unwritten_lost, stream.unwritten_reasons)) return false;
   stream.unwritten.clear();
   stream.safe = stream.unwritten_end;
+  stream.safe_seq = stream.unwritten_seq;
+  stream.safe_lost = stream.lost_written;
   stream.reader.release(stream.safe);
   return true;
 }
@@ -231,9 +235,32 @@ void Drain::add_last_gap(Stream& stream) {
   const uint64_t dropped = stream.reader.lost_total() + stream.stopped;
   const uint64_t produced = stream.reader.next_seq();
   if (encoder.malformed() && produced > encoder.next_seq())
-    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, read_clocks_().ticks);
+    encoder.add_gap(produced - encoder.next_seq(), GapReason::kDamaged, ticks_now(read_clocks_));
   else if (dropped > encoder.lost_total())
-    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, read_clocks_().ticks);
+    encoder.add_gap(dropped - encoder.lost_total(), GapReason::kRingFull, ticks_now(read_clocks_));
+}
+
+// Who does not read a ring to its end knows neither what it holds nor what it has overwritten.
+void Drain::count_ring(Stream& stream) {
+  std::vector<uint8_t> unused;
+  for (bool more = true; more;) {
+    fill(stream, true);
+    more = stream.encoder.full();
+    stream.encoder.finish({}, unused);
+  }
+  add_last_gap(stream);
+  RingReader left(stream.ring);  // from what was released on, which is in the file
+  const RingBatch oldest = left.poll();
+  if (oldest.skipped_blocks == 0 || oldest.words.empty()) return;
+  const uint64_t begin = std::min(oldest.first_seq, stream.encoder.next_seq());
+  const uint64_t missing = begin - std::min(begin, stream.safe_seq);
+  const uint64_t in_gaps = stream.encoder.lost_total() - stream.safe_lost;
+  stream.overwritten = missing - std::min(missing, in_gaps);
+}
+
+void Drain::give_up() {
+  crash_memory_ = false;
+  for (auto& stream : streams_) count_ring(*stream);
 }
 
 Result<void> Drain::finish() {
@@ -255,10 +282,10 @@ DrainTotals Drain::totals() const {
   DrainTotals totals;
   for (const auto& [vcpu, lost] : lost_vcpus_) totals.lost += lost;
   for (const auto& stream : streams_) {
-    totals.exits += stream->encoder.exits_total() - stream->discarded;
+    totals.exits += stream->encoder.exits_total() - stream->discarded - stream->overwritten;
     // The producer counts a drop before its gap record comes by.
-    totals.lost +=
-        std::max(stream->encoder.lost_total(), stream->reader.lost_total() + stream->stopped);
+    totals.lost += stream->overwritten + std::max(stream->encoder.lost_total(),
+                                                  stream->reader.lost_total() + stream->stopped);
   }
   totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;

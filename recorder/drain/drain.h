@@ -52,6 +52,7 @@ class Drain final : public Keeper {
   // Everything, the last exit without its answer too; then the footer. No producer may write any
   // more. On error the trace stays unsealed and the rings hold what is not in it.
   Result<void> finish() override;
+  void give_up() override;
   Result<void> snapshot(std::string_view) override { return flush(); }
 
   Result<void> set_paused(bool paused) override;
@@ -75,6 +76,7 @@ class Drain final : public Keeper {
   bool replace_deleted_file();
   bool write_lost_vcpus();
   void add_last_gap(Stream& stream);
+  void count_ring(Stream& stream);
   void note_failure(const Error& error);
 
   TraceFile file_;

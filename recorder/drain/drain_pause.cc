@@ -28,7 +28,7 @@ Result<void> Drain::set_paused(bool paused) {
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
     encoder.resume(stream->pause_seq, stream->pause_lost);
     stream->lost_written = stream->pause_lost;
-    encoder.add_gap(skipped, GapReason::kStopped, read_clocks_().ticks);
+    encoder.add_gap(skipped, GapReason::kStopped, ticks_now(read_clocks_));
   }
   paused_ = false;
   return {};

@@ -16,15 +16,17 @@ inline constexpr size_t kBlockStartWords =
     kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes;
 
 struct Drain::Stream {
-  Stream(RingHeader* ring, const StreamDescription& description)
-      : reader(ring),
+  Stream(RingHeader* producers, const StreamDescription& description)
+      : ring(producers),
+        reader(producers),
         encoder(description),
         vcpu_index(description.vcpu_index),
-        crash_memory(*ring, description.architecture) {
+        crash_memory(*producers, description.architecture) {
     pending.resize(2 * reader.batch_words_max() + kBlockStartWords);
     taken = safe = reader.position();
   }
 
+  RingHeader* ring;
   RingReader reader;
   ChunkEncoder encoder;
   uint32_t vcpu_index;
@@ -48,7 +50,10 @@ struct Drain::Stream {
   uint64_t unwritten_lost = 0;
   std::vector<std::pair<uint32_t, uint32_t>> unwritten_reasons;
   RingPosition unwritten_end;
+  uint64_t unwritten_seq = 0;  // where it ends
   uint64_t lost_written = 0;
+  uint64_t safe_seq = 0, safe_lost = 0;  // of what is in the file: its end, and of it in gaps
+  uint64_t overwritten = 0;              // exits in the encoder alone: they will not be in the file
 
   // Of a pause.
   uint64_t pause_seq = 0, pause_lost = 0;  // when it began

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,16 @@
 namespace kvmtape {
 
 struct DrainTotals {
-  uint64_t exits = 0;  // written or encoded; of a flight recorder: in its last snapshot
+  // Written or encoded, and the files' bytes; of a flight recorder: those of its last snapshot.
+  uint64_t exits = 0;
   uint64_t lost = 0;
-  uint64_t bytes = 0;         // of the files
+  uint64_t bytes = 0;
   uint64_t write_errors = 0;  // times an append failed
+};
+
+struct FlightTotals {
+  uint64_t exits = 0;
+  uint64_t snapshots = 0;  // written
 };
 
 class Keeper {
@@ -46,8 +53,13 @@ class Keeper {
   // No producer may write any more: everything that is to be kept, sealed. On error the rings hold
   // what is not in a file.
   virtual Result<void> finish() = 0;
+  // finish() failed and will not be tried again: the totals become those of files and rings
+  // together, as who reads them finds.
+  virtual void give_up() {}
 
   virtual DrainTotals totals() const = 0;
+  // What a flight recorder has seen go by, most of which is in no file; else nothing.
+  virtual std::optional<FlightTotals> flight_totals() const { return std::nullopt; }
   // The file that is being written, or was last.
   virtual const std::string& path() const = 0;
 };

@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "recorder/drain/clock_reading.h"
-#include "recorder/flight/ring_snapshot.h"
+#include "recorder/flight/vcpu_watch.h"
 
 namespace kvmtape {
 namespace {
@@ -19,6 +21,15 @@ constexpr size_t kReasonBytesMax = 200;
 
 }  // namespace
 
+struct FlightRecorder::Watched {
+  Watched(RingHeader* ring, const Triggers& triggers, const Session& session, bool crash_memory,
+          const GuestRegions& regions)
+      : crashes(*ring, crash_memory ? session.architecture : Architecture::kUnknown, regions),
+        watch(ring, triggers, session.ticks_per_second, crashes) {}
+  CrashSlices crashes;
+  VcpuWatch watch;
+};
+
 FlightRecorder::FlightRecorder(TraceFile file, Session session, const Triggers& triggers,
                                uint32_t files_max, ClockReader clock)
     : first_path_(file.path()),
@@ -28,11 +39,16 @@ FlightRecorder::FlightRecorder(TraceFile file, Session session, const Triggers& 
       files_max_(files_max),
       waiting_(std::move(file)),
       written_path_(first_path_) {}
+FlightRecorder::~FlightRecorder() = default;
 
 void FlightRecorder::add_stream(RingHeader* ring) {
-  rings_.push_back(ring);
-  if (ring->vcpu_index != kSessionStream)
-    watches_.push_back(std::make_unique<VcpuWatch>(ring, triggers_, session_.ticks_per_second));
+  if (ring->vcpu_index == kSessionStream) {
+    rings_.push_back({ring, nullptr});
+    if (crash_memory_) calls_.emplace(ring);
+    return;
+  }
+  watched_.push_back(std::make_unique<Watched>(ring, triggers_, session_, crash_memory_, regions_));
+  rings_.push_back({ring, &watched_.back()->crashes});
 }
 
 void FlightRecorder::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {
@@ -55,8 +71,9 @@ Result<void> FlightRecorder::write_header() {
   return waiting_->sync();
 }
 
+// By its open file a recorder is found (`ctl PID`): the next one is open before the last is closed.
 Result<void> FlightRecorder::begin_next_file() {
-  waiting_.reset();
+  const std::optional<TraceFile> last = std::exchange(waiting_, std::nullopt);
   for (;;) {
     auto file = TraceFile::create(path_of(++number_), false, session_.uuid);
     if (!file.ok() && file.error().code == ErrorCode::kUsage) continue;  // an earlier recording's
@@ -72,27 +89,40 @@ Result<void> FlightRecorder::begin_next_file() {
 
 uint64_t FlightRecorder::produced() const {
   uint64_t exits = 0;
-  for (const auto& watch : watches_) exits += watch->exits();
+  for (const auto& vcpu : watched_) exits += vcpu->watch.exits();
   return exits;
 }
 
+void FlightRecorder::look_for_regions() {
+  for (uint32_t i = 0; calls_ && i < calls_->block_count(); ++i) {
+    const RingBatch batch = calls_->poll();
+    if (batch.words.empty()) return;
+    std::span<const uint64_t> words = batch.words;
+    for (auto record = take_record(words); !record.empty(); record = take_record(words))
+      if (kind_of_record(record) == RecordKind::kControlCall)
+        regions_.note_call(payload_of_record(record));
+  }
+}
+
 void FlightRecorder::look() {
-  const uint64_t now = clock_().ticks;
-  for (auto& watch : watches_)
-    if (auto told = watch->look(now); told && !paused_ && due_.size() < kReasonBytesMax)
+  look_for_regions();
+  const uint64_t now = ticks_now(clock_);
+  for (auto& vcpu : watched_)
+    if (auto told = vcpu->watch.look(now); told && !paused_ && due_.size() < kReasonBytesMax)
       due_ += (due_.empty() ? "" : "; ") + *told;
 }
 
 bool FlightRecorder::pump() {
   if (session_due_ && waiting_ && !write_header().ok()) ++totals_.write_errors;
-  const bool was_due = !due_.empty();
   look();
-  // What follows a crash, its registers and the monitor's answer, is published by the next time.
-  if (was_due && monotonic_now_ns() >= not_before_ns_) {
+  const uint64_t now = ticks_now(clock_);
+  const bool settled =
+      std::ranges::all_of(watched_, [now](const auto& vcpu) { return vcpu->watch.settled(now); });
+  if (!due_.empty() && settled && monotonic_now_ns() >= not_before_ns_) {
     const std::string reason = due_;
     if (snapshot(reason).ok()) due_.clear();
   }
-  return !due_.empty() && !was_due;
+  return !settled;
 }
 
 // Beside the waiting file first, then in its place: what is there under its name is always either
@@ -116,7 +146,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
                    path, std::nullopt};
     totals_.exits = file.exits();
     totals_.lost = file.lost();
-    totals_.bytes += file.bytes();
+    totals_.bytes = file.bytes();
     return {};
   };
   if (auto written = write(); !written.ok()) {
@@ -126,6 +156,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
   }
   produced_in_last_ = produced_now;
   written_path_ = path;
+  ++snapshots_;
   return begin_next_file();
 }
 

@@ -14,8 +14,9 @@
 
 #include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
+#include "recorder/flight/ring_snapshot.h"
 #include "recorder/flight/trigger.h"
-#include "recorder/flight/vcpu_watch.h"
+#include "schema/ring_reader.h"
 #include "schema/trace_file.h"
 
 namespace kvmtape {
@@ -26,7 +27,10 @@ class FlightRecorder final : public Keeper {
   // `clock` is what the rings' records are stamped with.
   FlightRecorder(TraceFile file, Session session, const Triggers& triggers, uint32_t files_max,
                  ClockReader clock = read_clocks);
+  ~FlightRecorder() override;
 
+  // As Drain's; before the first add_stream().
+  void take_crash_memory() { crash_memory_ = true; }
   void add_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
@@ -44,12 +48,16 @@ class FlightRecorder final : public Keeper {
   Result<void> finish() override;
 
   DrainTotals totals() const override;
+  std::optional<FlightTotals> flight_totals() const override {
+    return FlightTotals{produced(), snapshots_};
+  }
   const std::string& path() const override { return written_path_; }
 
  private:
   Result<void> write_header();
   Result<void> begin_next_file();
   void look();
+  void look_for_regions();
   uint64_t produced() const;
   std::string path_of(uint64_t number) const;
 
@@ -61,8 +69,12 @@ class FlightRecorder final : public Keeper {
   std::optional<TraceFile> waiting_;  // holds the header alone
   uint64_t number_ = 1;               // of it
   bool session_due_ = true;
-  std::vector<RingHeader*> rings_;
-  std::vector<std::unique_ptr<VcpuWatch>> watches_;
+  std::vector<SnapshotRing> rings_;
+  struct Watched;  // of a vCPU
+  std::vector<std::unique_ptr<Watched>> watched_;
+  bool crash_memory_ = false;
+  std::optional<RingReader> calls_;  // the session's ring, where crash memory is taken
+  GuestRegions regions_;
   std::vector<std::pair<SessionVcpu, uint64_t>> lost_vcpus_;
 
   bool paused_ = false;
@@ -70,6 +82,7 @@ class FlightRecorder final : public Keeper {
   uint64_t not_before_ns_ = 0;
   uint64_t produced_in_last_ = 0;
   std::string written_path_;
+  uint64_t snapshots_ = 0;
   DrainTotals totals_;
 };
 

@@ -20,7 +20,10 @@ class SnapshotWriter {
     return file_.append(chunk);
   }
 
-  Result<void> write_ring(RingHeader* ring) {
+  Result<void> write_ring(const SnapshotRing& of) {
+    RingHeader* ring = of.ring;
+    const bool crashed = of.crashes != nullptr && !of.crashes->empty();
+    std::vector<uint64_t> with_slices;
     ChunkEncoder encoder(
         {ring->vcpu_index, ring->vcpu_id, session_.architecture, session_.byte_order});
     // acquire: pairs with the release in RingWriter::start_block
@@ -39,7 +42,9 @@ class SnapshotWriter {
         const auto start = block_start_record(batch);
         encoder.add(start, true);
       }
-      for (std::span<const uint64_t> words = batch.words;;) {
+      std::span<const uint64_t> words = batch.words;
+      if (crashed) words = with_slices = of.crashes->put_into(words);
+      for (;;) {
         words = words.subspan(encoder.add(words, true));
         if (encoder.full()) KVMTAPE_TRY(flush(encoder, batch.begin));
         if (words.empty() || encoder.malformed()) break;
@@ -95,11 +100,11 @@ class SnapshotWriter {
 }  // namespace
 
 Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
-                                 std::span<RingHeader* const> rings, LostVcpus lost,
+                                 std::span<const SnapshotRing> rings, LostVcpus lost,
                                  const ClockReading& now) {
   SnapshotWriter writer(file, session, now);
   KVMTAPE_TRY(writer.write_session());
-  for (RingHeader* ring : rings) KVMTAPE_TRY(writer.write_ring(ring));
+  for (const SnapshotRing& ring : rings) KVMTAPE_TRY(writer.write_ring(ring));
   for (const auto& [vcpu, exits] : lost) KVMTAPE_TRY(writer.write_lost(vcpu, exits));
   KVMTAPE_TRY(writer.write_cut());
   return file.seal();

@@ -6,11 +6,17 @@
 #include <span>
 #include <utility>
 
+#include "recorder/flight/crash_slices.h"
 #include "schema/ring_layout.h"
 #include "schema/session_codec.h"
 #include "schema/trace_file.h"
 
 namespace kvmtape {
+
+struct SnapshotRing {
+  RingHeader* ring;
+  const CrashSlices* crashes;  // nullptr: of the session's ring
+};
 
 // Exits that could not be recorded at all, by vCPU.
 using LostVcpus = std::span<const std::pair<SessionVcpu, uint64_t>>;
@@ -18,7 +24,7 @@ using LostVcpus = std::span<const std::pair<SessionVcpu, uint64_t>>;
 // The file is sealed afterwards: header, every ring from its oldest block up to what was published
 // when it was this ring's turn, and a cut at `now`.
 Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
-                                 std::span<RingHeader* const> rings, LostVcpus lost,
+                                 std::span<const SnapshotRing> rings, LostVcpus lost,
                                  const ClockReading& now);
 
 }  // namespace kvmtape

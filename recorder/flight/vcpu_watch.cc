@@ -30,8 +30,10 @@ uint32_t first_half(uint64_t word) {
 
 }  // namespace
 
-VcpuWatch::VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second)
+VcpuWatch::VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second,
+                     CrashSlices& crashes)
     : reader_(ring),
+      crashes_(crashes),
       triggers_(triggers),
       ticks_per_second_(ticks_per_second),
       vcpu_index_(ring->vcpu_index) {
@@ -80,12 +82,10 @@ std::optional<std::string> VcpuWatch::look(uint64_t now) {
 }
 
 void VcpuWatch::take(std::span<const uint64_t> words, RingPosition at) {
-  while (words.size() >= kRecordHeaderWords) {
-    const uint64_t first = number(words[0]);
-    const size_t length = first & 0xffff;
-    if (length < kRecordHeaderWords || length > words.size()) return;
-    const std::span<const uint64_t> record = words.first(length);
-    const auto kind = static_cast<RecordKind>(first >> 16 & 0xff);
+  for (auto record = take_record(words); !record.empty(); record = take_record(words)) {
+    const size_t length = record.size();
+    const RecordKind kind = kind_of_record(record);
+    crashes_.look(record);
     if (kind != RecordKind::kRegisters) repeat_at_.reset();
     switch (kind) {
       case RecordKind::kExit:
@@ -120,9 +120,14 @@ void VcpuWatch::take(std::span<const uint64_t> words, RingPosition at) {
       default:
         break;
     }
-    words = words.subspan(length);
     at.bytes += length * kWordBytes;
   }
+}
+
+bool VcpuWatch::settled(uint64_t now) const {
+  // A few microseconds; more where the vCPU's thread has to wait for a processor.
+  constexpr uint64_t kRegistersNs = 20'000'000;
+  return !exit_open_ || !crash_open_ || now - std::min(now, last_tsc_) > ticks(kRegistersNs);
 }
 
 uint32_t VcpuWatch::reason() const { return first_half(image_[kReasonWord]); }
@@ -139,7 +144,8 @@ void VcpuWatch::take_exit(std::span<const uint64_t> record) {
   const uint64_t seq = next_seq_++;
   note_moment(tsc);
   exit_open_ = true;
-  if (triggers_.crash && is_crash(ret))
+  crash_open_ = is_crash(ret);
+  if (triggers_.crash && crash_open_)
     tell("crash: exit " + std::to_string(vcpu_index_) + ":" + std::to_string(seq) +
          (ret < 0 ? ", errno " + std::to_string(-ret) : ", reason " + std::to_string(reason())));
   if (triggers_.same_count == 0 || ret < 0) return;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "recorder/flight/crash_slices.h"
 #include "recorder/flight/trigger.h"
 #include "schema/ring_reader.h"
 
@@ -15,13 +16,17 @@ namespace kvmtape {
 
 class VcpuWatch {
  public:
-  // The ring outlives it.
-  VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second);
+  // The ring and `crashes`, which sees each record once, outlive it.
+  VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second,
+            CrashSlices& crashes);
 
   // Looks at what is new. What triggered, for people: "crash: exit 0:412, reason 17"; a condition
   // that lasts is told once. `now` is the record clock's.
   std::optional<std::string> look(uint64_t now);
 
+  // What belongs to the last exit has come, or will not: a crash's registers, which its vCPU asks
+  // for one after the other, and the guest's memory with them.
+  bool settled(uint64_t now) const;
   uint64_t exits() const { return next_seq_; }  // produced, as far as it was seen
   const RingReader& reader() const { return reader_; }
 
@@ -37,14 +42,16 @@ class VcpuWatch {
   uint64_t ticks(uint64_t ns) const;
 
   RingReader reader_;
+  CrashSlices& crashes_;
   Triggers triggers_;
   uint64_t ticks_per_second_;
   uint32_t vcpu_index_;
   std::array<uint64_t, kCoreWords> image_{};
   uint64_t next_seq_ = 0;
 
-  uint64_t last_tsc_ = 0;   // of the last moment
-  bool exit_open_ = false;  // the last moment is an exit
+  uint64_t last_tsc_ = 0;    // of the last moment
+  bool exit_open_ = false;   // the last moment is an exit
+  bool crash_open_ = false;  // and one of a crash
   bool slow_told_ = false, silent_told_ = false, same_told_ = false;
 
   // A run of exits at one place: when each `same_step_`-th of them was, the last few.

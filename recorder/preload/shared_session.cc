@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "recorder/preload/interpose.h"
+#include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 
 namespace kvmtape::preload {
@@ -89,7 +90,7 @@ void put_control_call(const ControlCallRecord& call, const uint8_t* in, size_t i
   }
   RingWriter writer;
   writer.resume(g_session_ring);
-  write_control_call(writer, call, {in, in_bytes}, {out, out_bytes});
+  write_control_call(writer, read_clock(), call, {in, in_bytes}, {out, out_bytes});
   pthread_mutex_unlock(&g_control->session_ring_mutex);
 }
 

@@ -38,6 +38,9 @@ struct kvm_smccc_filter {
   uint8_t pad[15];
 };
 #endif
+#if defined(__aarch64__) && !defined(KVM_HYPERCALL_EXIT_SMC)
+#define KVM_HYPERCALL_EXIT_SMC (1U << 0)
+#endif
 #if defined(__aarch64__) && KVM_DIRTY_LOG_PAGE_OFFSET == 0  // what a header without it says
 #undef KVM_DIRTY_LOG_PAGE_OFFSET
 #define KVM_DIRTY_LOG_PAGE_OFFSET 64

@@ -16,8 +16,8 @@ void Stage::remark(std::string finding) {
 }
 
 bool Stage::count_exit() {
-  if (exits_.fetch_add(1, std::memory_order_relaxed) < kGuestExitsMax) return true;
-  differ(fmt::format("did not end within {} exits", kGuestExitsMax));
+  if (exits_.fetch_add(1, std::memory_order_relaxed) < exits_max_) return true;
+  differ(fmt::format("did not end within {} exits", exits_max_));
   return false;
 }
 

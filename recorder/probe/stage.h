@@ -15,13 +15,13 @@
 
 namespace kvmtape {
 
-// More returns of KVM_RUN than this and the guest is stopped.
+// More returns of KVM_RUN than this and a guest of the battery is stopped.
 inline constexpr uint64_t kGuestExitsMax = 512;
 
 class Stage {
  public:
-  Stage(int kvm_fd, kvmtape_session* session, bool poison)
-      : kvm_fd_(kvm_fd), session_(session), poison_(poison) {}
+  Stage(int kvm_fd, kvmtape_session* session, bool poison, uint64_t exits_max = kGuestExitsMax)
+      : kvm_fd_(kvm_fd), session_(session), poison_(poison), exits_max_(exits_max) {}
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
@@ -51,6 +51,7 @@ class Stage {
   const int kvm_fd_;
   kvmtape_session* const session_;
   const bool poison_;
+  const uint64_t exits_max_;
   // Any thread of the guest.
   std::atomic<bool> stopped_ = false;
   std::atomic<uint64_t> exits_ = 0;

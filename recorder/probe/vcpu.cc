@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "recorder/probe/arch.h"
+#include "recorder/probe/completion.h"
 #include "recorder/probe/exit_name.h"
 #include "recorder/probe/noted_ioctl.h"
 #include "schema/base/check.h"
@@ -18,23 +19,6 @@ namespace {
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kStandInBytes = 3 * kPageBytes;  // kvm_run, port-I/O data, coalesced ring
 constexpr uint8_t kPoison = 0xaa;
-
-// The kernel finishes these on the next KVM_RUN with what stands in the union.
-bool is_completed_on_entry(uint32_t exit_reason) {
-  switch (exit_reason) {
-    case KVM_EXIT_IO:
-    case KVM_EXIT_MMIO:
-    case KVM_EXIT_HYPERCALL:
-    case KVM_EXIT_HYPERV:
-    case KVM_EXIT_ARM_NISV:
-    case KVM_EXIT_X86_RDMSR:
-    case KVM_EXIT_X86_WRMSR:
-    case KVM_EXIT_XEN:
-      return true;
-    default:
-      return false;
-  }
-}
 
 // Pages to stand in for a vCPU that could not be made.
 void* map_zeros(size_t bytes) {
@@ -87,8 +71,8 @@ void Vcpu::enable_cap(unsigned capability, const char* name, uint64_t argument) 
 
 int Vcpu::run_once() {
   if (!stage_.going() || !stage_.count_exit()) return last_ret_ = -1;
+  kvmtape_enter(tape_);  // the answer as it was given
   if (stage_.poison()) poison();
-  kvmtape_enter(tape_);
   const int ret = ioctl(fd(), KVM_RUN, 0);
   const int error_number = ret < 0 ? errno : 0;
   kvmtape_exit(tape_, ret, error_number);
@@ -137,21 +121,21 @@ std::string Vcpu::describe_last() const {
 
 // Every byte of kvm_run that the kernel does not read on the way in.
 void Vcpu::poison() {
+  const kvm_run before = *run_;
   uint8_t* bytes = reinterpret_cast<uint8_t*>(run_);
   const auto fill = [bytes](size_t begin, size_t end) {
     std::memset(bytes + begin, kPoison, end - begin);
   };
-  constexpr size_t kUnion = offsetof(kvm_run, hw);
-  constexpr size_t kValidRegs = offsetof(kvm_run, kvm_valid_regs);
-  const bool pending = ran_ && last_ret_ >= 0 && is_completed_on_entry(run_->exit_reason);
-  // request_interrupt_window and immediate_exit are read: begin behind them.
-  fill(offsetof(kvm_run, padding1), offsetof(kvm_run, exit_reason));
-  if (!pending)
-    fill(offsetof(kvm_run, exit_reason), offsetof(kvm_run, ready_for_interrupt_injection));
-  // cr8 and apic_base, behind these, are input as well (Documentation/virt/kvm/api.rst, 5).
-  fill(offsetof(kvm_run, ready_for_interrupt_injection), offsetof(kvm_run, cr8));
-  if (!pending) fill(kUnion, kValidRegs);
+  // request_interrupt_window and immediate_exit are read: begin behind them. cr8 and apic_base are
+  // input as well (Documentation/virt/kvm/api.rst, 5), and so is all from kvm_valid_regs to `s`.
+  fill(offsetof(kvm_run, padding1), offsetof(kvm_run, cr8));
+  fill(offsetof(kvm_run, hw), offsetof(kvm_run, kvm_valid_regs));
   if (run_->kvm_dirty_regs == 0) fill(offsetof(kvm_run, s) + sync_bytes_read(), sizeof(kvm_run));
+  if (!ran_ || last_ret_ < 0) return;
+  for (const ByteRange& read : bytes_read_to_complete(before)) {
+    std::memcpy(bytes + read.begin, reinterpret_cast<const uint8_t*>(&before) + read.begin,
+                read.end - read.begin);
+  }
 }
 
 }  // namespace kvmtape

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "schema/base/unique_fd.h"
+#include "schema/mark_text.h"
 
 namespace kvmtape {
 namespace {
@@ -90,6 +91,7 @@ Command::Command(Command&& other) noexcept
       running_(other.running_),
       alone_(other.alone_),
       status_(other.status_),
+      killed_by_(other.killed_by_),
       masked_(std::exchange(other.masked_, false)),
       before_(other.before_) {}
 
@@ -108,8 +110,16 @@ void Command::reap() {
     }
     if (ended != pid_) continue;
     running_ = false;
-    status_ = WIFSIGNALED(status) ? kSignalStatus + WTERMSIG(status) : WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) killed_by_ = WTERMSIG(status);
+    status_ = killed_by_ != 0 ? kSignalStatus + killed_by_ : WEXITSTATUS(status);
   }
+}
+
+std::string Command::killed_mark() const {
+  if (killed_by_ == 0) return {};
+  const char* name = ::sigabbrev_np(killed_by_);
+  return std::string(kMonitorKilledMark) +
+         (name == nullptr ? "signal " + std::to_string(killed_by_) : std::string("SIG") + name);
 }
 
 bool Command::wait(uint32_t timeout_us) {

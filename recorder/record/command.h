@@ -36,6 +36,8 @@ class Command {
   bool wait(uint32_t timeout_us);
   // Its exit status, 128+n if signal n ended it. Once the command has ended.
   int status() const { return status_; }
+  // Once it has ended: the mark for the trace (schema/mark_text.h); empty: no signal ended it.
+  std::string killed_mark() const;
 
  private:
   Command() = default;
@@ -45,6 +47,7 @@ class Command {
   bool running_ = true;
   bool alone_ = false;  // no child is left
   int status_ = 0;
+  int killed_by_ = 0;
   bool masked_ = false;
   sigset_t before_{};
 };

@@ -1,5 +1,7 @@
 #include "recorder/record/record.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "recorder/record/command.h"
@@ -83,6 +85,7 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   recording.monitor_started(command->pid());
   while (command->wait(recording.pump())) {
   }
+  if (const std::string mark = command->killed_mark(); !mark.empty()) recording.mark(mark);
   RecordReport report{command->status(), {}, {}, {}};
   const auto finished = recording.finish();
   const RecordingTotals totals = recording.totals();
@@ -91,6 +94,9 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
     say(finished.error().to_string() + stopped_text(recording.ring_directory()));
   else
     say_what_is_missing(totals, monitor, say);
+  const std::string& first = recording.first_path();
+  if (options.recording.flight && report.path != first && ::access(first.c_str(), F_OK) == 0)
+    say("the first snapshot, which shows how it began, is " + first);
   if (finished.ok() && options.recording.flight && totals.bytes == 0)
     say("nothing triggered, nothing was written");
   else

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -77,6 +78,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
   if (!directory.ok()) return failed(directory.error());
   recording->ring_directory_ = session.ring_directory = *directory;
   recording->ring_parent_is_ours_ = options.ring_directory.empty();
+  link_to_trace(*directory, recording->path_);
   const std::string name = ring_file_name(kSessionStream);
   auto ring = create_ring(*directory + "/" + name, {session.uuid, kSessionStream, kSessionStream,
                                                     kSessionRingBytes, options.flight});
@@ -90,13 +92,15 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
 
   start_clocks(session);
   const uint64_t session_ticks = session.ticks_per_second;
-  if (options.flight)
-    recording->drain_ = std::make_unique<FlightRecorder>(
-        std::move(file), std::move(session), options.triggers, options.bounds.files_max);
-  else {
+  recording->control_->crash_wait_ticks = session_ticks / kCrashWaitsPerSecond;
+  if (options.flight) {
+    auto flight = std::make_unique<FlightRecorder>(std::move(file), std::move(session),
+                                                   options.triggers, options.bounds.files_max);
+    flight->take_crash_memory();
+    recording->drain_ = std::move(flight);
+  } else {
     auto drain = std::make_unique<Drain>(std::move(file), std::move(session), options.bounds);
     drain->take_crash_memory();
-    recording->control_->crash_wait_ticks = session_ticks / kCrashWaitsPerSecond;
     recording->drain_ = std::move(drain);
   }
   recording->drain_->add_stream(header);
@@ -226,7 +230,10 @@ Result<void> Recording::finish() {
   server_.reset();
   open_new_rings();
   add_unrecorded_vcpus();
-  KVMTAPE_TRY(drain_->finish());
+  if (auto finished = drain_->finish(); !finished.ok()) {
+    drain_->give_up();
+    return finished;
+  }
   if (!drain_->session().vcpus.empty()) update_latest(path());
   remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   return {};

@@ -52,8 +52,12 @@ class Recording {
 
   // The file that is being written, or was last.
   const std::string& path() const { return drain_->path(); }
+  // Its first file: a flight recorder's first snapshot.
+  const std::string& first_path() const { return path_; }
   const std::string& ring_directory() const { return ring_directory_; }
   void monitor_started(int pid);
+  // Puts `text` into the trace at this time; false: there was no room.
+  bool mark(std::string_view text);
   // From now on `kvmtape ctl` is heard; `log` tells of what was refused.
   Result<void> open_control(ControlServer::Log log);
 
@@ -73,7 +77,6 @@ class Recording {
   void open_new_rings();
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
-  bool mark(std::string_view text);
 
   std::string path_;
   std::string ring_directory_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "recorder/record/recording.h"
+#include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_writer.h"
 
@@ -34,7 +35,7 @@ bool Recording::mark(std::string_view text) {
   if (!lock(&control_->session_ring_mutex)) return false;
   RingWriter writer;
   writer.resume(rings_.at(ring_file_name(kSessionStream)).header());
-  const bool written = write_mark(writer, text);
+  const bool written = write_mark(writer, read_clock(), text);
   pthread_mutex_unlock(&control_->session_ring_mutex);
   return written;
 }

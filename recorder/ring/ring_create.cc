@@ -57,15 +57,30 @@ Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& s
     if (!examined && (errno != ENOENT || !wanted.empty()))
       return io_error(parent, "cannot use it as ring directory, name another with --ring-dir",
                       errno);
-    if (examined && wanted.empty() && status.st_uid != ::geteuid())
-      return Error{ErrorCode::kIo, "belongs to another user: name another with --ring-dir", parent,
-                   std::nullopt};
+    // Who may rename the session's directory may put a link in its place: a directory's owner may,
+    // even with its sticky bit. One that root made for all will do if the user named it.
+    if (examined && status.st_uid != ::geteuid() && (wanted.empty() || status.st_uid != 0))
+      return Error{ErrorCode::kIo,
+                   "belongs to another user (uid " + std::to_string(status.st_uid) +
+                       "): name another with --ring-dir",
+                   parent, std::nullopt};
+    if (examined && (status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
+      return Error{ErrorCode::kIo,
+                   "anybody may write to this directory, and rename what is in it: chmod +t it, or "
+                   "name another with --ring-dir",
+                   parent, std::nullopt};
     if (examined && ::mkdirat(directory.get(), to_string(session).c_str(), 0700) == 0) return path;
     // Another session of ours, which was the last, has just removed the parent: once more.
     if (errno != ENOENT || tries == 10)
       return io_error(path, "cannot create the ring directory, name another with --ring-dir",
                       errno);
   }
+}
+
+void link_to_trace(const std::string& ring_directory, const std::string& trace) {
+  std::error_code ignored;
+  std::filesystem::create_symlink(std::filesystem::absolute(trace, ignored),
+                                  ring_directory + "/" + kTraceLinkName, ignored);
 }
 
 bool lock_as_writer(const RingFile& session_ring) {

@@ -7,6 +7,17 @@ void judge_flags_never_written(const RuleView& view) {
   view.exit.flags_why = "no kernel of this architecture writes kvm_run.flags";
 }
 
+void judge_flag_bits(const RuleView& view) {
+  Exit& exit = view.exit;
+  if ((exit.flags & ~view.kernel.flags_of_any) != 0) {
+    exit.flags_validity = Validity::kUnknown;
+    exit.flags_why = "bits that no kernel up to 7.3 sets";
+  } else if ((exit.flags & ~view.kernel.flags_of_this) != 0) {
+    exit.flags_validity = Validity::kUnknown;
+    exit.flags_why = "a bit that came after the kernel that is named: a backport, or garbage";
+  }
+}
+
 void judge_hw_never_written(const RuleView& view) {
   view.mark("hw.hardware_exit_reason", Validity::kStale,
             "this architecture's KVM does not write it; 0 as a reason says that none was set");

@@ -29,6 +29,9 @@ ArchRules rules_of(Architecture architecture);
 
 // For kernels that never write kvm_run.flags.
 void judge_flags_never_written(const RuleView& view);
+// Takes kvm_run.flags back where it has bits that this kernel does not set; schema/abi/flags.csv
+// says which there are.
+void judge_flag_bits(const RuleView& view);
 // For headers without fields of the architecture's own.
 inline void judge_plain_header(const RuleView&) {}
 // hw.hardware_exit_reason, which only ppc and x86 write.

@@ -11,7 +11,8 @@ constexpr uint16_t kHsrHighValid = 1;  // KVM_DEBUG_ARCH_HSR_HIGH_VALID
 constexpr uint32_t kEcWatchpointLower = 0x34;
 constexpr uint64_t kFnV = 1 << 10;
 
-// 18f3976fdb5d (5.19): flags is cleared as KVM_RUN begins and assigned for a debug exit.
+// 18f3976fdb5d (5.19): flags is cleared as KVM_RUN begins and assigned for a debug exit, 1 and
+// nothing else up to 7.2 (arm.c, handle_exit.c).
 void judge_flags(const RuleView& view) {
   Exit& exit = view.exit;
   if (view.moment.ret_known && view.moment.ret < 0 && exit.reason_validity != Validity::kValid) {
@@ -23,6 +24,11 @@ void judge_flags(const RuleView& view) {
   }
   switch (view.kernel.since(5, 19)) {
     case Known::kYes:
+      judge_flag_bits(view);
+      if (exit.flags_validity != Validity::kValid || exit.flags == 0 || exit.reason == kExitDebug)
+        return;
+      exit.flags_validity = Validity::kUnknown;
+      exit.flags_why = "arm64 sets flags for KVM_EXIT_DEBUG only";
       return;
     case Known::kNo:
       exit.flags_validity = Validity::kStale;
@@ -31,7 +37,8 @@ void judge_flags(const RuleView& view) {
     case Known::kMaybe:
       if (exit.reason == kExitDebug && exit.flags == kHsrHighValid) return;
       exit.flags_validity = Validity::kUnknown;
-      exit.flags_why = "the kernel is not known, and before 5.19 arm64 does not write flags";
+      exit.flags_why =
+          "it is not known whether this kernel writes flags: before 5.19 arm64 does not";
       return;
   }
 }
@@ -48,12 +55,11 @@ void judge_hsr_high(const RuleView& view) {
     else if (has == Known::kNo)
       view.judge(field, Validity::kAbsent,
                  "kernels before 5.19 have padding here, which they do not write");
+    else if ((view.exit.flags & ~kHsrHighValid) != 0)
+      view.judge(field, Validity::kUnknown, "kvm_run.flags has bits that no kernel up to 7.3 sets");
     else if (!flagged)
       view.judge(field, Validity::kStale,
                  "KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set in kvm_run.flags");
-    else if (has == Known::kMaybe && view.exit.flags != kHsrHighValid)
-      view.judge(field, Validity::kUnknown,
-                 "the kernel is not known, and kvm_run.flags has bits that arm64 does not set");
     else
       view.judge(field, Validity::kValid, {});
   }
@@ -63,6 +69,8 @@ void judge_far(const RuleView& view, uint32_t exception_class) {
   if (exception_class != kEcWatchpointLower)
     return view.mark("debug.arch.far", Validity::kStale,
                      "far is written only for a watchpoint (EC 0x34)");
+  if ((view.u32(0) & kFnV) != 0)
+    return view.mark("debug.arch.far", Validity::kStale, "hsr.FnV is set: there is no address");
   if (view.kernel.watchpoint_far != Known::kYes)
     view.mark("debug.arch.far", Validity::kUnknown,
               "before 811154e234db (6.4, 6.3.7, 6.1.33) this is the address of the last stage-2 "
@@ -83,6 +91,21 @@ void judge_debug(const RuleView& view) {
   if (high == nullptr || high->validity != Validity::kValid) return;
   exit.esr_has_high = true;
   exit.esr |= uint64_t{view.u32(4)} << 32;  // two u32, low then high, in both byte orders
+}
+
+// Of two writers ARM_EXCEPTION_HYP_GONE (handle_exit.c, 5.10 to 7.2) sets exit_reason alone.
+// vcpu_on_unsupported_cpu (arm.c, since 5.18) writes both fields, the first always with this value.
+void judge_fail_entry(const RuleView& view) {
+  constexpr uint64_t kCpuUnsupported = 1;
+  const Known writes = view.kernel.since(5, 18);
+  if (writes == Known::kYes && view.u64(0) == kCpuUnsupported) return;
+  const bool may_be = writes == Known::kMaybe && view.u64(0) == kCpuUnsupported;
+  const std::string_view why =
+      writes == Known::kNo ? "arm64 kernels before 5.18 write the reason of the exit alone"
+      : may_be ? "it is not known whether this kernel writes it: before 5.18 arm64 does not"
+               : "written with KVM_EXIT_FAIL_ENTRY_CPU_UNSUPPORTED only";
+  for (std::string_view name : {"fail_entry.hardware_entry_failure_reason", "fail_entry.cpu"})
+    view.mark(name, may_be ? Validity::kUnknown : Validity::kStale, why);
 }
 
 // 7.3 mmu.c: the member is cleared first; gva has no flag of its own.
@@ -108,6 +131,9 @@ void judge_exit(const RuleView& view) {
       break;
     case 6:
       judge_access(view, kMmio);
+      break;
+    case 9:
+      judge_fail_entry(view);
       break;
     case 17:
       judge_internal_error(view);

@@ -1,4 +1,4 @@
-// loongarch64. Read in arch/loongarch/kvm of Debian's linux-source 6.12.117.
+// loongarch64. Read in arch/loongarch/kvm of Debian's linux-source 6.12.117 and 7.2.13.
 #include "replayer/arch/arch_rules.h"
 #include "replayer/exit_rules.h"
 
@@ -10,12 +10,6 @@ void judge_exit(const RuleView& view) {
     case 0:
       judge_hw_never_written(view);
       break;
-    case 3:
-      view.mark_read("hypercall.ret", kFilledByMonitor);
-      if (!view.moment.is_answer)
-        view.mark("hypercall.flags", Validity::kUnknown,
-                  "it is not known that loongarch writes it");
-      break;
     case 6:
       judge_access(view, kMmio);
       break;
@@ -25,6 +19,7 @@ void judge_exit(const RuleView& view) {
     case 38:
       judge_access(view, {"iocsr_io.data", "iocsr_io.len", "iocsr_io.is_write"});
       break;
+    // 3: kvm_handle_hypercall of 7.2 exit.c assigns all of the member, ret and flags as well.
     default:
       break;
   }

@@ -13,7 +13,6 @@ constexpr uint32_t kBreakpointException = 3;
 // KVM_RUN can fail before kvm_arch_vcpu_ioctl_run (EIO, EINVAL of its own checks), which is what
 // writes flags and the header on every way out (post_kvm_run_save).
 bool may_have_failed_early(const RuleView& view) {
-  constexpr int32_t kEintr = 4, kEagain = 11, kEfault = 14, kEhwpoison = 133;
   if (!view.moment.ret_known || view.moment.ret >= 0) return false;
   const int32_t error = errno_of(view.moment.ret);
   return error != kEintr && error != kEagain && error != kEfault && error != kEhwpoison;
@@ -22,13 +21,11 @@ bool may_have_failed_early(const RuleView& view) {
 constexpr std::string_view kEarly = "KVM_RUN failed, maybe before it wrote this";
 
 void judge_flags(const RuleView& view) {
-  constexpr uint16_t kAll = 7;  // KVM_RUN_X86_* of asm/kvm.h, up to 7.3
   if (may_have_failed_early(view)) {
     view.exit.flags_validity = Validity::kUnknown;
     view.exit.flags_why = kEarly;
-  } else if ((view.exit.flags & ~kAll) != 0) {
-    view.exit.flags_validity = Validity::kUnknown;
-    view.exit.flags_why = "bits that no kernel up to 7.3 sets";
+  } else {
+    judge_flag_bits(view);
   }
 }
 
@@ -94,19 +91,15 @@ void judge_debug(const RuleView& view) {
 // handle_exit of vmx.c writes the full exit reason of a failed entry or the VM-instruction error,
 // that of svm.c the exit code. The number alone does not say which of the two it is.
 void judge_fail_entry(const RuleView& view) {
-  constexpr uint64_t kVmxEntryFailed = uint64_t{1} << 31;
   for (const Field& field : view.fields()) {
     if (field.name != "fail_entry.hardware_entry_failure_reason" ||
         field.validity != Validity::kValid)
       continue;
     std::string_view name;
     switch (view.kernel.context.x86_virtualization) {
-      case X86Virtualization::kVmx: {
-        const auto low = static_cast<uint32_t>(field.value);
-        name = (low & kVmxEntryFailed) != 0 ? decode_vmx_exit_reason(low).name
-                                            : vmx_instruction_error(low);
+      case X86Virtualization::kVmx:
+        name = vmx_fail_entry_name(field.value);
         break;
-      }
       case X86Virtualization::kSvm:
         name = svm_exit_code_name(field.value);
         break;
@@ -124,7 +117,12 @@ void judge_hypercall(const RuleView& view) {
   for (const Field& field : view.fields())
     if (field.name == "hypercall.args" && field.element > 2)
       view.mark(field, Validity::kStale, "KVM_HC_MAP_GPA_RANGE has three arguments");
-  view.mark_read("hypercall.ret", kFilledByMonitor);
+  // 9a1dfeff4414 (6.13 or 6.14; 6.12.117 has not got it) writes 0 into ret.
+  if (view.kernel.since(6, 13) == Known::kNo)
+    view.mark_read("hypercall.ret", kFilledByMonitor);
+  else if (view.kernel.since(6, 14) != Known::kYes && !view.moment.is_answer)
+    view.mark("hypercall.ret", Validity::kUnknown,
+              "before 6.13 or 6.14 KVM leaves it to the monitor; see the answer");
   switch (view.kernel.since(6, 4)) {
     case Known::kYes:
       view.drop("hypercall.longmode");
@@ -136,7 +134,7 @@ void judge_hypercall(const RuleView& view) {
       break;
     case Known::kMaybe:
       view.mark("hypercall.flags", Validity::kUnknown,
-                "the kernel is not known: before 6.4 this is a 32-bit longmode");
+                "it is not known whether this kernel has it: before 6.4 this is a 32-bit longmode");
       break;
   }
 }
@@ -172,16 +170,10 @@ void judge_tdx(const RuleView& view) {
   keep_view(
       view, kept,
       {"tdx.unknown.", "tdx.get_quote.", "tdx.get_tdvmcall_info.", "tdx.setup_event_notify."});
-  if (kept == "tdx.unknown.")
-    view.mark("tdx.unknown.data", Validity::kUnknown,
-              "no kernel is known that hands over this leaf");
-  for (const Field& field : view.fields()) {
-    if (view.moment.is_answer || !field.name.starts_with("tdx.")) continue;
-    if (field.name.ends_with(".ret"))
-      view.mark(field, Validity::kUnknown, "the monitor's to fill in; see the answer");
-    const bool out = field.name.starts_with("tdx.get_tdvmcall_info.r1");
-    if (out) view.mark(field, Validity::kStale, kFilledByMonitor);
-  }
+  if (kept != "tdx.unknown.") return;  // vmx/tdx.c of 7.2 assigns all of each other view
+  constexpr std::string_view kWhy = "no kernel is known that hands over this leaf";
+  view.mark("tdx.unknown.data", Validity::kUnknown, kWhy);
+  if (!view.moment.is_answer) view.mark("tdx.unknown.ret", Validity::kUnknown, kWhy);
 }
 
 void judge_exit(const RuleView& view) {
@@ -229,11 +221,7 @@ void judge_exit(const RuleView& view) {
     case 40:
       judge_tdx(view);
       break;
-    case 43:
-      if (!view.moment.is_answer)
-        view.mark("snp_req_certs.ret", Validity::kUnknown,
-                  "the monitor's to fill in; see the answer");
-      break;
+    // 43: snp_handle_ext_guest_req of 7.2 svm/sev.c assigns all of the member, ret as well.
     default:
       break;
   }

@@ -82,6 +82,7 @@ std::string message_of(std::span<const uint64_t> data) {
 
 GhcbTermination decode_ghcb_termination(uint64_t ghcb_msr) {
   GhcbTermination termination;
+  termination.through_page = ghcb_msr != 0 && (ghcb_msr & kGhcbInfoMask) == 0;
   if ((ghcb_msr & kGhcbInfoMask) != kGhcbTerminationRequest) return termination;
   termination.is_request = true;
   termination.reason_set = static_cast<uint8_t>((ghcb_msr >> 12) & 0xf);
@@ -95,6 +96,11 @@ GhcbTermination decode_ghcb_termination(uint64_t ghcb_msr) {
 
 std::string ghcb_termination_text(uint64_t ghcb_msr) {
   const GhcbTermination termination = decode_ghcb_termination(ghcb_msr);
+  if (termination.through_page)
+    return fmt::format(
+        "guest requested termination through its GHCB page at {:#x}; the reason is in the host's "
+        "kernel log",
+        ghcb_msr);
   if (!termination.is_request)
     return fmt::format("GHCB MSR {:#x} is not a termination request", ghcb_msr);
   const std::string numbers =

@@ -16,9 +16,11 @@
 
 namespace kvmtape {
 
-// system_event.data[0] of KVM_SYSTEM_EVENT_SEV_TERM: the value the guest wrote to the GHCB MSR.
+// system_event.data[0] of KVM_SYSTEM_EVENT_SEV_TERM: the value the guest wrote to the GHCB MSR, a
+// request or the address of the page that holds it (SVM_VMGEXIT_TERM_REQUEST in sev.c of 6.12).
 struct GhcbTermination {
-  bool is_request = false;    // bits 11:0 are 0x100; false: nothing else means anything
+  bool through_page = false;  // it is an address, and KVM logged the reason that the page gave
+  bool is_request = false;    // bits 11:0 are 0x100; false: nothing below means anything
   uint8_t reason_set = 0;     // bits 15:12
   uint8_t reason_code = 0;    // bits 23:16
   std::string_view set_name;  // "general", "Linux"; empty: another guest's

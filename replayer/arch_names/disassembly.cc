@@ -61,7 +61,9 @@ std::optional<Target> target_of(Architecture architecture, ByteOrder order, X86M
 class Capstone {
  public:
   explicit Capstone(const Target& target)
-      : open_(cs_open(target.arch, static_cast<cs_mode>(target.mode), &handle_) == CS_ERR_OK) {}
+      : open_(cs_open(target.arch, static_cast<cs_mode>(target.mode), &handle_) == CS_ERR_OK) {
+    if (open_ && target.arch == CS_ARCH_X86) cs_option(handle_, CS_OPT_DETAIL, CS_OPT_ON);
+  }
   ~Capstone() {
     if (open_) cs_close(&handle_);
   }
@@ -80,6 +82,25 @@ std::string text_of(const cs_insn& instruction) {
   const std::string_view operands = instruction.op_str;
   if (operands.empty()) return instruction.mnemonic;
   return fmt::format("{} {}", instruction.mnemonic, operands);
+}
+
+std::string register_name(csh handle, unsigned number) {
+  const char* name = cs_reg_name(handle, number);
+  return name != nullptr ? name : "";
+}
+
+std::vector<X86MemoryOperand> x86_memory_of(csh handle, const cs_insn& instruction) {
+  std::vector<X86MemoryOperand> found;
+  // These two only compute, or do nothing.
+  if (instruction.id == X86_INS_LEA || instruction.id == X86_INS_NOP) return found;
+  const cs_x86& x86 = instruction.detail->x86;
+  for (const cs_x86_op& operand : std::span(x86.operands, x86.op_count))
+    if (operand.type == X86_OP_MEM)
+      found.push_back(
+          {register_name(handle, operand.mem.segment), register_name(handle, operand.mem.base),
+           register_name(handle, operand.mem.index), static_cast<uint64_t>(operand.mem.scale),
+           static_cast<uint64_t>(operand.mem.disp)});
+  return found;
 }
 
 }  // namespace
@@ -103,7 +124,9 @@ std::vector<Instruction> disassemble(Architecture architecture, ByteOrder instru
   for (const cs_insn& instruction : std::span(list, count))
     result.push_back({instruction.address,
                       {instruction.bytes, instruction.bytes + instruction.size},
-                      text_of(instruction)});
+                      text_of(instruction),
+                      target->arch == CS_ARCH_X86 ? x86_memory_of(capstone.handle(), instruction)
+                                                  : std::vector<X86MemoryOperand>()});
   return result;
 }
 

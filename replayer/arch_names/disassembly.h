@@ -16,10 +16,21 @@ namespace kvmtape {
 
 enum class X86Mode : uint8_t { k16Bit = 16, k32Bit = 32, k64Bit = 64 };
 
+// Where an operand of an x86 instruction lies: segment:[base + index * scale + displacement].
+// Registers in lower case; empty: none, and for the segment the one that such an operand has unless
+// the instruction says otherwise. "rip" is the next instruction's.
+struct X86MemoryOperand {
+  std::string segment, base, index;
+  uint64_t scale = 1;
+  uint64_t displacement = 0;  // sign extended
+  bool operator==(const X86MemoryOperand&) const = default;
+};
+
 struct Instruction {
   uint64_t address = 0;
   std::vector<uint8_t> bytes;
-  std::string text;  // "mov dword ptr [rax], 1"; Intel syntax on x86
+  std::string text;                          // "mov dword ptr [rax], 1"; Intel syntax on x86
+  std::vector<X86MemoryOperand> x86_memory;  // what it names and touches; empty elsewhere
 };
 
 inline constexpr size_t kInstructionsMax = 256;  // what max_instructions is cut to

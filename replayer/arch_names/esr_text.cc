@@ -128,7 +128,8 @@ std::string whole_text(const Esr& esr) {
                          esr.value_of("ex") != 0 ? ", over a load-exclusive" : "");
     case 0x34:
     case 0x35:
-      return fmt::format("{}{}", esr.title, access_text(esr));
+      return fmt::format("{}{}{}", esr.title, access_text(esr),
+                         esr.value_of("fnp") != 0 ? ", address not precise" : "");
     case 0x38:
       return fmt::format("BKPT #{:#x}", esr.value_of("comment"));
     case 0x3c:

@@ -133,8 +133,9 @@ constexpr uint8_t kSoftwareException = 6;
 
 }  // namespace
 
-VmxExitReason decode_vmx_exit_reason(uint32_t value) {
+VmxExitReason decode_vmx_exit_reason(uint64_t value) {
   VmxExitReason reason;
+  if (value >> 32 != 0) return reason;
   reason.basic = static_cast<uint16_t>(value & 0xffff);
   reason.name = name_of(kExitReasons, reason.basic);
   reason.entry_failed = (value & kEntryFailedBit) != 0;
@@ -143,8 +144,9 @@ VmxExitReason decode_vmx_exit_reason(uint32_t value) {
   return reason;
 }
 
-std::string vmx_exit_reason_text(uint32_t value) {
+std::string vmx_exit_reason_text(uint64_t value) {
   const VmxExitReason reason = decode_vmx_exit_reason(value);
+  if (value >> 32 != 0) return fmt::format("{:#x}", value);
   std::string text = name_or_hex(reason.name, reason.basic);
   if (!reason.entry_failure.empty())
     text += fmt::format(" ({})", reason.entry_failure);
@@ -154,15 +156,21 @@ std::string vmx_exit_reason_text(uint32_t value) {
   return text;
 }
 
-std::string vmx_fail_entry_text(uint64_t hardware_entry_failure_reason) {
-  const auto low = static_cast<uint32_t>(hardware_entry_failure_reason);
-  if ((low & kEntryFailedBit) != 0) return vmx_exit_reason_text(low);
-  const std::string_view error = vmx_instruction_error(low);
-  return error.empty() ? fmt::format("VM-instruction error {:#x}", hardware_entry_failure_reason)
-                       : fmt::format("VM-instruction error {}: {}", low, error);
+std::string_view vmx_fail_entry_name(uint64_t hardware_entry_failure_reason) {
+  return (hardware_entry_failure_reason & kEntryFailedBit) != 0
+             ? decode_vmx_exit_reason(hardware_entry_failure_reason).name
+             : vmx_instruction_error(hardware_entry_failure_reason);
 }
 
-std::string_view vmx_instruction_error(uint32_t number) {
+std::string vmx_fail_entry_text(uint64_t hardware_entry_failure_reason) {
+  const uint64_t value = hardware_entry_failure_reason;
+  if ((value & kEntryFailedBit) != 0 || value >> 32 != 0) return vmx_exit_reason_text(value);
+  const std::string_view error = vmx_instruction_error(value);
+  return error.empty() ? fmt::format("VM-instruction error {:#x}", value)
+                       : fmt::format("VM-instruction error {}: {}", value, error);
+}
+
+std::string_view vmx_instruction_error(uint64_t number) {
   return name_of(kInstructionErrors, number);
 }
 

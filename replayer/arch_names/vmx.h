@@ -22,15 +22,17 @@ struct VmxExitReason {
   bool from_enclave = false;       // bit 27
   std::string_view entry_failure;  // what 33, 34 and 41 mean; only with entry_failed
 };
-VmxExitReason decode_vmx_exit_reason(uint32_t value);
+// A value above 32 bits is none (tdx.c hands over the TDX module's status words): nothing of it.
+VmxExitReason decode_vmx_exit_reason(uint64_t value);
 // "EXIT_REASON_INVALID_STATE (VM entry failed: invalid guest state)"
-std::string vmx_exit_reason_text(uint32_t value);
+std::string vmx_exit_reason_text(uint64_t value);
 
 // "VM entry with invalid control fields" for 7; empty where the SDM has none.
-std::string_view vmx_instruction_error(uint32_t number);
+std::string_view vmx_instruction_error(uint64_t number);
 
 // fail_entry.hardware_entry_failure_reason as VMX fills it: the full exit reason where bit 31 is
-// set, else the VM-instruction error.
+// set, else the VM-instruction error. The name of either, or one with words around it.
+std::string_view vmx_fail_entry_name(uint64_t hardware_entry_failure_reason);
 std::string vmx_fail_entry_text(uint64_t hardware_entry_failure_reason);
 
 // VM-entry interruption-information, VM-exit interruption-information and IDT-vectoring

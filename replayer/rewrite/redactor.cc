@@ -111,8 +111,10 @@ bool Redactor::redact_memory(SideRecord& side) {
   if (side.payload.size() < sizeof(MemorySliceRecord)) return false;
   uint8_t* record = take_payload(side, sizeof(MemorySliceRecord));
   store_le(record + offsetof(MemorySliceRecord, bytes), uint32_t{0});
-  if (!keeps_registers())
+  if (!keeps_registers()) {  // the pointers themselves, and where on a page they point
     store_le(record + offsetof(MemorySliceRecord, guest_virtual), uint64_t{0});
+    store_le(record + offsetof(MemorySliceRecord, guest_physical), uint64_t{0});
+  }
   return true;
 }
 

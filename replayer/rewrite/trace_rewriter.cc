@@ -181,10 +181,16 @@ Result<RewriteTotals> rewrite_trace(TraceReader& from, const RewriteRequest& req
                  request.path, std::nullopt};
   KVMTAPE_TRY_ASSIGN(TraceFile file,
                      TraceFile::create(request.path, request.force, from.session().uuid));
+  const bool replaces = file.replaces();
   Rewriter rewriter(from, request, std::move(file));
   auto totals = rewriter.run(from);
-  if (!totals) ::unlink(request.path.c_str());
-  return totals;
+  if (totals) return totals;
+  // What cannot be read becomes a gap: only writing fails.
+  if (!replaces) ::unlink(request.path.c_str());
+  return Error{totals.error().code,
+               totals.error().message +
+                   "; half a recording is not left behind: make room, or name another place",
+               request.path, std::nullopt};
 }
 
 }  // namespace kvmtape

@@ -47,7 +47,7 @@ struct RewriteTotals {
   uint64_t exits() const { return exits_from_file + exits_from_rings; }
 };
 
-// On error nothing is left at `request.path`.
+// On error nothing is left at `request.path` but what `force` would have replaced.
 Result<RewriteTotals> rewrite_trace(TraceReader& from, const RewriteRequest& request);
 
 }  // namespace kvmtape

@@ -67,6 +67,17 @@ TEST_F(MemorySlotsTest, ASlotMovesAndGoes) {
   EXPECT_EQ(slots.count(), 0u);
 }
 
+TEST_F(MemorySlotsTest, RemovedMemoryIsKnownUntilItIsBack) {
+  set(3, 0x1000, 0x2000);
+  EXPECT_EQ(slots.removed(0x1000), nullptr);
+  set(3, 0, 0);
+  ASSERT_NE(slots.removed(0x2fff), nullptr);
+  EXPECT_EQ(slots.removed(0x3000), nullptr);
+  set(4, 0x1000, 0x1000);
+  EXPECT_EQ(slots.removed(0x1000), nullptr);
+  EXPECT_NE(slots.removed(0x2000), nullptr);
+}
+
 TEST_F(MemorySlotsTest, TheFirstAddressSpaceComesBeforeTheSecond) {
   constexpr uint32_t kSecond = 1 << 16;
   set(kSecond, 0xa0000, 0x20000);

@@ -6,6 +6,7 @@
 #include "analysis/exit_key.h"
 #include "tests/support/kvm_run_page.h"
 #include "tests/support/scratch.h"
+#include "tests/support/synthetic_trace.h"
 #include "tests/support/test_ring.h"
 #include "tests/support/trace_builder.h"
 
@@ -17,7 +18,8 @@ using ::testing::Pair;
 
 class StatTest : public ::testing::Test {
  protected:
-  std::unique_ptr<TraceReader> open(TraceBuilder& trace) {
+  template <typename Trace>
+  std::unique_ptr<TraceReader> open(Trace& trace) {
     auto reader = TraceReader::open(trace.write_to(scratch_.file("t.kvmtape")));
     EXPECT_TRUE(reader.ok());
     return std::move(*reader);
@@ -136,6 +138,35 @@ TEST_F(StatTest, AnAddressIsNamedByTheSlotThatTheMonitorSet) {
   EXPECT_EQ(addresses.name_of(0x8000), "");
 }
 
+void add_mmio_writes(SyntheticTrace& trace, uint64_t address, uint64_t stride, int count) {
+  for (int i = 0; i < count; ++i, address += stride) trace.mmio_write(address, {1, 0, 0, 0});
+}
+
+TEST_F(StatTest, RareAddressesOfOnePlaceAreOneRowIfThereAreTooMany) {
+  SyntheticTrace trace;
+  add_mmio_writes(trace, 0xa0149, 0x14a, 300);
+  add_mmio_writes(trace, 0xfee000b0, 0, 100);
+  add_mmio_writes(trace, 0xd0000000, 4, 3);
+  add_mmio_writes(trace, 0xe0000010, 0, 1);
+  const auto reader = open(trace);
+  const auto keys = [&](size_t addresses_max, StatSort sort) {
+    const Stat stat =
+        count_exits(*reader, {.selection = {}, .sort = sort, .addresses_max = addresses_max});
+    std::vector<std::pair<std::string, uint64_t>> found;
+    for (const StatRow& row : stat.rows)
+      if (!row.key.empty()) found.emplace_back(row.key, row.count);
+    return found;
+  };
+  EXPECT_THAT(keys(10, StatSort::kCount),
+              ElementsAre(Pair("mmio VGA memory, 300 addresses", 300),
+                          Pair("mmio 0xfee000b0 local APIC+0xb0", 100),
+                          Pair("mmio 0xd0000xxx, 3 addresses", 3), Pair("mmio 0xe0000010", 1)));
+  constexpr size_t kAll = 305;
+  EXPECT_EQ(keys(kAll, StatSort::kCount).size(), kAll);
+  EXPECT_EQ(keys(0, StatSort::kCount).size(), kAll);
+  EXPECT_EQ(keys(10, StatSort::kMax).size(), kAll) << "the worst one is one address";
+}
+
 TEST(ExitKey, OfASyndromeItIsTheExceptionClass) {
   constexpr uint32_t kDebug = 4;
   KvmRunPage page(context_of(Architecture::kAarch64, "6.1.0"));
@@ -151,6 +182,22 @@ TEST(Histogram, DecadesHoldEveryValueWhereItBelongs) {
   for (const uint64_t value : {0ull, 50ull, 150ull, 5000ull, 2000000ull, 30000000000ull})
     times.add(value);
   EXPECT_THAT(times.by_decade(), ElementsAre(2, 1, 1, 0, 0, 1, 0, 0, 1));
+}
+
+TEST(Histogram, OfTwoIsThatOfAllTheirValues) {
+  Histogram all, one, other;
+  for (uint64_t value = 1; value < 1'000'000'000'000; value = value * 3 + 1) {
+    all.add(value);
+    (value % 2 == 0 ? one : other).add(value);
+  }
+  one.add(other);
+  one.add(Histogram());
+  EXPECT_EQ(one.count(), all.count());
+  EXPECT_EQ(one.total(), all.total());
+  EXPECT_EQ(one.min(), all.min());
+  EXPECT_EQ(one.max(), all.max());
+  EXPECT_EQ(one.by_decade(), all.by_decade());
+  for (const double share : {0.1, 0.5, 0.99}) EXPECT_EQ(one.quantile(share), all.quantile(share));
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ ProgramRun run_program(const std::vector<std::string>& words, const std::string&
   if (pid > 0 && ::wait4(pid, &status, 0, &usage) == pid && WIFEXITED(status))
     run.status = WEXITSTATUS(status);
   run.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+  run.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   std::ifstream errors(error_file);
   std::getline(errors, run.error_text);
   if (run.status == 127) run.error_text = words[0] + " is not installed";

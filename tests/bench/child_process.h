@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,9 @@ namespace kvmtape::bench {
 
 struct ProgramRun {
   int status = -1;  // exit status; 127: not installed; -1: could not be started or was killed
-  double cpu_seconds = 0;  // user and system
-  std::string error_text;  // first line of its stderr
+  double cpu_seconds = 0;   // user and system
+  uint64_t peak_bytes = 0;  // most memory at once, this process's share at its fork included
+  std::string error_text;   // first line of its stderr
 };
 
 // Starts `words` on `cpu` (-1: any) without waiting. -1 if that fails.

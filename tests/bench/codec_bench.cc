@@ -1,6 +1,7 @@
 // The codec by itself, on the larger of the streams: chunks in, chunks out.
 #include <benchmark/benchmark.h>
 
+#include "replayer/exit_decoder.h"
 #include "tests/bench/recorded_words.h"
 
 namespace kvmtape::bench {
@@ -54,6 +55,34 @@ void rebuild_bytes(benchmark::State& state) {
   per_exit(state, linux_boot().exits());
 }
 BENCHMARK(rebuild_bytes)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
+
+// Every field of both moments.
+void decode_fields(benchmark::State& state) {
+  const auto chunks = chunks_of(static_cast<size_t>(state.range(0)));
+  DecodeContext context;
+  context.architecture = Architecture::kX86_64;
+  context.kernel = parse_kernel_release("6.12.0");
+  const ExitDecoder fields(context);
+  ChunkDecoder decoder;
+  Exit exit;
+  for (auto _ : state)
+    for (const auto& chunk : chunks) {
+      if (!decoder.open(chunk).ok() || !decoder.begin().ok())
+        return state.SkipWithError("a chunk does not open");
+      while (decoder.next() == ChunkDecoder::Item::kExit) {
+        const RecordedExit& recorded = decoder.exit();
+        RawMoment moment{recorded.kvm_run, recorded.data, recorded.ret};
+        fields.decode(moment, exit);
+        benchmark::DoNotOptimize(exit.field_count);
+        moment = {recorded.answer_kvm_run, recorded.answer_data, recorded.ret};
+        moment.is_answer = true;
+        fields.decode(moment, exit);
+        benchmark::DoNotOptimize(exit.field_count);
+      }
+    }
+  per_exit(state, linux_boot().exits());
+}
+BENCHMARK(decode_fields)->Arg(32768)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace kvmtape::bench

@@ -1,15 +1,17 @@
 // `./dev bench`: every figure of the table of goals in one run, then Google Benchmark's single
-// figures. `--out FILE` writes the figures with a goal as JSON; other options are Google
-// Benchmark's.
+// figures. `--out FILE` writes the figures with a goal as JSON; without it only the single figures
+// are measured. Other options are Google Benchmark's.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
 
 #include "tests/bench/contender.h"
+#include "tests/bench/diffing.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/hot_path_calls.h"
 #include "tests/bench/lttng_session.h"
@@ -42,13 +44,14 @@ class Report {
     size();
     drain(workload);
     reading(workload, own_path);
+    diffing();
     unmodified();
   }
 
  private:
-  void add(const char* name, const char* unit, double value, double goal,
+  void add(std::string name, const char* unit, double value, double goal,
            Better better = Better::kLower, std::string reason_skipped = "") {
-    figures_.add({name, unit, value, goal, better, std::move(reason_skipped)});
+    figures_.add({std::move(name), unit, value, goal, better, std::move(reason_skipped)});
   }
 
   void capture(const Workload& workload) {
@@ -229,6 +232,22 @@ class Report {
                               once.exits, *memory_ten / 1024, ten.exits));
   }
 
+  void diffing() {
+    pin_to_all();
+    uint64_t peak_bytes = 0;
+    std::string failed;
+    for (const DiffCost& cost : measure_diff(directory_)) {
+      add(fmt::format("diff: 10 M exits with 10 M, {:g} % different", cost.share * 100), "s",
+          cost.seconds, 10, Better::kLower, cost.reason_skipped);
+      figures_.note(fmt::format("diff at {:g} %: {:.2f} s, {:.2f} s of processor time",
+                                cost.share * 100, cost.seconds, cost.cpu_seconds));
+      peak_bytes = std::max(peak_bytes, cost.peak_bytes);
+      failed += cost.reason_skipped;
+    }
+    add("diff: most memory at any of these", "MB", static_cast<double>(peak_bytes) / 1e6, 1000,
+        Better::kLower, failed);
+  }
+
   void unmodified() {
     pin_to_all();
     const UnmodifiedCosts costs = measure_unmodified(directory_);
@@ -286,7 +305,6 @@ int report(const std::string& out) {
   }
   report.run(std::filesystem::read_symlink("/proc/self/exe"));
   report.figures().print();
-  if (out.empty()) return 0;
   if (auto written = report.figures().write_json(out); !written.ok()) {
     fmt::print(stderr, "kvmtape_bench: {}\n", written.error().to_string());
     return 2;
@@ -311,8 +329,10 @@ int main(int argc, char** argv) {
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  if (const int status = kvmtape::bench::report(out); status != 0) return status;
-  fmt::print("\n");
+  if (!out.empty()) {
+    if (const int status = kvmtape::bench::report(out); status != 0) return status;
+    fmt::print("\n");
+  }
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

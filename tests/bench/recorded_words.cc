@@ -3,41 +3,16 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "recorder/capture/vcpu_capture.h"
-#include "recorder/ring/ring_create.h"
+#include "recorder/ring/ring_memory.h"
 #include "schema/ring_reader.h"
 #include "tests/bench/stopwatch.h"
+#include "tests/support/memory_ring.h"
 
 namespace kvmtape::bench {
 namespace {
-
-struct FreeAligned {
-  void operator()(void* memory) const { std::free(memory); }
-};
-
-// A ring in plain memory, large enough for a whole track.
-class MemoryRing {
- public:
-  explicit MemoryRing(uint64_t bytes) {
-    const RingGeometry geometry = ring_geometry(bytes);
-    memory_.reset(std::aligned_alloc(4096, geometry.file_bytes()));
-    std::memset(memory_.get(), 0, geometry.file_bytes());
-    auto* header = new (memory_.get()) RingHeader{};
-    header->header_bytes = kRingHeaderBytes;
-    header->block_bytes = geometry.block_bytes;
-    header->block_count = geometry.block_count;
-    header->core_words = kCoreWords;
-  }
-  RingHeader* header() { return static_cast<RingHeader*>(memory_.get()); }
-
- private:
-  std::unique_ptr<void, FreeAligned> memory_;
-};
 
 uint64_t set_time(uint64_t* record, uint64_t tsc) {
   record[1] = tsc;
@@ -54,7 +29,9 @@ std::span<const uint64_t> RecordedWords::slice(size_t begin, size_t end) const {
 
 RecordedWords record_track(const Track& track, bool with_answers) {
   std::vector<uint64_t> page(kRunPageBytes / kWordBytes);
-  MemoryRing ring(uint64_t{64} << 20);
+  const RingGeometry geometry = ring_geometry(uint64_t{64} << 20);
+  testing::MemoryRing<uint64_t> ring(geometry.block_count, /*overwrite=*/false,
+                                     geometry.block_bytes);
   VcpuCapture capture(ring.header(), page.data(), kRunPageBytes, -1,
                       {RegisterPolicy::kNever, 1, false});
   RecordedWords recorded;

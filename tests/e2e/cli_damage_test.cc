@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/run_tool.h"
@@ -15,6 +17,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const std::string kCorrupt = KVMTAPE_SOURCE_DIR "/traces/corrupt/";
 
@@ -47,6 +50,67 @@ TEST_F(CliDamageTest, StatWithoutKeysCountsADamagedChunkAsStatDoes) {
   EXPECT_EQ(plain.json()["totals"]["lost"], 6);
   EXPECT_EQ(plain.json()["totals"]["exits"], plain.json()["totals"]["selected"]);
   EXPECT_THAT(tool.run("stat --no-keys " + trace).out, HasSubstr("9 exits, 6 lost"));
+}
+
+TEST_F(CliDamageTest, StatWithoutKeysCountsNoChunkWhoseColumnsContradictOneAnother) {
+  for (const std::string name : {"columns_contradict", "zstd_bomb"}) {
+    const std::string trace = kCorrupt + name + ".kvmtape";
+    const ToolRun keyed = tool.run("stat --json " + trace);
+    const ToolRun plain = tool.run("stat --json --no-keys " + trace);
+    EXPECT_EQ(plain.json()["totals"], keyed.json()["totals"]) << name;
+    EXPECT_EQ(plain.json()["totals"]["exits"], 11) << name;
+    EXPECT_EQ(plain.err, keyed.err) << name;
+  }
+}
+
+TEST_F(CliDamageTest, ExplainSaysInItsReportWhatMayBeMissing) {
+  for (const auto& [name, why] :
+       {std::pair("torn_tail", "Exits may be missing: its end is torn at byte 3104"),
+        std::pair("false_sequence", "a chunk is damaged"),
+        std::pair("no_footer", "Exits may be missing: it was not closed, and no rings are left")}) {
+    const ToolRun run = tool.run("explain --color=always " + kCorrupt + name + ".kvmtape");
+    EXPECT_EQ(run.status, 3) << name;
+    EXPECT_THAT(run.out, AllOf(HasSubstr(why), HasSubstr("0 lost, more may be missing"),
+                               HasSubstr("kvmtape recover"), Not(HasSubstr("--ring,")),
+                               Not(HasSubstr("\x1b[32m"))))
+        << name;
+    const auto document = tool.run("explain --json " + kCorrupt + name + ".kvmtape").json();
+    EXPECT_EQ(document["complete"], false) << name;
+    EXPECT_EQ(document["notes"][0]["rule"], "lost-exits") << name;
+    EXPECT_THAT(document["notes"][0]["title"].get<std::string>(), HasSubstr(why)) << name;
+  }
+}
+
+TEST_F(CliDamageTest, ExplainCannotKnowWhatHappenedWhereNoExitCanBeRead) {
+  const ToolRun run = tool.run("explain " + kCorrupt + "only_a_header.kvmtape");
+  EXPECT_THAT(run.out, HasSubstr("cannot know: it holds no exit that can be read\n"
+                                 "0 vCPUs of a monitor on an unknown kernel: 0 exits"));
+  const auto notes =
+      tool.run("explain --json " + kCorrupt + "only_a_header.kvmtape").json()["notes"];
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0]["title"], "No exit can be read: what happened cannot be known");
+
+  TraceBuilder trace;
+  trace.add_exits(0, 2).seal();
+  const std::string path = trace.write_to(tool.file("whole.kvmtape"));
+  EXPECT_THAT(tool.run("explain --seq 7-9 " + path).out,
+              HasSubstr("cannot know: no exit is selected"));
+}
+
+TEST_F(CliDamageTest, TheDocumentsOfExplainAndStatSayWhetherTheRecordingIsComplete) {
+  TraceBuilder trace;
+  trace.add_exits(0, 4).seal();
+  const std::string whole = trace.write_to(tool.file("whole.kvmtape")), damaged = damaged_trace();
+  for (const std::string verb : {"explain --json ", "stat --json ", "stat --json --no-keys ",
+                                 "stat --json --vcpu 1 ", "explain --json --vcpu 1 "}) {
+    const bool is_narrowed = verb.find("vcpu") != std::string::npos;
+    if (!is_narrowed) {
+      EXPECT_EQ(tool.run(verb + whole).json()["complete"], true) << verb;
+    }
+    EXPECT_EQ(tool.run(verb + damaged).json()["complete"], false) << verb;
+  }
+  for (const auto& line : tool.run("stat --json --interval 1s " + damaged).json_lines())
+    EXPECT_EQ(line["complete"], false);
 }
 
 TEST_F(CliDamageTest, ANarrowedViewSaysWhatIsMissingElsewhere) {
@@ -110,10 +174,13 @@ TEST_F(CliDamageTest, WhatAnotherChunkMakesUpForIsAWarningOfEveryVerb) {
       EXPECT_EQ(run.status, 0) << verb;
       EXPECT_THAT(run.err, HasSubstr("1 chunk damaged that others make up for")) << verb;
     }
+    EXPECT_THAT(tool.run("verify " + path).out,
+                HasSubstr(" 0 damaged (1 more that others make up for), "));
     const ToolRun recover = tool.run("recover --force " + path + " -o " + tool.file("saved"));
     EXPECT_EQ(recover.status, 0);
-    EXPECT_THAT(recover.out, HasSubstr("10 exits from the file saved, 0 exits lost"));
-    EXPECT_THAT(recover.err, HasSubstr("checksum"));
+    EXPECT_THAT(recover.out, HasSubstr("10 exits from the file saved, 0 exits lost in 0 damaged "
+                                       "chunks (1 more that others make up for); "));
+    EXPECT_THAT(recover.err, HasSubstr(path + ": the chunk's checksum"));
   }
 }
 
@@ -122,6 +189,18 @@ TEST_F(CliDamageTest, RecoverSaysWhyItEndsWith3ThoughAllWasSaved) {
       tool.run("recover " + kCorrupt + "no_footer.kvmtape -o " + tool.file("saved.kvmtape"));
   EXPECT_EQ(run.status, 3);
   EXPECT_THAT(run.err, HasSubstr("no_footer.kvmtape: was never sealed"));
+}
+
+TEST_F(CliDamageTest, RecoverCountsNoMoreBytesLostThanThereAre) {
+  const auto whole = file_bytes(KVMTAPE_SOURCE_DIR "/traces/probe-x86_64-6.18.kvmtape");
+  const std::string cut = tool.file("headless.kvmtape");
+  for (size_t from = 16'000; from < 24'000; from += 1'000) {
+    write_file(cut, std::span(whole).subspan(from));
+    const auto saved =
+        tool.run("recover --force --json -o " + tool.file("saved.kvmtape") + " " + cut).json();
+    EXPECT_LE(saved["bytes_lost"], whole.size() - from) << from;
+    EXPECT_EQ(saved["exits_from_file"], 169) << from;
+  }
 }
 
 TEST_F(CliDamageTest, ARingThatCannotBeReadIsNamedAndTheHintKeepsItsDirectory) {

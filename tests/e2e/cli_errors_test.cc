@@ -9,6 +9,7 @@
 #include "schema/base/crc32c.h"
 #include "schema/trace_format.h"
 #include "tests/support/run_tool.h"
+#include "tests/support/shell.h"
 #include "tests/support/trace_builder.h"
 
 namespace kvmtape::testing {
@@ -211,6 +212,44 @@ TEST_F(CliErrorsTest, AFullDiskIsAFailure) {
   const ToolRun run = tool.run("dump " + path + " >/dev/full");
   EXPECT_EQ(run.status, 2);
   EXPECT_THAT(run.err, HasSubstr("standard output cannot be written"));
+}
+
+TEST_F(CliErrorsTest, WhereNobodyCanBeToldTheStatusIsTheSame) {
+  const std::string tape = KVMTAPE_BINARY_DIR "/kvmtape ";
+  for (const std::string nobody : {"2>/dev/full", "2>&-", "2>&1 >/dev/null | true"}) {
+    const bool pipe = nobody.ends_with("true");
+    const auto status = [&](const std::string& line) {
+      const std::string own = pipe ? "; echo status=$? >&3" : "; echo status=$?";
+      return shell("{ { " + line + own + "; } " + (pipe ? "3>&4 " : "") + nobody + "; } 4>&1").out;
+    };
+    EXPECT_EQ(status(tape + "info no-such-file"), "status=2\n") << nobody;
+    EXPECT_EQ(status(tape + "record -o " + tool.file("none/t") + " -- sh -c 'exit 9'"),
+              "status=9\n")
+        << nobody;
+  }
+}
+
+TEST_F(CliErrorsTest, WhatCannotBeWrittenWholeIsNotLeftBehind) {
+  const std::string path = trace().add_exits(0, 5000).write_to(tool.file("t.kvmtape"));
+  const std::string saved = tool.file("saved.kvmtape");
+  const ShellRun run =
+      shell("trap \"\" XFSZ; ulimit -f 8; " KVMTAPE_BINARY_DIR "/kvmtape recover " + path + " -o " +
+            saved + " 2>&1");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.out, HasSubstr("saved.kvmtape: cannot write the trace: File too large; half a "
+                                 "recording is not left behind: make room, or name another place"));
+  EXPECT_FALSE(std::filesystem::exists(saved));
+}
+
+TEST_F(CliErrorsTest, WhatWasToBeReplacedStaysWhereTheNewOneCannotBeWritten) {
+  const std::string path = trace().add_exits(0, 5000).write_to(tool.file("t.kvmtape"));
+  const std::string saved = trace().add_exits(0, 3).write_to(tool.file("saved.kvmtape"));
+  const auto before = file_bytes(saved);
+  const ShellRun run =
+      shell("trap \"\" XFSZ; ulimit -f 8; " KVMTAPE_BINARY_DIR "/kvmtape recover --force " + path +
+            " -o " + saved + " 2>&1");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_EQ(file_bytes(saved), before) << run.out;
 }
 
 }  // namespace

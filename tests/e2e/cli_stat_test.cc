@@ -11,6 +11,7 @@
 
 #include "schema/base/unique_fd.h"
 #include "tests/support/run_tool.h"
+#include "tests/support/synthetic_trace.h"
 #include "tests/support/test_ring.h"
 #include "tests/support/trace_builder.h"
 
@@ -19,6 +20,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kProbe = KVMTAPE_SOURCE_DIR "/traces/probe-x86_64-6.18.kvmtape";
 
@@ -49,11 +51,22 @@ TEST_F(CliStatTest, TablesFitAMailAndHaveALineForEachRow) {
   EXPECT_THAT(tool.run("stat -q " + kProbe).out, HasSubstr(" lost, in "));
 }
 
+TEST_F(CliStatTest, RareAddressesOfAPlaceAreOneRowInTheTableAndApartInJson) {
+  SyntheticTrace screen;
+  for (uint64_t address = 0xa0000; address < 0xa0000 + 150; ++address)
+    screen.mmio_write(address, {0xff});
+  const std::string trace = screen.write_to(tool.file("screen.kvmtape"));
+  EXPECT_THAT(tool.run("stat " + trace).out,
+              AllOf(HasSubstr("  mmio VGA memory, 150 addresses "), Not(HasSubstr("more key"))));
+  EXPECT_THAT(tool.run("stat --top 150 " + trace).out, HasSubstr("  mmio 0xa0095 VGA memory+0x95"));
+  EXPECT_EQ(tool.run("stat --json " + trace).json()["rows"].size(), 1u + 150);
+}
+
 TEST_F(CliStatTest, ASelectionOfNothingSaysSo) {
   const ToolRun run = tool.run("stat --exit loongarch_iocsr " + kProbe);
   EXPECT_EQ(run.status, 0);
   EXPECT_THAT(run.err, HasSubstr("nothing selected"));
-  EXPECT_THAT(tool.run("stat " + kProbe).err, ::testing::Not(HasSubstr("nothing selected")));
+  EXPECT_THAT(tool.run("stat " + kProbe).err, Not(HasSubstr("nothing selected")));
 }
 
 TEST_F(CliStatTest, ByVcpuTheRowsSayWhose) {

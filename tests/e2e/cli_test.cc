@@ -202,6 +202,17 @@ TEST_F(CliTest, InfoLeavesOutWhatNobodyKnows) {
   EXPECT_THAT(out, Not(HasSubstr(", by \n")));
 }
 
+TEST_F(CliTest, InfoNamesTheSignalThatEndedTheMonitorWhereOneDid) {
+  const auto killed_by = [&](const std::string& mark) {
+    TraceBuilder trace;
+    trace.add_exits(0, 1).add_mark(mark).add_exits(0, 1).seal();
+    const std::string path = trace.write_to(tool.file("marked.kvmtape"));
+    return tool.run("info --json " + path).json()["session"]["monitor"]["killed_by"];
+  };
+  EXPECT_EQ(killed_by("the monitor was killed by SIGSEGV"), "SIGSEGV");
+  EXPECT_TRUE(killed_by("the monitor was restarted").is_null());
+}
+
 TEST_F(CliTest, TheManualPageHasEveryVerbAndOption) {
   const std::vector<uint8_t> bytes = file_bytes(KVMTAPE_SOURCE_DIR "/docs/kvmtape.1");
   std::string manual(bytes.begin(), bytes.end());

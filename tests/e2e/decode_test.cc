@@ -63,6 +63,26 @@ TEST_F(DecodeTest, AFailedRunLeavesTheReasonStale) {
   EXPECT_EQ(exit["stale_reason"], 6);
 }
 
+TEST_F(DecodeTest, AnErrorMayBeNamedByItsNumber) {
+  const auto with = [&](const std::string& error) {
+    return decode_first("rv64-6.12.107", "--json --arch riscv64 --kernel 6.12 --errno " + error);
+  };
+  EXPECT_EQ(with("4").json()["errno"], "EINTR");
+  EXPECT_EQ(with("4").out, with("EINTR").out);
+  for (const char* none : {"0", "4096", "-4", "4x"}) {
+    EXPECT_EQ(with(none).status, 2) << none;
+    EXPECT_THAT(with(none).err, HasSubstr("write EINTR or its number, from 1 to 4095"));
+  }
+}
+
+TEST_F(DecodeTest, AWholeStructKvmRunIsNotCutOff) {
+  for (const auto& [arch, size] : {std::pair{"x86_64", 2352u}, {"s390x", 2368u}}) {
+    const std::string options = "--arch " + std::string(arch) + " --kernel 6.12";
+    EXPECT_THAT(decode_bytes(std::string(size, '\0'), options).err, IsEmpty());
+    EXPECT_THAT(decode_bytes(std::string(size - 1, '\0'), options).err, HasSubstr("cut off"));
+  }
+}
+
 TEST_F(DecodeTest, AStructIsDecodedByItsLayout) {
   std::string bytes(128, '0');
   bytes[0] = 1;
@@ -249,6 +269,17 @@ TEST_F(DecodeTest, RawPagesOfS390HaveTheLongerHeader) {
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0]["session"]["byte_order"], "big");
   EXPECT_EQ(lines[2]["raw"]["kvm_run"].get<std::string>().size(), 2 * 2368u);
+}
+
+TEST_F(DecodeTest, RawPagesAreOf4096BytesWhateverThePageOfTheirKernel) {
+  const auto import = [&](const std::string& page_bytes) {
+    return tool.run("import --format raw-pages --arch ppc64 --force --page-bytes " + page_bytes +
+                        " -o " + tool.file("t.kvmtape") + " pages",
+                    "head -c 8192 /dev/zero >pages;");
+  };
+  EXPECT_THAT(import("65536").err, HasSubstr("the file is cut every 4096 bytes"));
+  EXPECT_THAT(import("65536").err, HasSubstr("2 exits"));
+  EXPECT_THAT(import("4096").err, Not(HasSubstr("cut")));
 }
 
 TEST_F(DecodeTest, AFileThatEndsInsideAPageKeepsTheWholePages) {

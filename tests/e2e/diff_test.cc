@@ -50,21 +50,24 @@ TEST_F(DiffTest, EqualRecordingsAreStatusZero) {
   EXPECT_THAT(json["changes"], IsEmpty());
 }
 
-TEST_F(DiffTest, ADroppedExitIsMissingWhereItWas) {
+TEST_F(DiffTest, ADroppedExitIsLostWhereItWasAndStatusThree) {
   const std::string whole = five_and_three("a.kvmtape"), dropped = without_exit_two();
   const ToolRun run = tool.run("diff --json " + whole + " " + dropped);
-  EXPECT_EQ(run.status, 1) << run.err;
+  EXPECT_EQ(run.status, 3) << run.err;
   const auto json = run.json();
-  ASSERT_EQ(json["changes"].size(), 1u);
-  EXPECT_EQ(json["changes"][0]["kind"], "missing");
-  EXPECT_EQ(json["changes"][0]["vcpu"], 0);
-  EXPECT_EQ(json["changes"][0]["seq_a"], 2);
-  EXPECT_TRUE(json["changes"][0]["seq_b"].is_null());
-  EXPECT_EQ(json["first_divergence"]["context_a"].size(), 5u);
+  EXPECT_THAT(json["changes"], IsEmpty());
+  EXPECT_TRUE(json["first_divergence"].is_null());
+  EXPECT_FALSE(json["complete"].get<bool>());
+  EXPECT_EQ(json["totals"]["lost_in_b"], 1);
+  ASSERT_EQ(json["lost"].size(), 1u);
+  EXPECT_EQ(json["lost"][0]["in"], "b");
+  EXPECT_EQ(json["lost"][0]["vcpu"], 0);
+  EXPECT_EQ(json["lost"][0]["first_seq"], 2);
+  EXPECT_EQ(json["lost"][0]["other_first_seq"], 2);
+  EXPECT_EQ(json["lost"][0]["why"], "ring full");
   const auto other_way = tool.run("diff --json " + dropped + " " + whole).json();
-  ASSERT_EQ(other_way["changes"].size(), 1u);
-  EXPECT_EQ(other_way["changes"][0]["kind"], "extra");
-  EXPECT_EQ(other_way["changes"][0]["seq_b"], 2);
+  EXPECT_EQ(other_way["totals"]["lost_in_a"], 1);
+  EXPECT_EQ(other_way["lost"][0]["in"], "a");
 }
 
 TEST_F(DiffTest, DistributionsCountBothSides) {
@@ -94,19 +97,41 @@ TEST_F(DiffTest, AnUnsealedRecordingIsComparedAndStatusThree) {
   const ToolRun equal = tool.run("diff " + unsealed + " " + five_and_three("b.kvmtape"));
   EXPECT_EQ(equal.status, 3);
   EXPECT_THAT(equal.err, HasSubstr("unsealed"));
-  EXPECT_EQ(tool.run("diff " + unsealed + " " + without_exit_two()).status, 1);
+  TraceBuilder shorter;
+  shorter.add_exits(0, 5).add_exits(1, 2).seal();
+  const std::string without_last = shorter.write_to(tool.file("shorter.kvmtape"));
+  EXPECT_EQ(tool.run("diff " + unsealed + " " + without_last).status, 1);
 }
 
-TEST_F(DiffTest, ADamagedChunkIsADifferenceAndNotAFailure) {
+TEST_F(DiffTest, ADamagedChunkIsLostAndNeitherADifferenceNorAFailure) {
   TraceBuilder trace;
   trace.add_exits(0, 5).cut().add_exits(0, 5).cut().add_exits(0, 5).seal();
   const std::string whole = trace.write_to(tool.file("whole.kvmtape"));
   trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + sizeof(ChunkHeader) + 8);
   const std::string damaged = trace.write_to(tool.file("damaged.kvmtape"));
   const ToolRun run = tool.run("diff --json " + whole + " " + damaged);
-  EXPECT_EQ(run.status, 1);
+  EXPECT_EQ(run.status, 3);
   EXPECT_EQ(run.json()["totals"]["same"], 10);
-  EXPECT_EQ(run.json()["totals"]["missing"], 5);
+  EXPECT_EQ(run.json()["totals"]["missing"], 0);
+  EXPECT_EQ(run.json()["totals"]["lost_in_b"], 5);
+  EXPECT_THAT(tool.run("diff " + whole + " " + damaged).out,
+              HasSubstr("5 x lost in B (gap: damaged, 5 exits)  A 0:5 to 0:9"));
+  const ToolRun unexplained = tool.run("diff --only unexplained " + whole + " " + damaged);
+  EXPECT_EQ(unexplained.status, 3);
+  EXPECT_THAT(unexplained.out, Not(HasSubstr("gap: damaged")));
+  EXPECT_THAT(unexplained.out, HasSubstr("not a complete comparison: 5 exits of A lost in B"));
+}
+
+TEST_F(DiffTest, ARecordingAgainstDamagedCopiesOfItHasNoDifference) {
+  const std::string corrupt = kTraces + "corrupt/";
+  for (const auto& [copy, says] : {std::pair{"bad_crc", "6 x lost in B (gap: damaged, 6 exits)"},
+                                   std::pair{"torn_tail", "2 x lost in B (torn end)"}}) {
+    const ToolRun run =
+        tool.run("diff " + corrupt + "no_footer.kvmtape " + corrupt + copy + ".kvmtape");
+    EXPECT_EQ(run.status, 3) << run.out;
+    EXPECT_THAT(run.out, HasSubstr(says));
+    EXPECT_THAT(run.out, HasSubstr("0 only in A"));
+  }
 }
 
 TEST_F(DiffTest, WhatOnlyOneKernelFillsInIsSaidAndExplained) {

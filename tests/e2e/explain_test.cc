@@ -53,6 +53,14 @@ TEST_F(ExplainVerb, JsonHasTheShapeThatScriptsRelyOn) {
   EXPECT_EQ(history.front()["vcpu"], 0);
 }
 
+TEST_F(ExplainVerb, TheFirstLineNamesTheFirstNoteWhereThereIsNoCause) {
+  SyntheticTrace trace;
+  trace.intel().out(0x80, {1}).wait_ns(50'000'000'000);
+  const ToolRun run = tool.run("explain " + trace.write_to(tool.file("silent.kvmtape")));
+  EXPECT_THAT(run.out, HasSubstr("silent.kvmtape: nothing that a guest dies of was found; noted: "
+                                 "No vCPU left the guest for 50 s at the end\n"));
+}
+
 TEST_F(ExplainVerb, AHealthyGuestHasNoCauseAndNoCrash) {
   const ToolRun run = tool.run("explain --json " + healthy());
   EXPECT_EQ(run.status, 0) << run.err;
@@ -126,6 +134,23 @@ TEST_F(ExplainVerb, RealGuestsUnderQemuHaveTheirCauseFirst) {
   ASSERT_EQ(firmware["causes"].size(), 1u) << firmware["causes"];
   EXPECT_EQ(firmware["causes"][0]["rule"], "triple-fault");
   EXPECT_THAT(firmware["causes"][0]["title"].get<std::string>(), HasSubstr("cannot be known"));
+}
+
+// Forty guests that have nothing to do with each other: what one died of is not why they all ended.
+TEST_F(ExplainVerb, ARecordingOfTheProbeIsExplainedGuestByGuest) {
+  const std::string golden = KVMTAPE_SOURCE_DIR "/traces/probe-x86_64-6.18.kvmtape";
+  const ToolRun run = tool.run("explain " + golden);
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("the battery of kvmtape probe: 39 guests"));
+  EXPECT_THAT(run.out, HasSubstr("  14       shutdown                 Triple fault"));
+  EXPECT_THAT(run.out, HasSubstr("fetch_from_mmio          The guest jumped to 0xd0000000"));
+  EXPECT_THAT(run.out, Not(HasSubstr("io_out")));
+  EXPECT_THAT(run.out, HasSubstr("\nexplain one: kvmtape explain --vcpu 14 "));
+  EXPECT_THAT(tool.run("explain --vcpu 14 " + golden).out, HasSubstr("\nWhat led there\n"));
+  const auto guests = tool.run("explain --json " + golden).json()["guests"];
+  EXPECT_EQ(guests.size(), 39u);
+  EXPECT_EQ(guests[0]["name"], "io_out");
+  EXPECT_TRUE(guests[0]["causes"].empty());
 }
 
 TEST_F(ExplainVerb, RulesAreListed) {

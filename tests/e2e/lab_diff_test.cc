@@ -70,6 +70,23 @@ TEST_F(LabDiffTest, StepsOverMmioAndHvcExitOnTheNewerKernelOnly) {
   EXPECT_EQ(count("extra", "KVM_EXIT_DEBUG", "arm64-step-over-emulated"), 3);
 }
 
+TEST_F(LabDiffTest, OfTwoLongListsTheSessionShowsTheWordsThatOnlyOneHas) {
+  const std::string text = tool.run("diff " + kBefore + " " + kAfter).out;
+  const size_t at = text.find("cpu Features");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_EQ(text.substr(at, text.find('\n', at) - at),
+            "cpu Features                     only in A: ssbs");
+}
+
+TEST_F(LabDiffTest, ADifferenceSaysWhichGuestOfProbeItIsIn) {
+  EXPECT_EQ(count("changed", "KVM_EXIT_MMIO", "arm64-os-lock",
+                  [](const Json& change) { return change["guest"] == "os_lock"; }),
+            1);
+  const std::string text = tool.run("diff " + kBefore + " " + kAfter).out;
+  EXPECT_THAT(text, ::testing::HasSubstr("first divergence: vCPU 0 (mmio_write), changed"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("20:2 +20:2 +os_lock: KVM_EXIT_MMIO"));
+}
+
 TEST_F(LabDiffTest, NothingElseIsDifferent) {
   const ToolRun run = tool.run("diff --only unexplained " + kBefore + " " + kAfter);
   EXPECT_EQ(run.status, 0) << run.out;

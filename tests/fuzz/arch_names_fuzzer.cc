@@ -45,7 +45,7 @@ void arm(uint64_t a, uint64_t b) {
 }
 
 void x86(uint64_t a, uint64_t b) {
-  check_line(vmx_exit_reason_text(static_cast<uint32_t>(a)));
+  check_line(vmx_exit_reason_text(a));
   check_line(vmx_fail_entry_text(a));
   check_line(vmx_event_info_text(static_cast<uint32_t>(a)));
   check_line(svm_exit_code_text(a));
@@ -59,7 +59,7 @@ void x86(uint64_t a, uint64_t b) {
   check_line(efer_text(a));
   check_line(page_fault_error_text(a));
   check_line(ghcb_termination_text(a));
-  (void)vmx_instruction_error(static_cast<uint32_t>(a));
+  (void)vmx_instruction_error(a);
   (void)tdvmcall_name(a);
   (void)ghcb_msr_request_name(a);
 }

@@ -16,6 +16,7 @@ void kernel_release(std::string_view text) {
                         "." + std::to_string(version->patch);
   if (version->release_candidate != 0)
     written += "-rc" + std::to_string(version->release_candidate);
+  if (version->rebased) written += ".el9";
   KVMTAPE_CHECK(parse_kernel_release(written) == version);
   KVMTAPE_CHECK(version->at_least(0, 0) || version->release_candidate != 0);
 }
@@ -49,7 +50,7 @@ std::vector<Bytes> seeds() {
   std::vector<Bytes> inputs;
   for (const std::string text :
        {"6.1.0-49-amd64", "5.18.0-rc3", "7.3~rc1", "#1 SMP Debian 6.1.140-1 (2025-05-22)", "5.4",
-        "6.6.20+rpt-rpi-v8", "KVM_EXIT_IO", "mmio", "44", "0x2c",
+        "6.6.20+rpt-rpi-v8", "5.14.0-427.13.1.el9_4.x86_64", "KVM_EXIT_IO", "mmio", "44", "0x2c",
         "01234567-89ab-cdef-0123-456789abcdef"})
     inputs.emplace_back(text.begin(), text.end());
   return inputs;

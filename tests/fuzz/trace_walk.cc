@@ -59,7 +59,8 @@ void summarize(TraceReader& reader) {
 void explain_it(TraceReader& reader) {
   const Explanation explanation = explain(reader, {});
   for (const Finding& finding : explanation.causes) KVMTAPE_CHECK(!finding.evidence.empty());
-  KVMTAPE_CHECK(explanation_json(explanation, 20, nullptr).contains("crash"));
+  const auto document = explanation_json(explanation, explain_probe_guests(reader), 20, nullptr);
+  KVMTAPE_CHECK(document.contains("crash"));
 }
 
 }  // namespace

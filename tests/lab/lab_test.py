@@ -1,4 +1,6 @@
 """Tests of the lab's parts that need neither network nor QEMU."""
+import contextlib
+import io
 import pathlib
 import subprocess
 import tempfile
@@ -10,6 +12,7 @@ import debian
 import golden
 import kernels
 import lab
+import selftests
 
 
 class CpioTest(unittest.TestCase):
@@ -82,6 +85,52 @@ class LabTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(debian.Lacking, "kvmtape, which ./dev build builds"):
                 lab.record(kernels.kernel_called("6.12-n1"), pathlib.Path(folder), poison=False, golden_too=False)
+
+    def run_lab(self, arguments, *outcomes):
+        """The status of a run in which each kernel's recording ends so, and what was printed."""
+        printed = io.StringIO()
+        with mock.patch.object(lab, "record", side_effect=outcomes), contextlib.redirect_stdout(printed):
+            return lab.main(arguments), printed.getvalue()
+
+    def test_a_kernel_that_is_lacking_is_named_and_the_others_count(self):
+        status, printed = self.run_lab(["6.1-n1", "6.12-n1"], debian.Lacking("a mirror"), "recorded")
+        self.assertEqual(status, 0)
+        self.assertIn("skipped: 6.1-n1: the lab lacks a mirror", printed)
+
+    def test_a_run_in_which_all_are_lacking_is_skipped(self):
+        lacking = debian.Lacking("a mirror")
+        self.assertEqual(self.run_lab(["6.1-n1", "6.12-n1"], lacking, lacking)[0], 77)
+
+    def test_one_that_is_wrong_fails_the_run(self):
+        outcomes = "recorded", lab.Wrong("the probes ended"), debian.Lacking("a mirror")
+        self.assertEqual(self.run_lab(["6.1-n1", "6.1-nvhe", "6.12-n1"], *outcomes)[0], 1)
+
+    def test_expectations_are_not_written_from_a_golden_run_that_failed(self):
+        with mock.patch.object(golden, "write_expectations") as write:
+            self.run_lab(["--golden", "6.1-n1", "6.12-n1"], "recorded", lab.Wrong("the probes ended"))
+            write.assert_not_called()
+            self.run_lab(["--golden", "6.1-n1"], "recorded")
+            write.assert_called_once()
+
+
+class SelftestTest(unittest.TestCase):
+    def problems(self, status, exits):
+        with mock.patch.object(selftests, "exits_of", return_value=exits):
+            return list(selftests.problems_of("tool", "psci_test", (status, "said"), (status, "said"), "trace"))
+
+    def test_one_that_ends_well_and_is_recorded_is_well(self):
+        self.assertEqual(self.problems(b"0", [{"name": "KVM_EXIT_MMIO"}]), [])
+
+    def test_one_that_was_not_found_or_skipped_is_a_problem(self):
+        for status in (b"127", b"4"):
+            found = "".join(self.problems(status, [{"name": "KVM_EXIT_MMIO"}]))
+            self.assertIn(f"ended with status {status.decode()}", found)
+
+    def test_an_empty_recording_is_a_problem(self):
+        self.assertEqual(self.problems(b"0", []), ["psci_test: no exit was recorded"])
+
+    def test_an_exit_without_a_name_is_a_problem(self):
+        self.assertIn("KVM_EXIT_99", "".join(self.problems(b"0", [{"name": "KVM_EXIT_99"}])))
 
 
 if __name__ == "__main__":

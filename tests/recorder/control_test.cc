@@ -78,6 +78,19 @@ TEST_F(ControlTest, StatusTellsWhatIsRecorded) {
   EXPECT_EQ(status["trace"], session_.path);
   EXPECT_GT(status["bytes"], 0);
   EXPECT_EQ(status["rings"].size(), 1u);
+  EXPECT_TRUE(status["snapshots"].is_null());
+}
+
+TEST_F(ControlTest, AFlightRecorderTellsWhatHasPassedAndHowOftenItWasWritten) {
+  session_.options.flight_bytes = 64 * 1024;
+  open();
+  run(100);
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  run(50);
+  ASSERT_EQ(ask("snapshot again")["done"], true);
+  const auto status = ask("status");
+  EXPECT_EQ(status["exits"], 150);
+  EXPECT_EQ(status["snapshots"], 2);
 }
 
 TEST_F(ControlTest, APauseIsOneGapOfExactlyWhatCameMeanwhile) {

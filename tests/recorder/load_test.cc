@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/sanitizers.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {
@@ -25,11 +26,6 @@ constexpr uint64_t kBatch = 1000;
 constexpr uint64_t kStreamBytesMax = 32u << 20;  // one vCPU's encoder and its share of the process
 constexpr int kSecondsToSettle = 60;             // until every buffer has seen its largest chunk
 constexpr uint64_t kGrowthMax = 16u << 20;
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 using Clock = std::chrono::steady_clock;
 

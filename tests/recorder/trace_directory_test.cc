@@ -45,10 +45,26 @@ TEST_F(TraceDirectory, WithoutHomeTheUserDatabaseSaysWhereItIs) {
 TEST_F(TraceDirectory, WhereAnybodyMayWriteNothingIsReadOrWritten) {
   const std::string path = make(0777);
   fs::create_symlink("/etc/passwd", path + "/latest");
+  for (const mode_t mode : {0777u, 01777u}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    const auto fresh = new_trace_path("vm");
+    ASSERT_FALSE(fresh.ok());
+    EXPECT_THAT(fresh.error().to_string(), HasSubstr("chmod 700"));
+    EXPECT_FALSE(latest_trace().ok());
+  }
+}
+
+TEST_F(TraceDirectory, WhereTheyLeadTheLinksInItLeaveAlone) {
+  const std::string path = make(0700), victim = scratch.file("victim");
+  write_file(victim, std::vector<uint8_t>{1, 2, 3});
+  fs::create_symlink(victim, path + "/latest");
+  fs::create_symlink(victim, path + "/.latest-" + std::to_string(::getpid()));
   const auto fresh = new_trace_path("vm");
-  ASSERT_FALSE(fresh.ok());
-  EXPECT_THAT(fresh.error().to_string(), HasSubstr("chmod 700"));
-  EXPECT_FALSE(latest_trace().ok());
+  ASSERT_TRUE(fresh.ok());
+  update_latest(*fresh);
+  EXPECT_EQ(file_bytes(victim), (std::vector<uint8_t>{1, 2, 3}));
+  EXPECT_EQ(fs::read_symlink(path + "/latest"), fs::path(*fresh).filename());
+  EXPECT_EQ(std::distance(fs::directory_iterator(path), {}), 1) << "nothing is left over";
 }
 
 TEST_F(TraceDirectory, AnotherUsersDirectoryIsRefused) {

@@ -1,12 +1,15 @@
 // Bytes that no kernel wrote: decoded as far as they go, and never more.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "replayer/struct_decoder.h"
 #include "schema/abi/registry.h"
+#include "tests/support/architectures.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -16,10 +19,12 @@ using testing::context_of;
 using testing::KvmRunPage;
 using testing::shown;
 
-constexpr Architecture kArchitectures[] = {
-    Architecture::kUnknown, Architecture::kX86_64,      Architecture::kI386,
-    Architecture::kAarch64, Architecture::kRiscv64,     Architecture::kS390x,
-    Architecture::kPpc64,   Architecture::kLoongarch64, Architecture::kMips64};
+// What a trace may claim to be of.
+constexpr auto kArchitectures = [] {
+  std::array<Architecture, testing::kArchitectures.size() + 1> all{Architecture::kUnknown};
+  std::ranges::copy(testing::kArchitectures, all.begin() + 1);
+  return all;
+}();
 
 void expect_well_formed(const Exit& exit, const RawMoment& moment) {
   ASSERT_LE(exit.field_count, kExitFieldsMax);

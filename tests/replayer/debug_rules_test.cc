@@ -32,6 +32,12 @@ TEST(Arm64Debug, HsrHighIsValidWithItsFlagAndJoinsTheEsr) {
   }
 }
 
+TEST(Arm64Debug, AKernelOfTheElKindMayHaveHsrHighBefore519) {
+  const std::string_view el9 = "5.14.0-427.13.1.el9_4.aarch64";
+  EXPECT_EQ(shown(arm64_debug(el9, 1, kBrk).decoded(), "debug.arch.hsr_high"), "valid 0x12");
+  EXPECT_EQ(shown(arm64_debug(el9, 0, kBrk).decoded(), "debug.arch.hsr_high"), "stale");
+}
+
 TEST(Arm64Debug, HsrHighWithoutItsFlagIsStaleOrAbsentAndNeverJoined) {
   EXPECT_EQ(shown(arm64_debug("6.1", 0, kBrk).decoded(), "debug.arch.hsr_high"), "stale");
   EXPECT_EQ(shown(arm64_debug("5.18", 0, kBrk).decoded(), "debug.arch.hsr_high"), "absent");
@@ -55,6 +61,20 @@ TEST(Arm64Debug, AnUnknownKernelIsBelievedWhenItSetsThatFlagAlone) {
             "unknown");
 }
 
+TEST(Arm64Debug, HsrHighIsNotBelievedUnderFlagsThatAreNot) {
+  for (const uint16_t flags : {uint16_t{3}, uint16_t{0xaaaa}}) {
+    const Exit exit = arm64_debug("6.1", flags, kBrk).decoded();
+    EXPECT_EQ(exit.flags_validity, Validity::kUnknown);
+    EXPECT_EQ(exit.flags_why, "bits that no kernel up to 7.3 sets");
+    EXPECT_EQ(exit.flag_name_count, 0);
+    EXPECT_EQ(shown(exit, "debug.arch.hsr_high"), "unknown");
+    EXPECT_EQ(exit.find("debug.arch.hsr_high")->why,
+              "kvm_run.flags has bits that no kernel up to 7.3 sets");
+    EXPECT_FALSE(exit.esr_has_high);
+  }
+  EXPECT_EQ(shown(arm64_debug("8.0", 3, kBrk).decoded(), "debug.arch.hsr_high"), "unknown");
+}
+
 TEST(Arm64Debug, FarIsForWatchpointsAndOnlyOfKernelsThatGetItRight) {
   auto far = [](DecodeContext context) {
     KvmRunPage page(std::move(context));
@@ -74,6 +94,17 @@ TEST(Arm64Debug, FarIsForWatchpointsAndOnlyOfKernelsThatGetItRight) {
   debian.kernel_version_text = "#1 SMP Debian 6.1.192-2 (2026-05-01)";
   EXPECT_EQ(far(debian), "valid 0x1000");
   EXPECT_EQ(shown(arm64_debug("6.4", 1, kBrk).decoded(), "debug.arch.far"), "stale");
+}
+
+TEST(Arm64Debug, AWatchpointThatSaysFarNotValidHasNoAddress) {
+  constexpr uint32_t kFnV = 1 << 10, kFnP = 1 << 15;
+  KvmRunPage page = arm64_debug("6.4", 1, kWatchpoint | kFnV);
+  EXPECT_EQ(shown(page.decoded(), "debug.arch.far"), "stale");
+  EXPECT_EQ(page.decoded().find("debug.arch.far")->why, "hsr.FnV is set: there is no address");
+  EXPECT_EQ(page.text(), "watchpoint from a lower EL, read at ?");
+  page = arm64_debug("6.4", 1, kWatchpoint | kFnP);
+  EXPECT_EQ(shown(page.decoded(), "debug.arch.far"), "valid 0x4000099c");
+  EXPECT_EQ(page.text(), "watchpoint from a lower EL, read, address not precise at 0x4000099c");
 }
 
 KvmRunPage x86_debug(uint32_t exception) {
@@ -109,6 +140,39 @@ TEST(X86Debug, DebugExceptionHasBothUnlessKvmEmulatedTheStep) {
   EXPECT_EQ(shown(page.decoded(), "debug.arch.dr7"), "stale");
   page.in_union(24, uint64_t{0x400});
   EXPECT_EQ(shown(page.decoded(), "debug.arch.dr7"), "valid 0x400");
+}
+
+// vmx.c stores the exit qualification, whose bit 16 is not inverted, with DR6_FIXED_1.
+TEST(X86Debug, Bit16OfDr6SaysNothingOnVmxBefore57) {
+  const auto text = [](std::string_view kernel, X86Virtualization host, uint64_t dr6) {
+    DecodeContext context = context_of(Architecture::kX86_64, kernel);
+    context.x86_virtualization = host;
+    KvmRunPage page(context);
+    page.reason(kDebug).in_union(0, uint32_t{1}).in_union(8, uint64_t{0x1000});
+    return page.in_union(16, dr6).in_union(24, uint64_t{0x402}).text();
+  };
+  EXPECT_EQ(text("4.19", X86Virtualization::kVmx, 0xfffe0ff1),
+            "#DB at 0x1000: breakpoint 0 (execute)");
+  EXPECT_EQ(text("unknown", X86Virtualization::kUnknown, 0xfffe0ff1),
+            "#DB at 0x1000: breakpoint 0 (execute)");
+  EXPECT_EQ(text("5.10", X86Virtualization::kVmx, 0xfffe0ff1),
+            "#DB at 0x1000: breakpoint 0 (execute), in a transaction");
+}
+
+TEST(PpcDebug, WhatNoKernelWroteIsStaleAndTheRestOfStatusUnknown) {
+  const auto page = [](uint64_t address, uint32_t status) {
+    KvmRunPage ppc(context_of(Architecture::kPpc64, "6.12", ByteOrder::kBig));
+    return ppc.reason(kDebug).in_union(0, address).in_union(8, status).decoded();
+  };
+  const Exit poison = page(0xaaaaaaaaaaaaaaaa, 0xaaaaaaaa);  // PR's single step writes neither
+  EXPECT_EQ(shown(poison, "debug.arch.address"), "stale");
+  EXPECT_EQ(shown(poison, "debug.arch.status"), "stale");
+  const Exit stop = page(0x3000, 0);
+  EXPECT_EQ(shown(stop, "debug.arch.address"), "valid 0x3000");
+  EXPECT_EQ(shown(stop, "debug.arch.status"), "unknown");
+  const Exit watchpoint = page(0x3001, 4);  // booke's, whose address is the data's
+  EXPECT_EQ(shown(watchpoint, "debug.arch.address"), "unknown");
+  EXPECT_EQ(shown(watchpoint, "debug.arch.status"), "unknown");
 }
 
 TEST(OtherDebug, EachArchitectureHasItsOwnPayloadOrNone) {

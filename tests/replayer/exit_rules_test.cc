@@ -284,6 +284,8 @@ TEST(InternalError, ExitReasonsAndEventsAreNamedWhereTheProcessorIsKnown) {
   };
   EXPECT_EQ(unexpected(X86Virtualization::kVmx, 75),
             "exit_reason 0x4b EXIT_REASON_NOTIFY, last_cpu 0x1");
+  EXPECT_EQ(unexpected(X86Virtualization::kVmx, 0x8000ff0000000006),  // TDX_SEAMCALL_UD
+            "exit_reason 0x8000ff0000000006, last_cpu 0x1");
   EXPECT_EQ(unexpected(X86Virtualization::kSvm, 0x400),
             "exit_code 0x400 SVM_EXIT_NPF, last_cpu 0x1");
   EXPECT_EQ(unexpected(X86Virtualization::kUnknown, 75), "exit_reason 0x4b, last_cpu 0x1");
@@ -380,6 +382,8 @@ TEST(FailEntry, TheReasonIsNamedAsTheHostsProcessorCountsThem) {
            "guest state), cpu 0x3",
            "EXIT_REASON_INVALID_STATE"));
   EXPECT_EQ(said(kVmx, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
+  EXPECT_EQ(said(kVmx, 0x8000ff0080000021),  // of a TDX module
+            Said("entry failed: reason 0x8000ff0080000021, cpu 0x3", ""));
   EXPECT_EQ(said(kSvm, 0x7ff).first, "entry failed: reason 0x7ff, cpu 0x3");
   EXPECT_EQ(said(kVmx, 7).second, "VM entry with invalid control fields");
   EXPECT_EQ(said(kSvm, UINT32_MAX).second, "SVM_EXIT_ERR");
@@ -447,17 +451,44 @@ TEST(Flags, OfAnExitAreAllNamedWhereSeveralAreSet) {
   EXPECT_EQ(page.text(), "flags KVM_NOTIFY_CONTEXT_INVALID|0x2");
 }
 
-TEST(Flags, ABitThatTheKernelCannotSetYetHasNoName) {
-  KvmRunPage page(context_of(Architecture::kX86_64, "5.10"));
-  const Exit exit = page.reason(5).flags(7).decoded();
-  EXPECT_EQ(exit.flags, 7);
-  ASSERT_EQ(exit.flag_name_count, 1);
-  EXPECT_EQ(exit.flag_names[0], "KVM_RUN_X86_SMM");
+TEST(Flags, ABitThatTheKernelCannotSetYetIsNotBelieved) {
+  const auto flags = [](std::string_view kernel, uint16_t value) {
+    return KvmRunPage(context_of(Architecture::kX86_64, kernel)).reason(5).flags(value).decoded();
+  };
+  const Exit exit = flags("5.10", 2);
+  EXPECT_EQ(exit.flags, 2);
+  EXPECT_EQ(exit.flags_validity, Validity::kUnknown);
+  EXPECT_EQ(exit.flags_why,
+            "a bit that came after the kernel that is named: a backport, or garbage");
+  EXPECT_EQ(exit.flag_name_count, 0);
+  EXPECT_EQ(flags("5.12", 2).flags_validity, Validity::kValid);
+  EXPECT_EQ(flags("6.1", 4).flags_validity, Validity::kUnknown);
+  EXPECT_EQ(flags("6.11", 4).flags_validity, Validity::kValid);
+  EXPECT_EQ(flags("unknown", 4).flags_validity, Validity::kValid);
 }
 
-TEST(Flags, BitsThatNoX86KernelSetsAreNotBelieved) {
+TEST(Flags, BitsThatNoKernelSetsAreNotBelieved) {
   EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(0xaaaa).decoded().flags_validity, Validity::kUnknown);
   EXPECT_EQ(KvmRunPage(kX86).reason(5).flags(7).decoded().flags_validity, Validity::kValid);
+  const auto arm64 = [](uint32_t reason, uint16_t flags) {
+    KvmRunPage page(context_of(Architecture::kAarch64, "6.1"));
+    return page.reason(reason).flags(flags).decoded();
+  };
+  EXPECT_EQ(arm64(6, 0xaaaa).flags_validity, Validity::kUnknown);
+  EXPECT_EQ(arm64(6, 0).flags_validity, Validity::kValid);
+  EXPECT_EQ(arm64(6, 1).flags_validity, Validity::kUnknown);
+  EXPECT_EQ(arm64(6, 1).flags_why, "arm64 sets flags for KVM_EXIT_DEBUG only");
+}
+
+TEST(Flags, OnPpcAreTheDispositionOfAnNmiSince413) {
+  const auto nmi = [](std::string_view kernel, uint16_t flags) {
+    KvmRunPage page(context_of(Architecture::kPpc64, kernel, ByteOrder::kBig));
+    return page.reason(16).flags(flags).decoded().flags_validity;
+  };
+  EXPECT_EQ(nmi("4.9", 3), Validity::kStale);
+  EXPECT_EQ(nmi("4.13", 3), Validity::kValid);
+  EXPECT_EQ(nmi("4.13", 0xaaaa), Validity::kUnknown);
+  EXPECT_EQ(nmi("unknown", 3), Validity::kUnknown);
 }
 
 TEST(Header, WhatKvmCannotHaveWrittenIsUnknown) {
@@ -470,6 +501,26 @@ TEST(Header, WhatKvmCannotHaveWrittenIsUnknown) {
   EXPECT_EQ(shown(page.decoded(), "if_flag"), "valid 0x0");
   EXPECT_EQ(shown(page.decoded(), "cr8"), "valid 0xf");
   EXPECT_EQ(shown(page.decoded(), "apic_base"), "valid 0xfee00d00");
+}
+
+// ARM_EXCEPTION_HYP_GONE sets the reason alone; an unsupported CPU writes both fields.
+TEST(FailEntry, OnArm64IsWrittenForAnUnsupportedCpuOnly) {
+  const auto decoded = [](std::string_view kernel, uint64_t reason) {
+    KvmRunPage page(context_of(Architecture::kAarch64, kernel));
+    return page.reason(9).in_union(0, reason).in_union(8, uint32_t{3}).decoded();
+  };
+  constexpr const char* kReason = "fail_entry.hardware_entry_failure_reason";
+  EXPECT_EQ(shown(decoded("6.1", 1), kReason), "valid 0x1");
+  EXPECT_EQ(shown(decoded("6.1", 1), "fail_entry.cpu"), "valid 0x3");
+  EXPECT_EQ(decoded("6.1", 1).find(kReason)->value_name, "KVM_EXIT_FAIL_ENTRY_CPU_UNSUPPORTED");
+  for (const char* kernel : {"5.10", "6.1", "7.2", "unknown"}) {
+    EXPECT_EQ(shown(decoded(kernel, 0xaaaaaaaaaaaaaaaa), kReason), "stale") << kernel;
+    EXPECT_EQ(shown(decoded(kernel, 0xaaaaaaaaaaaaaaaa), "fail_entry.cpu"), "stale") << kernel;
+  }
+  EXPECT_EQ(shown(decoded("5.10", 1), kReason), "stale");
+  EXPECT_EQ(shown(decoded("5.10", 1), "fail_entry.cpu"), "stale");
+  EXPECT_EQ(shown(decoded("unknown", 1), kReason), "unknown");
+  EXPECT_EQ(shown(decoded("unknown", 1), "fail_entry.cpu"), "unknown");
 }
 
 TEST(Shutdown, HasNoPayload) {
@@ -506,10 +557,36 @@ TEST(KernelRelease, OnlyTheUpstreamPartCounts) {
   EXPECT_EQ(parse_kernel_release("6.1.0-49-amd64"), (KernelVersion{6, 1, 0, 0}));
   EXPECT_EQ(parse_kernel_release("5.18.0-rc3"), (KernelVersion{5, 18, 0, 3}));
   EXPECT_EQ(parse_kernel_release("5.18-rc3+"), (KernelVersion{5, 18, 0, 3}));
+  EXPECT_EQ(parse_kernel_release("5.18.0-051800-generic"), (KernelVersion{5, 18, 0, 0}));
   EXPECT_EQ(parse_kernel_release("unknown"), std::nullopt);
   EXPECT_EQ(parse_kernel_release(""), std::nullopt);
   EXPECT_FALSE(parse_kernel_release("5.18-rc3")->at_least(5, 18));
   EXPECT_TRUE(parse_kernel_release("7.2")->at_least(6, 19));
+}
+
+TEST(KernelRelease, ACandidateIsOneInTheWordsOfEachDistribution) {
+  const KernelVersion rc4{5, 18, 0, 4};
+  EXPECT_EQ(parse_kernel_release("5.18.0-0.rc4.20220427git46cf2c613f4b10e.36.fc37.x86_64"), rc4);
+  EXPECT_EQ(parse_kernel_release("5.18.0-051800rc4-generic"), rc4);
+  EXPECT_EQ(parse_kernel_release("5.18~rc4-1~exp1"), rc4);
+  EXPECT_EQ(parse_kernel_release("5.18.rc4"), rc4);
+  EXPECT_EQ(parse_kernel_release("5.18.0.rc4"), rc4);
+  EXPECT_FALSE(parse_kernel_release("6.1-rc")->at_least(6, 1));  // some candidate
+  EXPECT_FALSE(parse_kernel_release("6.1-rc0")->at_least(6, 1));
+}
+
+TEST(KernelRelease, OneThatTakesPartsOfLaterKernelsIsNotSaidToLackThem) {
+  EXPECT_TRUE(parse_kernel_release("5.14.0-427.13.1.el9_4.x86_64")->rebased);
+  EXPECT_TRUE(parse_kernel_release("4.18.0-553.el8")->rebased);
+  EXPECT_TRUE(parse_kernel_release("5.15.0-205.149.5.1.el9uek.x86_64")->rebased);
+  EXPECT_TRUE(parse_kernel_release("5.14.0-0.rc3.30.el9.x86_64")->rebased);
+  for (const char* upstream :
+       {"6.1.10-1.el9.elrepo.x86_64", "6.1.0-49-amd64", "6.1.0.else", "6.1.0.el"})
+    EXPECT_FALSE(parse_kernel_release(upstream)->rebased) << upstream;
+  const KernelFacts facts(context_of(Architecture::kAarch64, "5.14.0-427.13.1.el9_4.aarch64"));
+  EXPECT_EQ(facts.since(5, 14), Known::kYes);
+  EXPECT_EQ(facts.since(5, 15), Known::kMaybe);
+  EXPECT_EQ(facts.watchpoint_far, Known::kMaybe);
 }
 
 }  // namespace

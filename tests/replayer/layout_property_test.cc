@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "tests/support/architectures.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
@@ -18,9 +19,6 @@ using testing::context_of;
 constexpr const char* kKernels[] = {"4.6",    "4.19",   "5.3",  "5.4",  "5.7", "5.8", "5.9",
                                     "5.10.1", "5.12",   "5.17", "5.18", "6.1", "6.4", "6.8",
                                     "6.9",    "6.12.5", "6.15", "6.19", "7.2", "7.3", "unknown"};
-constexpr Architecture kArchitectures[] = {
-    Architecture::kX86_64, Architecture::kI386,  Architecture::kAarch64,     Architecture::kRiscv64,
-    Architecture::kS390x,  Architecture::kPpc64, Architecture::kLoongarch64, Architecture::kMips64};
 
 abi::Release release_of(const DecodeContext& context) {
   return abi::release(context.kernel->major, context.kernel->minor);
@@ -151,7 +149,7 @@ TEST_P(Layouts, EveryValidIntegerIsWhatStandsWhereItsRowSays) {
       ++compared;
     }
   });
-  EXPECT_GT(compared, 4'000u);
+  EXPECT_GT(compared, 3'000u);
 }
 
 // What no kernel of an architecture writes, as far as is known: the rules say so with a reason.
@@ -190,11 +188,8 @@ TEST_P(Layouts, NothingIsValidBeforeItsKernelAndEveryRowIsValidSomewhere) {
     EXPECT_NE(valid.contains(name), is_never_written(GetParam(), name)) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Architectures, Layouts, ::testing::ValuesIn(kArchitectures),
-                         [](const auto& instance) {
-                           return "architecture_" +
-                                  std::to_string(static_cast<int>(instance.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Architectures, Layouts, ::testing::ValuesIn(testing::kArchitectures),
+                         testing::architecture_suffix);
 
 }  // namespace
 }  // namespace kvmtape

@@ -32,7 +32,8 @@ TEST(OneRegister, AMdccintThatMayBeAPointerIsNotShown) {
     EXPECT_EQ(shown.validity, Validity::kUnknown);
     EXPECT_EQ(shown.value, 0u);
   }
-  EXPECT_EQ(decoded("6.1", kMdccint, 1).value, 1u);
+  EXPECT_EQ(decoded("6.1", kMdccint, 1u << 30).value, 1u << 30);
+  EXPECT_EQ(decoded("7.2", kMdccint, 0xffff800011223344).validity, Validity::kUnknown);
 }
 
 TEST(OneRegister, DebugVerSaysWhoseItIs) {

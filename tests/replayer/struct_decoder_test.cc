@@ -36,9 +36,14 @@ TEST(VcpuEventsX86, FlagsSayWhatIsReported) {
   const auto fields = decoded(context_of(Architecture::kX86_64, "6.12"), "kvm_vcpu_events", bytes);
   EXPECT_EQ(shown(fields, "exception.nr"), "valid 0xe");
   EXPECT_EQ(shown(fields, "interrupt.shadow"), "valid 0x2");
+  EXPECT_EQ(shown(fields, "nmi.pending"), "stale");
+  EXPECT_EQ(shown(fields, "nmi.masked"), "valid 0x0");
   EXPECT_EQ(shown(fields, "sipi_vector"), "stale");
   EXPECT_EQ(shown(fields, "exception_payload"), "stale");
   EXPECT_EQ(shown(fields, "triple_fault.pending"), "stale");
+  bytes[20] = 0x01;  // NMI_PENDING
+  const auto nmi = decoded(context_of(Architecture::kX86_64, "6.12"), "kvm_vcpu_events", bytes);
+  EXPECT_EQ(shown(nmi, "nmi.pending"), "valid 0x0");
 }
 
 TEST(VcpuEventsX86, GrewWithTheKernel) {

@@ -82,6 +82,13 @@ TEST(SystemEvent, OfAReleaseCandidateItIsNotSaidThatTheKernelIsNotKnown) {
             "capability 215 is not known");
 }
 
+TEST(SystemEvent, AKernelOfTheElKindMayHaveTheLaterLayout) {
+  const DecodeContext el9 = context_of(Architecture::kX86_64, "5.14.0-427.13.1.el9_4.x86_64");
+  const KvmRunPage page = event(el9, 6, 1, 1);
+  EXPECT_EQ(shown(page.decoded(), "system_event.data", 0), "unknown");
+  EXPECT_NE(page.decoded().find("system_event.data", 0)->why.find(".elN"), std::string_view::npos);
+}
+
 TEST(SystemEvent, Bit31OfTheTypeIsTheUnreleasedLayout) {
   const Exit exit =
       event(context_of(Architecture::kX86_64, "5.18.0-rc3"), 0x80000004, 1, 0x100).decoded();

@@ -38,7 +38,12 @@ class ScratchDirectory {
   std::string path_;
 };
 
+// A new file in the old one's place: ext4 writes one that was truncated and written again to the
+// disk when it is closed (auto_da_alloc, Documentation/admin-guide/ext4.rst), and a test that does
+// so thousands of times would wait for the disk each time.
 inline void write_file(const std::string& path, std::span<const uint8_t> bytes) {
+  std::error_code none;
+  std::filesystem::remove(path, none);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));

@@ -260,6 +260,17 @@ SyntheticTrace& SyntheticTrace::mmio_read(uint64_t address, std::vector<uint8_t>
   return *this;
 }
 
+SyntheticTrace& SyntheticTrace::rdmsr_refused(uint32_t index) {
+  TraceBuilder::GivenExit exit;
+  exit.run = run_image(29);
+  set<uint32_t>(exit.run, kUnion + 8, 2);  // KVM_MSR_EXIT_REASON_UNKNOWN
+  set(exit.run, kUnion + 12, index);
+  exit.answer_run = exit.run;
+  exit.answer_run[kUnion] = 1;
+  put(std::move(exit));
+  return *this;
+}
+
 SyntheticTrace& SyntheticTrace::hlt(bool interrupts_on) {
   auto run = run_image(5);
   run[13] = interrupts_on ? 1 : 0;
@@ -466,7 +477,7 @@ SyntheticTrace& SyntheticTrace::guest_debug(uint32_t control) {
 }
 
 std::string SyntheticTrace::write_to(const std::string& path) {
-  trace_.seal();
+  trace_.advance_to(now_).seal();
   return trace_.write_to(path);
 }
 std::string SyntheticTrace::write_unsealed_to(const std::string& path) {

@@ -47,6 +47,7 @@ class SyntheticTrace {
   SyntheticTrace& mmio_write(uint64_t address, std::vector<uint8_t> data);
   SyntheticTrace& mmio_read(uint64_t address, std::vector<uint8_t> answer,
                             std::vector<uint8_t> left = {});
+  SyntheticTrace& rdmsr_refused(uint32_t index);  // answered with msr.error
   SyntheticTrace& hlt(bool interrupts_on);
   SyntheticTrace& shutdown();
   SyntheticTrace& internal_error(uint32_t suberror, const std::vector<uint64_t>& data);
@@ -80,7 +81,7 @@ class SyntheticTrace {
   SyntheticTrace& call(bool of_vcpu, uint32_t request, const std::vector<uint8_t>& in,
                        uint32_t error = 0);
 
-  // Sealed; or cut off, as a killed writer leaves it.
+  // Sealed, at the time that was waited for; or cut off, as a killed writer leaves it.
   std::string write_to(const std::string& path);
   std::string write_unsealed_to(const std::string& path);
   TraceBuilder& builder() { return trace_; }

@@ -2,8 +2,12 @@
 // from the test's own thread.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <random>
 #include <string>
+#include <thread>
 
 #include "recorder/kvmtape.h"
 #include "tests/support/fake_vcpu.h"
@@ -47,6 +51,17 @@ class TestSession {
     kvmtape_enter(tape);
   }
 
+  // Exits that compress badly, so that they need room; with pauses, in which they are drained.
+  void run_noisily(kvmtape_vcpu* tape, FakeVcpu& vcpu, uint64_t exits) {
+    for (uint64_t i = 0; i < exits; ++i) {
+      vcpu.scramble(random_, 10);
+      vcpu.set_reason(KVM_EXIT_HLT);
+      kvmtape_exit(tape, 0, 0);
+      kvmtape_enter(tape);
+      if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+  }
+
   kvmtape_options options;
   kvmtape_error error{};
   kvmtape_totals totals{};
@@ -56,6 +71,7 @@ class TestSession {
 
  private:
   ScratchDirectory directory_;
+  std::mt19937_64 random_{7};
 };
 
 }  // namespace kvmtape::testing

@@ -37,11 +37,8 @@ class CleanShutdown : public Rule {
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     if (!found_ || (all.crash != nullptr && all.crash->kind == CrashKind::kFatal)) return;
-    const VcpuStory* story = all.story_of(place_);
     constexpr uint64_t kFewMore = 8;
-    if (story == nullptr || !story->last_place() ||
-        story->last_place()->seq - place_.seq > kFewMore)
-      return;
+    if (!is_close_to_end(all, place_, kFewMore)) return;
     Finding finding = note_finding(
         fmt::format("The guest switched itself off through ACPI (port {:#x}): nothing is wrong",
                     port_),

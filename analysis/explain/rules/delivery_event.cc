@@ -51,8 +51,7 @@ class DeliveryEvent : public Rule {
         "that ran into a device's memory";
     finding.change =
         "Documentation/virt/kvm/api.rst, KVM_EXIT_INTERNAL_ERROR, suberror 3; 11c98fa07a79 (6.14) "
-        "made "
-        "it of SVM as well";
+        "made it of SVM as well";
     finding.kernel_change = "x86-delivery-event";
     findings.push_back(std::move(finding));
   }

@@ -26,6 +26,7 @@ struct Why {
   std::string next;
   std::optional<uint64_t> target;  // guest physical
   double confidence = 0.7;
+  bool is_reason = true;  // of being emulated; else a sentence of its own
 };
 
 // internal.data behind the flags and the instruction: 0 is exit_reason.
@@ -75,26 +76,62 @@ bool is_exception(const Case& all, uint64_t reason) {
 // What the hardware exit alone says, in words.
 Why plain_why(const Case& all, std::optional<uint64_t> reason) {
   Why why;
-  why.next = "see what the instruction touches: a device's memory, a page table, a port";
+  why.next =
+      "hide the feature that this instruction belongs to from the guest's CPUID, or run it where "
+      "KVM has hardware behind it; if it touches a device's memory, see who made that address";
   why.confidence = 0.6;
+  why.is_reason = reason && (all.is_vmx() || all.is_svm());
   if (!reason)
     why.text = "cannot know: this kernel did not say which hardware exit led to emulation";
   else if (all.is_vmx())
-    why.text = fmt::format("the hardware exit was {}",
-                           vmx_exit_reason_text(static_cast<uint32_t>(*reason)));
+    why.text = fmt::format("the hardware exit was {}", vmx_exit_reason_text(*reason));
   else if (all.is_svm())
     why.text = fmt::format("the hardware exit was {}", svm_exit_code_text(*reason));
   else
     why.text = fmt::format(
         "cannot know: the hardware exit was {:#x}, and neither VMX nor SVM is known to have run "
-        "here "
-        "(nested software virtualization emulates more than hardware does)",
+        "here (nested software virtualization emulates more than hardware does)",
         *reason);
   return why;
 }
 
+// What the instruction touches is no memory, as its operands and the registers say.
+std::optional<Why> why_by_operand(const Case& all, const std::optional<Instruction>& instruction) {
+  if (!instruction || !all.slots.known()) return std::nullopt;
+  for (const uint64_t address : x86_operand_addresses(*instruction, all.at_crash)) {
+    const MemorySlots::Slot* slot = all.slots.find(address);
+    if (address >> 47 != 0 || (slot != nullptr && !slot->read_only)) continue;
+    Why why = mmio_why(all, address);
+    why.text += ", if it is mapped one to one";
+    why.confidence = 0.8;
+    return why;
+  }
+  return std::nullopt;
+}
+
+// The place of an instruction that could not be fetched, where it is known.
+Why why_unfetched(const Case& all) {
+  Why why;
+  why.is_reason = false;
+  const auto linear = x86_linear_ip(all.at_crash);
+  const MemorySlots::Slot* slot = linear && *linear >> 47 == 0 ? all.slots.find(*linear) : nullptr;
+  if (slot != nullptr) {
+    why.text = fmt::format(
+        "memory slot {} holds it (if mapped one to one), so the host's memory behind that slot may "
+        "be out of reach",
+        slot->number);
+    why.next =
+        "see the mapping behind this memory slot: unmapped, mprotect, a truncated file, no huge "
+        "pages left";
+  } else {
+    why.text = "no memory that is known holds it";
+    why.next = "see what is mapped at rip: no memory, or a device";
+  }
+  return why;
+}
+
 // Why the instruction was emulated at all.
-Why why_emulated(const Case& all) {
+Why why_emulated(const Case& all, const std::optional<Instruction>& instruction) {
   const auto reason = debug_word(all, 0);
   if (is_in_real_mode_without_help(all))
     return {
@@ -107,7 +144,7 @@ Why why_emulated(const Case& all) {
     return mmio_why(all, debug_word(all, 2));
   if (reason && all.is_vmx() &&
       ((*reason & kVmxBasic) == kVmxEptViolation || (*reason & kVmxBasic) == kVmxEptMisconfig))
-    return mmio_why(all, std::nullopt);
+    return why_by_operand(all, instruction).value_or(mmio_why(all, std::nullopt));
   if (parameter_is_off(all, "kvm_intel.ept") || parameter_is_off(all, "kvm_amd.npt"))
     return {
         "the host has no nested paging (ept=0 or npt=0): KVM emulates what writes to a page "
@@ -125,10 +162,17 @@ Why why_emulated(const Case& all) {
         "vendor's instruction, #GP, or #PF without nested paging)",
         "see whether the guest may use this instruction: its CPUID, a migration between vendors",
         std::nullopt, 0.65};
-  return plain_why(all, reason);
+  return why_by_operand(all, instruction).value_or(plain_why(all, reason));
+}
+
+// KVM tells what it decoded, and here it decoded nothing.
+bool is_unfetched(const Case& all) {
+  const auto flags = all.crash_field("emulation_failure.flags");
+  return flags && (*flags & 1) == 0;
 }
 
 std::string_view why_without_bytes(const Case& all) {
+  if (is_unfetched(all)) return "KVM had none: it could not be fetched";
   const Field* bytes = all.decoded_crash.exit.find("emulation_failure.insn_bytes");
   if (bytes != nullptr && bytes->validity == Validity::kUnknown) return bytes->why;
   return "this path of KVM does not hand it over (before 5.14 none does)";
@@ -141,7 +185,7 @@ class EmulationFailure : public Rule {
     return "KVM had to emulate an instruction and does not know it";
   }
   std::vector<std::string_view> yields_to() const override {
-    return {"jump-astray", "guest-panic"};
+    return {"jump-astray", "guest-panic", "reset-requested"};
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     if (!all.crashed_by(kExitInternalError) ||
@@ -150,32 +194,39 @@ class EmulationFailure : public Rule {
     const auto bytes = valid_bytes(all.decoded_crash.exit, all.decoded_crash.moment,
                                    "emulation_failure.insn_bytes");
     const Registers& registers = all.at_crash;
-    std::string instruction =
-        x86_instruction_text(bytes, registers.get_or("rip", 0), x86_code_bits(registers));
-    if (bytes.empty()) instruction = instruction_in_memory(all);
-    Why why = why_emulated(all);
-    std::string what = !instruction.empty() ? fmt::format("\"{}\"", instruction)
-                       : bytes.empty()      ? std::string("an instruction that was not recorded")
-                                            : fmt::format("the bytes {}", hex_bytes(bytes));
-    Finding finding =
-        crash_finding(all, fmt::format("KVM could not emulate {}", what),
-                      instruction.empty() && bytes.empty() ? why.confidence * 0.8 : why.confidence);
-    finding.details.push_back(why.text.starts_with("cannot know")
-                                  ? why.text
-                                  : fmt::format("it is emulated because {}", why.text));
+    const std::optional<Instruction> instruction =
+        bytes.empty()
+            ? instruction_in_memory(all)
+            : x86_instruction(bytes, registers.get_or("rip", 0), x86_code_bits(registers));
+    const bool nothing = bytes.empty() && !instruction;
+    Why why = nothing && is_unfetched(all) && all.at_crash.get("rip")
+                  ? why_unfetched(all)
+                  : why_emulated(all, instruction);
+    std::string what = instruction ? fmt::format("\"{}\"", instruction->text)
+                       : nothing && is_unfetched(all)
+                           ? std::string("an instruction that it could not even fetch")
+                       : bytes.empty() ? std::string("an instruction that was not recorded")
+                                       : fmt::format("the bytes {}", hex_bytes(bytes));
+    Finding finding = crash_finding(all, fmt::format("KVM could not emulate {}", what),
+                                    nothing ? why.confidence * 0.8 : why.confidence);
+    finding.details.push_back(why.is_reason ? fmt::format("it is emulated because {}", why.text)
+                                            : why.text);
     if (const auto rip = registers.get("rip"))
       finding.details.push_back(
           fmt::format("at rip {:#x} in {}", *rip, to_string(x86_operation(registers))));
-    if (!instruction.empty() && !bytes.empty() && !x86_code_bits(registers))
+    if (instruction && !bytes.empty() && !x86_code_bits(registers))
       finding.details.push_back("read as 64-bit code, which is not known");
-    if (bytes.empty() && instruction.empty())
+    if (nothing)
       finding.details.push_back(
           fmt::format("cannot know: the instruction: {}", why_without_bytes(all)));
-    finding.next = why.next;
+    finding.next = instruction && instruction->text == "ud2"
+                       ? std::string(
+                             "ud2 is how a program stops on purpose (BUG() of Linux, "
+                             "__builtin_trap()): see the console, and which code stands at rip")
+                       : why.next;
     finding.change =
         "Documentation/virt/kvm/api.rst, KVM_EXIT_INTERNAL_ERROR; c88339d88b0a (5.14) hands over "
-        "the "
-        "instruction, e615e355894e (5.16) the hardware exit";
+        "the instruction, e615e355894e (5.16) the hardware exit";
     finding.kernel_change = "x86-emulation-bytes";
     findings.push_back(std::move(finding));
   }

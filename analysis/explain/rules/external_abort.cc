@@ -36,8 +36,8 @@ class ExternalAbort : public Rule {
       if (exit.place.seq <= last->after->seq && exit.last_seq >= last->after->seq)
         finding.details.push_back(fmt::format("for {}", all.text_of(exit)));
     if (count > 1) finding.details.push_back(fmt::format("{} times in all", count));
-    if (story->last_place() && story->last_place()->seq - last->after->seq < 4)
-      finding.confidence = 0.85;  // nothing much came of this vCPU after it
+    constexpr uint64_t kFewMore = 3;  // nothing much came of this vCPU after it
+    if (is_close_to_end(all, *last->after, kFewMore)) finding.confidence = 0.85;
     finding.next =
         "the guest reached an address that the monitor has no device for: see which driver "
         "does, and the device tree";

@@ -1,6 +1,12 @@
-// Exits that are not in the recording: what stands in front of a gap is not what led to what stands
-// behind it, and the end may not be the end. A note, which weakens whatever else is said.
+// Exits that are not in the recording, or may not be: what stands in front of a gap is not what led
+// to what stands behind it, and the end may not be the end. A note, which weakens whatever else is
+// said.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <initializer_list>
+#include <string>
+#include <vector>
 
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
@@ -10,32 +16,93 @@ namespace {
 
 class LostExits : public Rule {
  public:
-  std::string_view id() const override { return "lost-exits"; }
-  std::string_view about() const override { return "exits are missing, which weakens the verdict"; }
+  std::string_view id() const override { return kLostExitsRule; }
+  std::string_view about() const override {
+    return "exits are missing, or may be, which weakens the verdict";
+  }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (all.lost == 0) return;
-    const VcpuStory* worst = nullptr;
-    for (const auto& [index, story] : all.vcpus)
-      if (story.lost != 0 && story.exits != 0 && (worst == nullptr || story.lost > worst->lost))
-        worst = &story;
-    if (worst == nullptr || worst->last.empty()) return;
-    Place evidence = worst->last.back().place;
-    for (const KeptExit& exit : worst->last)
-      if (exit.lost_before != 0) evidence = exit.place;
-    Finding finding = note_finding(fmt::format("{} exits are missing, {} of them of vCPU {}",
-                                               all.lost, worst->lost, worst->index),
-                                   1.0, evidence);
-    if (worst->lost_at_end != 0)
+    const auto uncounted = all.uncounted_losses();
+    if (all.lost == 0 && uncounted.empty()) return;
+    Finding finding;
+    finding.is_note = true;
+    finding.confidence = 1;
+    const VcpuStory* worst = worst_of(all);
+    if (all.exits == 0)
+      finding.title = "No exit can be read: what happened cannot be known";
+    else if (all.lost != 0)
+      finding.title = lost_text(all, worst);
+    else
+      finding.title = fmt::format("Exits may be missing: {}", fmt::join(uncounted, "; "));
+    if (worst != nullptr && !worst->last.empty()) finding.evidence.push_back(evidence_of(*worst));
+    if (all.exits == 0 && all.lost != 0) finding.details.push_back(lost_text(all, worst));
+    if (worst != nullptr && worst->lost_at_end != 0)
       finding.details.push_back(
           fmt::format("the last {} of vCPU {} among them ({}): what is shown as "
                       "its end is not",
                       worst->lost_at_end, worst->index, to_string(worst->lost_at_end_why)));
+    if (all.exits == 0 || all.lost != 0)
+      for (const std::string& loss : uncounted)
+        finding.details.push_back(fmt::format("more may be missing: {}", loss));
     const VcpuStory* crashed = all.crash == nullptr ? nullptr : all.story_of(all.crash->exit.place);
     if (crashed != nullptr && crashed->lost != 0)
       finding.details.push_back(
           "the vCPU that died lost some: the causes above are a tenth less certain for it");
-    finding.next = "record with a larger --ring, or --flight, which keeps the newest";
+    else if (crashed != nullptr && !uncounted.empty())
+      finding.details.push_back(
+          "the vCPU that died may have lost some: the causes above are a tenth less certain for "
+          "it");
+    finding.next = next_step(all, !uncounted.empty());
     findings.push_back(std::move(finding));
+  }
+
+ private:
+  // The vCPU that lost most; where nothing was counted, the one that died.
+  static const VcpuStory* worst_of(const Case& all) {
+    const VcpuStory* worst = nullptr;
+    for (const auto& [index, story] : all.vcpus)
+      if (story.lost != 0 && (worst == nullptr || story.lost > worst->lost)) worst = &story;
+    if (worst == nullptr && all.crash != nullptr) worst = all.story_of(all.crash->exit.place);
+    if (worst == nullptr && !all.vcpus.empty()) worst = &all.vcpus.begin()->second;
+    return worst;
+  }
+
+  static Place evidence_of(const VcpuStory& story) {
+    Place evidence = story.newest.place;
+    for (const KeptExit& exit : story.last)
+      if (exit.lost_before != 0) evidence = exit.place;
+    return evidence;
+  }
+
+  static std::string lost_text(const Case& all, const VcpuStory* worst) {
+    std::string text =
+        all.lost == 1 ? "1 exit is missing" : fmt::format("{} exits are missing", all.lost);
+    if (worst != nullptr && worst->lost != 0)
+      text += fmt::format(", {} of them of vCPU {}", worst->lost, worst->index);
+    return text;
+  }
+
+  // A larger ring does not help against damage, nor a copy against a full ring.
+  static std::string next_step(const Case& all, bool is_uncounted) {
+    const auto lost_by = [&](std::initializer_list<GapReason> reasons) {
+      for (const GapReason why : reasons)
+        if (all.lost_by.contains(why)) return true;
+      return false;
+    };
+    std::vector<std::string> steps;
+    if (lost_by({GapReason::kRingFull, GapReason::kOverwritten}))
+      steps.emplace_back("record with a larger --ring, or --flight, which keeps the newest");
+    if (lost_by({GapReason::kNoRing})) steps.emplace_back("see to room for the rings, in memory");
+    if (lost_by({GapReason::kWriteFailed}))
+      steps.emplace_back("see to room where the recording is written");
+    const std::string& path = all.reader.path();
+    const bool is_damaged = all.reader.health().damaged_chunks != 0;
+    if (is_damaged) steps.push_back(fmt::format("kvmtape verify {} says what is damaged", path));
+    if ((is_damaged || is_uncounted) && all.reader.exits() != 0)
+      steps.push_back(
+          fmt::format("kvmtape recover {} -o saved.kvmtape saves what can be read", path));
+    if (!is_damaged && lost_by({GapReason::kDamaged}))
+      steps.emplace_back("look for another copy: what was damaged is not in this one");
+    return fmt::format("{}", fmt::join(steps, "; "));
   }
 };
 

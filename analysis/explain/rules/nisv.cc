@@ -15,8 +15,7 @@ namespace {
 constexpr std::string_view kFix =
     "device memory must be reached with plain loads and stores (readl, writel, one register, no "
     "writeback): see the driver, memcpy instead of memcpy_fromio, a compiler that merged accesses; "
-    "or "
-    "the address is wrong";
+    "or the address is wrong";
 
 class Nisv : public Rule {
  public:
@@ -59,8 +58,8 @@ class Nisv : public Rule {
 
  private:
   static void add_pc(const Case& all, Finding& finding) {
-    if (const std::string text = instruction_in_memory(all); !text.empty())
-      finding.details.push_back(fmt::format("the instruction is \"{}\"", text));
+    if (const auto instruction = instruction_in_memory(all))
+      finding.details.push_back(fmt::format("the instruction is \"{}\"", instruction->text));
     if (const auto pc = all.at_crash.get("PC"))
       finding.details.push_back(fmt::format("the instruction stands at {:#x}", *pc));
     else

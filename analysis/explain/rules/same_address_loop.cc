@@ -17,8 +17,10 @@ constexpr uint64_t kManyReads = 5'000;
 constexpr uint64_t kVcpusMax = 4096;
 
 struct Run {
-  uint64_t key = 0;    // what is read, and the answer
+  uint64_t asked = 0;  // what is read
+  uint64_t key = 0;    // and the answer
   uint64_t count = 0;  // up to now
+  bool is_trap = false;
   Place first;
   Place last;
 };
@@ -52,8 +54,12 @@ class SameAddressLoop : public Rule {
         !seen.decoded.has_answer ? std::span<const uint8_t>{}
         : in ? valid_bytes(seen.decoded.answer, seen.decoded.answer_moment, "io.data")
              : valid_bytes(seen.decoded.answer, seen.decoded.answer_moment, "mmio.data");
-    const uint64_t key = mixed(fold_key(seen.decoded), answer);
-    if (key != run.key || run.count == 0) run = {key, 0, seen.place(), seen.place()};
+    const uint64_t asked = fold_key(seen.decoded);
+    // The last exit of a recording mostly has no answer any more.
+    const bool is_like =
+        trapped || seen.decoded.has_answer ? mixed(asked, answer) == run.key : asked == run.asked;
+    if (!is_like || run.count == 0)
+      run = {asked, mixed(asked, answer), 0, trapped, seen.place(), seen.place()};
     ++run.count;
     run.last = seen.place();
   }
@@ -68,23 +74,34 @@ class SameAddressLoop : public Rule {
       if (run.count < kManyReads) continue;
       const VcpuStory* story = all.story_of(run.last);
       if (story == nullptr || story->last.empty()) continue;
-      const KeptExit& kept = story->newest;
       Finding finding;
-      finding.title = fmt::format(
-          "vCPU {} does nothing but this, {} times, and the answer never "
-          "changes: {}",
-          index, run.count, all.text_of(kept));
+      finding.title =
+          run.is_trap
+              ? fmt::format("vCPU {} is trapped at one place and gets no further, {} times: {}",
+                            index, run.count, text_of_run(all, *story, run))
+              : fmt::format(
+                    "vCPU {} does nothing but poll, {} times, and the answer never changes: {}",
+                    index, run.count, text_of_run(all, *story, run));
       finding.confidence = 0.6;
       finding.evidence = {run.first, run.last};
       finding.next =
-          "see which device is there and what bit the guest waits for; is the device's "
-          "thread alive?";
+          run.is_trap
+              ? "the debugger has to step over its breakpoint before it resumes"
+              : "see which device is there and what bit the guest waits for; is the device's "
+                "thread alive?";
       findings.push_back(std::move(finding));
       return;
     }
   }
 
  private:
+  // The last exit itself may have no answer any more; those before it are folded into one that has.
+  static std::string text_of_run(const Case& all, const VcpuStory& story, const Run& run) {
+    for (const KeptExit& exit : story.last)
+      if (exit.key == run.asked) return all.text_of(exit);
+    return all.text_of(story.newest);
+  }
+
   std::map<uint32_t, Run> runs_;
 };
 

@@ -26,8 +26,10 @@ class SevTermination : public Rule {
         0.95);
     if (!msr) finding.details.push_back("cannot know: its code was not handed over");
     finding.next =
-        "the code names what the guest did not find: the protocol's version, a feature, a "
-        "validated page, the CPUID page; see OVMF's and the kernel's early log";
+        msr && decode_ghcb_termination(*msr).through_page
+            ? "look for \"SEV-ES guest requested termination\" in the host's kernel log"
+            : "the code names what the guest did not find: the protocol's version, a feature, a "
+              "validated page, the CPUID page; see OVMF's and the kernel's early log";
     finding.change = "AMD 56421 (GHCB) section 2.3.1; KVM_SYSTEM_EVENT_SEV_TERM";
     finding.kernel_change = "x86-sev-term";
     findings.push_back(std::move(finding));

@@ -25,21 +25,20 @@ class SilentGuest : public Rule {
     int64_t least = INT64_MAX;
     std::vector<Place> evidence;
     for (const auto& [index, story] : all.vcpus) {
-      if (story.last.empty()) return;
+      if (story.last.empty()) continue;  // never left, as one that waits for its first SIPI
       const KeptExit& last = story.newest;
-      const int64_t behind = elapsed_ns(last.time_ns, all.reader.duration_ns());
+      const int64_t behind = elapsed_ns(last.time_ns, all.reader.recorded_ns());
       least = std::min(least, std::max(last.guest_ns.value_or(0), last.monitor_ns ? behind : 0));
       evidence.push_back({index, last.last_seq});
     }
-    if (least < kLongNs) return;
+    if (evidence.empty() || least < kLongNs) return;
     Finding finding = note_finding(fmt::format("No vCPU left the guest for {:.0f} s at the end",
                                                static_cast<double>(least) / 1e9),
                                    0.3, evidence.front());
     finding.evidence = std::move(evidence);
     finding.details.push_back(
         "cannot know: whether it was idle or hung: halts, interrupts and faults that KVM handles "
-        "by "
-        "itself do not show here");
+        "by itself do not show here");
     finding.next =
         "the vCPU threads' CPU time says which (top -H); perf kvm stat shows what KVM "
         "handles by itself";

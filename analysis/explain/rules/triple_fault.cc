@@ -3,6 +3,7 @@
 // (shutdown_interception() in arch/x86/kvm/svm/svm.c, Linux 6.12), and reset values say nothing.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
 #include "analysis/exit_numbers.h"
@@ -27,22 +28,37 @@ uint64_t entry_bytes(X86Operation operation) {
   return operation == X86Operation::kLong || operation == X86Operation::kCompatibility ? 16 : 8;
 }
 
+bool is_removed(const Case& all, uint64_t physical) {
+  return all.slots.removed(physical) != nullptr;
+}
+
+// SP then wraps within its 64 KiB, where the stack may well be.
+bool is_stack_16_bit(const Registers& registers, X86Operation operation) {
+  if (operation == X86Operation::kLong) return false;
+  return operation == X86Operation::kReal || operation == X86Operation::kVirtual8086 ||
+         registers.get_or("ss.db", 1) == 0;
+}
+
 std::vector<Suspect> suspects_in(const Case& all, const Registers& registers) {
   std::vector<Suspect> found;
   const X86Operation operation = x86_operation(registers);
   constexpr uint64_t kPageMask = 0x000ffffffffff000;
-  if (x86_paging(registers)) {
+  const bool paging = x86_paging(registers);
+  if (paging) {
     const auto cr3 = registers.get("cr3");
     if (cr3 && all.slots.is_outside(*cr3 & kPageMask))
       found.push_back(
-          {0.93, fmt::format("no memory holds the page table that CR3 ({:#x}) points at", *cr3),
-           "see who wrote CR3, and whether the monitor removed or moved a memory slot"});
+          {0.93,
+           fmt::format("no memory holds the page table that CR3 ({:#x}) points at{}", *cr3,
+                       is_removed(all, *cr3 & kPageMask) ? ": the monitor removed it" : ""),
+           is_removed(all, *cr3 & kPageMask)
+               ? "see why the monitor removed or moved that memory slot"
+               : "see who wrote CR3"});
   }
   const auto limit = registers.get("idt.limit"), base = registers.get("idt.base");
   constexpr uint64_t kExceptions = 32;
   if (limit && base) {
     const bool no_memory = all.slots.is_outside(*base) && *base >> 47 == 0;
-    const bool paging = x86_paging(registers);
     if (*limit == 0)
       found.push_back({0.85, "the IDT is empty (limit 0): it was never loaded, or emptied to reset",
                        "see whether the guest reboots on purpose (Linux reboot=triple); else what "
@@ -58,11 +74,50 @@ std::vector<Suspect> suspects_in(const Case& all, const Registers& registers) {
                                    paging ? ", if it is mapped one to one" : ""),
                        "see which code loaded this IDT, and the monitor's memory slots"});
   }
-  const auto rsp = registers.get("rsp");
-  if (rsp && *rsp < 8 && operation != X86Operation::kReal)
-    found.push_back({0.75, fmt::format("the stack pointer is {:#x}: nothing can be pushed", *rsp),
-                     "find who lost the stack; a stack overflow hits its guard page first"});
+  const auto rsp = registers.get("rsp"), cr2 = registers.get("cr2");
+  // A page fault on what was pushed, and again when #PF and #DF were: CR2 is the last one's.
+  constexpr uint64_t kFrame = 64;
+  if (rsp && cr2 && paging && *cr2 != 0 && *cr2 < *rsp && *rsp - *cr2 <= kFrame)
+    found.push_back(
+        {0.9,
+         fmt::format("the page below the stack pointer ({:#x}) faulted (CR2 {:#x}): the "
+                     "stack overflowed, or is not mapped",
+                     *rsp, *cr2),
+         "look for endless recursion and large frames on this stack"});
+  constexpr uint64_t kRing = 3;
+  const bool is_user =
+      (registers.get_or("cs.selector", 0) & kRing) == kRing && operation != X86Operation::kReal;
+  if (!is_user && rsp && *rsp < 8 && !is_stack_16_bit(registers, operation)) {
+    const uint64_t top = operation == X86Operation::kLong ? ~uint64_t{0} : 0xffffffff;
+    const bool is_seen = paging && cr2 && *cr2 <= top && top - *cr2 < kFrame;
+    found.push_back(
+        {is_seen ? 0.9 : 0.7,
+         fmt::format("the stack pointer is {:#x}: a push wraps to the top of the address space{}",
+                     *rsp,
+                     is_seen ? fmt::format(", and faulted there (CR2 {:#x})", *cr2)
+                             : ", where a stack seldom is"),
+         "find who lost the stack; a stack overflow hits its guard page first"});
+  }
+  // The gate is read before the TSS: Intel SDM vol. 2, INT n, "INTER-PRIVILEGE-LEVEL-INTERRUPT".
+  // What either holds was not recorded.
+  if (is_user && registers.get("tr.base") == 0)
+    found.push_back(
+        {0.75,
+         "in ring 3 with TR base 0, so no TSS was loaded: either the IDT has no gate for it, which "
+         "the processor reads first, or the gate leads to ring 0 and finds no stack in a TSS",
+         "see which code loaded this IDT and filled its gates, and who enters ring 3 before LTR"});
   return found;
+}
+
+// Just before the crash, into its vCPU. An interrupt is injected at every tick of a timer, and is
+// no suspect.
+const Injection* injected_before(const Case& all) {
+  for (auto injection = all.injections.rbegin(); injection != all.injections.rend(); ++injection) {
+    if (injection->refused || !injection->after || injection->what.starts_with("interrupt"))
+      continue;
+    if (is_close_to_crash(all, *injection->after, 1)) return &*injection;
+  }
+  return nullptr;
 }
 
 std::string events_text(const Registers& registers) {
@@ -79,7 +134,8 @@ class TripleFault : public Rule {
     return "an exception could not be delivered, nor the double fault that followed";
   }
   std::vector<std::string_view> yields_to() const override {
-    return {"guest-panic", "reset-requested", "jump-astray"};
+    return {"guest-panic",     "pvpanic",     "guest-crash-event",
+            "reset-requested", "msr-refused", "jump-astray"};
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     if (!all.is_x86() || !all.crashed_by(kExitShutdown)) return;
@@ -94,6 +150,7 @@ class TripleFault : public Rule {
     finding.details.push_back(
         fmt::format("cannot know: the registers of the guest: {}", all.no_registers));
     add_next(finding, "record with --registers sync, which hands them over with every exit");
+    name_injection(all, finding);
     findings.push_back(std::move(finding));
   }
 
@@ -107,10 +164,13 @@ class TripleFault : public Rule {
       if (suspect.confidence > worst.confidence) worst = suspect;
     Finding finding;
     if (worst.confidence == 0) {
-      finding = crash_finding(all, fmt::format("Triple fault in {}", mode), 0.6);
-      finding.details.push_back(
-          "IDT, stack and page table root look present: a handler, a gate or a page is broken "
-          "deeper than registers show");
+      finding = crash_finding(
+          all,
+          fmt::format(
+              "Triple fault in {}: a gate, a handler or a page is missing behind an IDT and a "
+              "stack that look right",
+              mode),
+          0.6);
     } else {
       finding = crash_finding(all, fmt::format("Triple fault in {}: {}", mode, worst.what),
                               worst.confidence);
@@ -118,9 +178,8 @@ class TripleFault : public Rule {
     for (const Suspect& suspect : suspects)
       if (suspect.what != worst.what)
         finding.details.push_back(fmt::format("also: {}", suspect.what));
-    const std::string instruction = are_its_own ? instruction_in_memory(all) : std::string();
-    if (!instruction.empty())
-      finding.details.push_back(fmt::format("the vCPU stood at \"{}\"", instruction));
+    if (const auto instruction = instruction_in_memory(all); instruction && are_its_own)
+      finding.details.push_back(fmt::format("the vCPU stood at \"{}\"", instruction->text));
     if (const std::string delivering = events_text(registers); !delivering.empty() && are_its_own)
       finding.details.push_back(delivering);
     if (!are_its_own) {
@@ -138,7 +197,20 @@ class TripleFault : public Rule {
                             "faulting instruction touches; KVM's tracepoint kvm_inj_exception "
                             "names the first exception"
                           : worst.next);
+    name_injection(all, finding);
     findings.push_back(std::move(finding));
+  }
+  // Whatever the tables are like: without it nothing would have had to be delivered.
+  static void name_injection(const Case& all, Finding& finding) {
+    const Injection* injection = injected_before(all);
+    if (injection == nullptr) return;
+    constexpr double kInjected = 0.9;
+    finding.details.insert(finding.details.begin(), finding.title);
+    finding.title = fmt::format("The monitor injected {} after {}, and the guest could not take it",
+                                injection->what, to_string(*injection->after));
+    finding.confidence = std::max(finding.confidence, kInjected);
+    finding.evidence.push_back(*injection->after);
+    finding.next = "see why the monitor injects it, and what the guest has to take it with";
   }
   static void add_next(Finding& finding, std::string next) {
     finding.next = std::move(next);

@@ -33,8 +33,7 @@ class UnexpectedExit : public Rule {
     Finding finding = crash_finding(all, fmt::format("This KVM has no handler for {}", text), 0.9);
     finding.details.push_back(
         "not the guest's fault: the processor or the hypervisor below knows an exit that this "
-        "kernel "
-        "does not");
+        "kernel does not");
     finding.next =
         "a newer host kernel; with nested virtualization, what the level below passes on; "
         "microcode";

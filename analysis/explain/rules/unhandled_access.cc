@@ -74,6 +74,7 @@ struct Seen {
   uint64_t address = 0;
   Place first, last;
   std::string value;
+  uint64_t word = 0;  // the same as a number
 };
 
 struct OfVcpu {
@@ -119,12 +120,26 @@ class UnhandledAccess : public Rule {
   static std::string place_text(const Seen& seen) {
     return fmt::format("{} {:#x}", seen.is_port ? "port" : "address", seen.address);
   }
+  static void note_value(Seen& to, std::span<const uint8_t> bytes) {
+    bytes = bytes.first(std::min(bytes.size(), sizeof to.word));
+    to.value = hex_bytes(bytes);
+    to.word = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) to.word |= uint64_t{bytes[i]} << 8 * i;
+  }
+  // The guest took what it read for an address, and jumped or went there.
+  static std::string use_of_value(const Case& all, const Seen& seen) {
+    if (!is_close_to_crash(all, seen.last, kCloseExits) || all.at_crash.empty()) return {};
+    if (all.at_crash.get("rip") == seen.word) return "jumped to it";
+    if (all.crashed_by(kExitShutdown) && all.at_crash.get("cr2") == seen.word)
+      return "used it as an address (CR2)";
+    return {};
+  }
   static void count(Seen& to, const SeenExit& seen, const Access& access) {
     if (to.count == 0 || to.address != access.address || to.is_port != access.is_port)
       to = {0, access.is_port, access.address, seen.place(), {}, {}};
     ++to.count;
     to.last = seen.place();
-    to.value = hex_bytes(access.after.first(std::min<size_t>(access.after.size(), 8)));
+    note_value(to, access.after);
   }
   static void count_stale(Seen& to, const SeenExit& seen, const Access& access) {
     if (to.count == 0) to.first = seen.place();
@@ -132,16 +147,19 @@ class UnhandledAccess : public Rule {
     to.is_port = access.is_port;
     to.address = access.address;
     to.last = seen.place();
-    to.value = hex_bytes(access.after.first(std::min<size_t>(access.after.size(), 8)));
+    note_value(to, access.after);
   }
-  static bool is_close_to_crash(const Case& all, const Place& place) {
-    return all.crash != nullptr && all.crash->exit.place.vcpu == place.vcpu &&
-           place.seq < all.crash->exit.place.seq &&
-           all.crash->exit.place.seq - place.seq <= kCloseExits;
+  static void tell_use(const Case& all, const Seen& seen, Finding& finding) {
+    const std::string use = use_of_value(all, seen);
+    if (use.empty()) return;
+    constexpr double kCertain = 0.95;
+    finding.title += fmt::format(", and the guest {}", use);
+    finding.confidence = kCertain;
+    finding.evidence.push_back(all.crash->exit.place);
   }
   // Once may be chance: a register that holds what was just written elsewhere.
   static void judge_stale(const Case& all, const Seen& seen, std::vector<Finding>& findings) {
-    const bool close = is_close_to_crash(all, seen.last);
+    const bool close = is_close_to_crash(all, seen.last, kCloseExits);
     constexpr uint64_t kNoChance = 8;
     if (!close && seen.count < kNoChance) return;
     Finding finding;
@@ -152,8 +170,10 @@ class UnhandledAccess : public Rule {
     finding.confidence = (close ? 0.55 : 0.45) + (seen.count >= kNoChance ? 0.15 : 0);
     finding.evidence = {seen.first};
     if (seen.last != seen.first) finding.evidence.push_back(seen.last);
+    tell_use(all, seen, finding);
     finding.details.push_back(
-        fmt::format("{} reads in all; the monitor did not write to the buffer", seen.count));
+        fmt::format("{} so in all; the monitor did not write to the buffer",
+                    seen.count == 1 ? "1 read" : fmt::format("{} reads", seen.count)));
     finding.next =
         "the monitor has no device there and must answer with ones; the guest believed a "
         "random value";
@@ -161,7 +181,7 @@ class UnhandledAccess : public Rule {
     findings.push_back(std::move(finding));
   }
   static void judge_ones(const Case& all, const Seen& seen, std::vector<Finding>& findings) {
-    const bool close = is_close_to_crash(all, seen.last);
+    const bool close = is_close_to_crash(all, seen.last, kCloseExits);
     const bool polled = seen.count >= kPolled;
     if (!close && !polled) return;
     Finding finding;
@@ -170,6 +190,7 @@ class UnhandledAccess : public Rule {
     finding.confidence = polled ? 0.65 : 0.4;
     finding.evidence = {seen.first};
     if (seen.last != seen.first) finding.evidence.push_back(seen.last);
+    tell_use(all, seen, finding);
     if (!seen.is_port && all.slots.find(seen.address) != nullptr)
       finding.details.push_back("a memory slot holds this address by now");
     finding.next = "see which driver reads there, and whether the monitor has that device";

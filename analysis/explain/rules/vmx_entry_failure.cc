@@ -152,8 +152,7 @@ class VmxEntryFailure : public Rule {
                 "prints it");
     finding.next =
         "compare what the monitor gave to KVM_SET_SREGS and KVM_SET_REGS; on old processors a "
-        "guest "
-        "between real and protected mode (kvm_intel.emulate_invalid_guest_state)";
+        "guest between real and protected mode (kvm_intel.emulate_invalid_guest_state)";
     finding.change = "Intel SDM vol. 3 section 27.3.1, checks on the guest-state area";
     findings.push_back(std::move(finding));
   }

@@ -120,9 +120,12 @@ TEST(AlignmentTest, EveryShortSequenceHasItsLongestCommonSubsequence) {
       for (size_t y = b.size(); y-- > 0;)
         longest[x][y] = a[x] == b[y] ? longest[x + 1][y + 1] + 1
                                      : std::max(longest[x + 1][y], longest[x][y + 1]);
-    uint64_t found = 0;
-    for (const AlignedRun& run : align(a, b).runs) found += run.count;
-    ASSERT_EQ(found, longest[0][0]) << "round " << round;
+    // Beyond a limit of 0, small sides are aligned another way.
+    for (const uint32_t distance_max : {AlignmentLimits{}.distance_max, uint32_t{0}}) {
+      uint64_t found = 0;
+      for (const AlignedRun& run : align(a, b, {distance_max}).runs) found += run.count;
+      ASSERT_EQ(found, longest[0][0]) << "round " << round << ", limit " << distance_max;
+    }
   }
 }
 
@@ -141,6 +144,39 @@ TEST(AlignmentTest, BeyondTheLimitOnlyAnchorsHold) {
   const Alignment alignment = align(two.a, two.b, {.distance_max = 100});
   EXPECT_THAT(alignment.runs, ElementsAre(AlignedRun{600, 600, 1}));
   EXPECT_EQ(alignment.unaligned, 2400u);
+}
+
+TEST(AlignmentTest, ATinySideIsFoundInALongOneBeyondTheLimit) {
+  std::mt19937 random(11);
+  std::vector<ExitIdentity> longer(20000);
+  for (ExitIdentity& exit : longer) exit = exit_of(random() % 3);
+  longer[9000] = exit_of(90);
+  longer[15000] = exit_of(150);
+  // Neither ends like the long one, so that nothing but the distance tells.
+  const std::vector shorter{exit_of(7), exit_of(90), exit_of(8), exit_of(150), exit_of(9)};
+  for (const bool a_longer : {true, false}) {
+    const Alignment found = a_longer ? align(longer, shorter) : align(shorter, longer);
+    EXPECT_EQ(found.unaligned, 0u);
+    if (a_longer)
+      EXPECT_THAT(found.runs, ElementsAre(AlignedRun{9000, 1, 1}, AlignedRun{15000, 3, 1}));
+    else
+      EXPECT_THAT(found.runs, ElementsAre(AlignedRun{1, 9000, 1}, AlignedRun{3, 15000, 1}));
+  }
+}
+
+TEST(AlignmentTest, OfManyThatAreAlikeATinySideIsTheFirst) {
+  std::vector<ExitIdentity> longer(5000, exit_of(1));
+  longer.front() = longer.back() = exit_of(2);
+  const std::vector shorter{exit_of(3), exit_of(1), exit_of(1), exit_of(4)};
+  EXPECT_THAT(align(longer, shorter).runs, ElementsAre(AlignedRun{1, 1, 2}));
+}
+
+TEST(AlignmentTest, WhatALongSideHasMoreIsExtraAndNotUnaligned) {
+  std::vector<ExitIdentity> longer, shorter;
+  for (uint64_t i = 0; i < 12000; ++i) longer.push_back(exit_of(i % 5));
+  for (uint64_t i = 0; i < 100; ++i) shorter.push_back(exit_of(10 + i % 5));
+  EXPECT_EQ(align(longer, shorter).unaligned, 200u);
+  EXPECT_EQ(align(longer, {}).unaligned, 0u);
 }
 
 TEST(AlignmentTest, ChangedExitsArePairedByPlaceThenByReason) {

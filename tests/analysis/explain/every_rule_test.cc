@@ -61,6 +61,13 @@ const Row kRows[] = {
     {"reset-requested", intel,
      [](auto& t) { t.out(0x64, {0xfe}).shutdown().regs(with(long_mode(kText), kNoIdt)); },
      [](auto& t) { t.out(0x64, {0xad}).shutdown().regs(with(long_mode(kText), kNoIdt)); }},
+    {"msr-refused", intel,
+     [](auto& t) { t.rdmsr_refused(0x8b).shutdown().regs(with(long_mode(kText), kNoIdt)); },
+     [](auto& t) {
+       t.rdmsr_refused(0x8b);
+       for (uint8_t i = 0; i < 8; ++i) t.out(0x80, {i});
+       t.shutdown().regs(with(long_mode(kText), kNoIdt));
+     }},
     {"jump-astray", intel, [](auto& t) { t.shutdown().regs(long_mode(0)); },
      [](auto& t) { t.shutdown().regs(long_mode(kText)); }},
     {"triple-fault", intel, [](auto& t) { t.shutdown().regs(with(long_mode(kText), kNoIdt)); },
@@ -164,6 +171,9 @@ const Row kRows[] = {
      [](auto& t) {
        t.answer_takes_ns(300'000'000).mmio_write(0xfebf0050, {1, 0, 0, 0}).hlt(true);
      }},
+    {"monitor-killed", intel,
+     [](auto& t) { t.builder().add_mark("the monitor was killed by SIGSEGV"); },
+     [](auto& t) { t.builder().add_mark("the monitor was killed"); }},
     {"hlt-interrupts-off", intel, [](auto& t) { t.hlt(false); }, [](auto& t) { t.hlt(true); }},
     {"silent-guest", intel, [](auto& t) { t.wait_ns(50'000'000'000).interrupted(); },
      [](auto& t) { t.wait_ns(50'000'000'000).interrupted().out(0x80, {2}); }},

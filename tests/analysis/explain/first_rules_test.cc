@@ -39,6 +39,25 @@ TEST(TripleFault, NamesRealMode) {
               HasSubstr("in real mode: the IDT is empty"));
 }
 
+TEST(TripleFault, OfAStackPointerAtZeroSaysThatAPushWraps) {
+  const auto said = [](const NamedRegisters& registers) {
+    SyntheticTrace trace = linux_guest();
+    trace.shutdown().regs(registers);
+    return Explained(trace).all_said("triple-fault");
+  };
+  const NamedRegisters lost =
+      with(long_mode(0xffffffff81000000), {{"rsp", 0}, {"idt.limit", 0xfff}});
+  EXPECT_THAT(said(lost), HasSubstr("a push wraps to the top of the address space, where a stack"));
+  EXPECT_THAT(said(with(lost, {{"cr2", 0xfffffffffffffff8}})),
+              HasSubstr("and faulted there (CR2 0xfffffffffffffff8)"));
+  // SP wraps to 0xfffe, and an exception in ring 3 takes its stack elsewhere.
+  const NamedRegisters protected_mode = {{"cr0", 1}, {"cs.selector", 8}, {"idt.limit", 0xfff}};
+  EXPECT_THAT(said(protected_mode), Not(HasSubstr("stack pointer")));
+  EXPECT_THAT(said(with(protected_mode, {{"ss.db", 1}})), HasSubstr("stack pointer"));
+  EXPECT_THAT(said(with(lost, {{"cs.selector", 0x1b}, {"tr.base", 0x1000}})),
+              Not(HasSubstr("stack pointer")));
+}
+
 const NamedRegisters kResetValues = {{"rip", 0xfff0},         {"rflags", 2},
                                      {"cr0", 0x60000010},     {"cs.base", 0xffff0000},
                                      {"cs.selector", 0xf000}, {"idt.limit", 0xffff}};
@@ -143,6 +162,27 @@ TEST(JumpAstray, NamesTheNullPointer) {
   EXPECT_THAT(explained.causes(), Contains("triple-fault"));
 }
 
+TEST(JumpAstray, IsToldByTheFaultOfFetchingWhateverTheSlotsAre) {
+  SyntheticTrace trace = linux_guest();
+  trace.shutdown().regs(with(long_mode(0x7f0012345678), {{"cr2", 0x7f0012345678}}));
+  const Explained explained(trace);
+  EXPECT_EQ(explained.first(), "jump-astray");
+  EXPECT_THAT(explained.of("jump-astray").title, HasSubstr("where nothing is mapped"));
+}
+
+TEST(JumpAstray, IsNoProcessThatRunsInTheLowerHalf) {
+  SyntheticTrace trace = linux_guest();
+  trace.shutdown().regs(with(long_mode(0x7f0012345678), {{"cr2", 0x7ffe00001000}}));
+  EXPECT_FALSE(Explained(trace).found("jump-astray"));
+}
+
+TEST(JumpAstray, NamesTheTableThatIsExecuted) {
+  SyntheticTrace trace = linux_guest();
+  trace.shutdown().regs(
+      with(long_mode(0x5008), {{"gdt.base", 0x5000}, {"gdt.limit", 0x7f}, {"idt.limit", 0}}));
+  EXPECT_THAT(Explained(trace).of("jump-astray").title, HasSubstr("executes its own GDT"));
+}
+
 TEST(JumpAstray, ComesBeforeTheEmulationThatFailedThere) {
   SyntheticTrace trace;
   trace.intel().memory(0, 0x100000);
@@ -177,6 +217,37 @@ TEST(EmulationFailure, OfAWriteIntoReadOnlyMemorySaysSo) {
   trace.amd().memory(0, 0x8000000).memory(0xfffc0000, 0x40000, 2);
   trace.emulation_failure(kAddps, 0x400, 0xf, 0xfffc0010).regs(long_mode(0xffffffff81000000));
   EXPECT_THAT(Explained(trace).all_said("emulation-failure"), HasSubstr("read-only memory slot"));
+}
+
+// VMX does not say which address: what `explain` says of this instruction, and these registers.
+std::string said_on_intel(const std::vector<uint8_t>& instruction,
+                          const NamedRegisters& registers) {
+  SyntheticTrace trace;
+  trace.intel().memory(0, 0x8000000);
+  trace.emulation_failure(instruction, 48, 0, 0).regs(with(long_mode(0x1000000), registers));
+  return Explained(trace).all_said("emulation-failure");
+}
+
+TEST(EmulationFailure, NamesTheAddressThatTheOperandsAndRegistersMake) {
+  const struct {
+    std::vector<uint8_t> instruction;
+    NamedRegisters registers;
+    std::string address;
+  } kCases[] = {
+      {kAddps, {{"rbx", 0xd0000000}}, "0xd0000000"},
+      {{0x0f, 0x58, 0x44, 0x8b, 0xf0}, {{"rbx", 0xd0000000}, {"rcx", 8}}, "0xd0000010"},
+      {{0x0f, 0x58, 0x05, 0x01, 0, 0, 0x70}, {}, "0x71000008"},
+      {{0x65, 0x0f, 0x58, 0x04, 0x25, 0x28, 0, 0, 0}, {{"gs.base", 0xd0000000}}, "0xd0000028"},
+      {{0xa4}, {{"rdi", 0x2000}, {"rsi", 0xd0000000}}, "0xd0000000"},
+  };
+  for (const auto& one : kCases)
+    EXPECT_THAT(said_on_intel(one.instruction, one.registers),
+                HasSubstr("without memory at guest physical " + one.address + ":"));
+}
+
+TEST(EmulationFailure, NamesNoAddressThatTheInstructionOnlyComputes) {
+  EXPECT_THAT(said_on_intel({0x48, 0x8d, 0x43, 0x10}, {{"rbx", 0xd0000000}}),
+              Not(HasSubstr("0xd0000010")));
 }
 
 TEST(EmulationFailure, InRealModeWithoutUnrestrictedGuestIsTheProcessors) {

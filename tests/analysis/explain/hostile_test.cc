@@ -86,7 +86,7 @@ TEST(ExplainHostile, EveryRecordingEndsInADocument) {
     }
     trace.seal();
     const Explained explained(trace.write_to(scratch.file("t")));
-    const auto document = explanation_json(explained.explanation(), 20, nullptr);
+    const auto document = explanation_json(explained.explanation(), {}, 20, nullptr);
     EXPECT_GT(to_line(document).size(), 100u) << seed;
   }
 }

@@ -7,6 +7,7 @@
 namespace kvmtape::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -365,6 +366,15 @@ TEST(SilentGuest, IsANoteSinceIdleLooksAlike) {
   EXPECT_FALSE(Explained(busy).found("silent-guest"));
 }
 
+TEST(SilentGuest, IsTheOneWhoseRecordingWentOnBehindItsLastExit) {
+  SyntheticTrace silent, ended;
+  silent.intel().out(0x80, {1}).on(1).set_regs({{"rip", 0xfff0}});
+  silent.wait_ns(50'000'000'000);  // vCPU 1 was never left
+  EXPECT_THAT(Explained(silent).notes(), Contains("silent-guest"));
+  ended.intel().out(0x80, {1}).wait_ns(5'000'000'000);
+  EXPECT_FALSE(Explained(ended).found("silent-guest"));
+}
+
 TEST(UnhandledAccess, AScrollingScreenIsNone) {
   SyntheticTrace trace;
   trace.intel();
@@ -397,6 +407,38 @@ TEST(LostExits, WeakenTheVerdictAndAreANote) {
   EXPECT_FALSE(all.found("lost-exits"));
   EXPECT_THAT(some.notes(), Contains("lost-exits"));
   EXPECT_LT(some.of("triple-fault").confidence, all.of("triple-fault").confidence);
+  EXPECT_THAT(some.of("lost-exits").next, HasSubstr("--ring"));
+}
+
+TEST(LostExits, AreANoteWhereTheEndMayBeMissing) {
+  SyntheticTrace whole, cut;
+  for (SyntheticTrace* trace : {&whole, &cut})
+    trace->intel().out(0x80, {1}).shutdown().regs(with(long_mode(1 << 20), {{"idt.limit", 0}}));
+  const ScratchDirectory scratch;
+  const Explained all(whole), some(cut.write_unsealed_to(scratch.file("cut")));
+  EXPECT_THAT(some.all_said("lost-exits"),
+              AllOf(HasSubstr("it was not closed"), HasSubstr("may have lost some"),
+                    Not(HasSubstr("--ring"))));
+  EXPECT_LT(some.of("triple-fault").confidence, all.of("triple-fault").confidence);
+}
+
+// The drain records what it could not read of a ring as damaged, in a file that is not.
+TEST(LostExits, ToDamageAreNotMendedByALargerRing) {
+  SyntheticTrace damaged;
+  damaged.intel().out(0x80, {1});
+  damaged.builder().add_gap(0, 3, GapReason::kDamaged);
+  damaged.hlt(true);
+  EXPECT_THAT(
+      Explained(damaged).all_said("lost-exits"),
+      AllOf(HasSubstr("3 exits are missing"), HasSubstr("another copy"), Not(HasSubstr("--ring"))));
+}
+
+TEST(LostExits, AreANoteWhereAllOfThemAreLost) {
+  SyntheticTrace lost;
+  lost.intel().lost(1);
+  const Explained explained(lost);
+  EXPECT_THAT(explained.all_said("lost-exits"),
+              AllOf(HasSubstr("No exit can be read"), HasSubstr("1 exit is missing")));
 }
 
 }  // namespace

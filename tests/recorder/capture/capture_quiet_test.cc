@@ -15,6 +15,7 @@
 #include "recorder/capture/vcpu_capture.h"
 #include "tests/support/fake_vcpu.h"
 #include "tests/support/memory_ring.h"
+#include "tests/support/sanitizers.h"
 
 namespace {
 std::atomic<uint64_t> allocations{0};
@@ -67,7 +68,8 @@ TEST(CaptureQuiet, AllocatesNothing) {
   EXPECT_EQ(overwriting.header()->next_seq, 10'000u);
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // their runtimes make calls
+// A sanitizer's runtime makes system calls of its own.
+#if !defined(KVMTAPE_THREAD_SANITIZER) && !defined(KVMTAPE_ADDRESS_SANITIZER)
 // Kills the process at any system call but the one that ends it.
 void forbid_system_calls() {
   sock_filter program[] = {

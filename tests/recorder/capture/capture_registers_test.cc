@@ -68,7 +68,10 @@ TEST_F(CaptureRegistersTest, WithoutLeaveToMakeIoctlsTheyAreNotTaken) {
 
 TEST_F(CaptureRegistersTest, OrdinaryExitsTakeNone) {
   attach(RegisterPolicy::kDebugExits, true);
-  for (uint32_t reason : {KVM_EXIT_MMIO, KVM_EXIT_HLT, KVM_EXIT_IRQ_WINDOW_OPEN}) exit_with(reason);
+  for (const uint32_t reason :
+       {uint32_t{KVM_EXIT_MMIO}, uint32_t{KVM_EXIT_HLT}, uint32_t{KVM_EXIT_IRQ_WINDOW_OPEN}}) {
+    exit_with(reason);
+  }
   exit_with(KVM_EXIT_INTR, -1, EINTR);
   exit_with(KVM_EXIT_INTR, -1, EAGAIN);
   EXPECT_THAT(recorded(), IsEmpty());

@@ -133,16 +133,23 @@ class RandomMonitor {
   std::vector<LaidDown> laid_;
 };
 
-// Draining one time in `drain_one_in`; rarely enough and exits are dropped.
-WalkedTrace round_trip(uint64_t seed, bool with_sync, bool overwrite, uint32_t drain_one_in) {
-  RingRecording recording(1, 64 * 1024, overwrite);
+// Rings and how often they are drained: one that loses nothing, and one that loses now and then.
+struct Drained {
+  uint32_t ring_bytes;
+  uint32_t one_in;
+};
+constexpr Drained kInTime{1024 * 1024, 2};
+constexpr Drained kTooLate{64 * 1024, 2000};
+
+WalkedTrace round_trip(uint64_t seed, bool with_sync, bool overwrite, Drained drained) {
+  RingRecording recording(1, drained.ring_bytes, overwrite);
   std::vector<LaidDown> laid;
   {
     RandomMonitor monitor(recording.ring(0), seed, with_sync);
     std::mt19937_64 random(seed);
     for (int i = 0; i < 20'000; ++i) {
       monitor.run_once();
-      if (below(random, drain_one_in) == 0) recording.drain().pump();
+      if (below(random, drained.one_in) == 0) recording.drain().pump();
     }
     laid = monitor.laid();
   }
@@ -176,21 +183,21 @@ WalkedTrace round_trip(uint64_t seed, bool with_sync, bool overwrite, uint32_t d
 
 TEST(CaptureRoundTrip, GivesBackEveryByteOfBothMoments) {
   for (uint64_t seed = 0; seed < 4; ++seed)
-    EXPECT_EQ(round_trip(seed, false, false, 2).lost(), 0u) << seed;
+    EXPECT_EQ(round_trip(seed, false, false, kInTime).lost(), 0u) << seed;
 }
 
 TEST(CaptureRoundTrip, GivesBackTheSyncAreaWhenAnyOfItIsValidOrDirty) {
-  for (uint64_t seed = 10; seed < 14; ++seed) round_trip(seed, true, false, 2);
+  for (uint64_t seed = 10; seed < 14; ++seed) round_trip(seed, true, false, kInTime);
 }
 
 TEST(CaptureRoundTrip, GivesBackWhatStandsBetweenDrops) {
   for (uint64_t seed = 20; seed < 24; ++seed)
-    EXPECT_GT(round_trip(seed, seed % 2 == 0, false, 2000).lost(), 0u) << seed;
+    EXPECT_GT(round_trip(seed, seed % 2 == 0, false, kTooLate).lost(), 0u) << seed;
 }
 
 TEST(CaptureRoundTrip, GivesBackWhatWasNotOverwritten) {
   for (uint64_t seed = 30; seed < 34; ++seed)
-    EXPECT_GT(round_trip(seed, seed % 2 == 0, true, 2000).lost(), 0u) << seed;
+    EXPECT_GT(round_trip(seed, seed % 2 == 0, true, kTooLate).lost(), 0u) << seed;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "recorder/drain/x86_paging.h"
+#include "recorder/ring/clock.h"
 #include "recorder/ring/control_call.h"
 #include "schema/process_start.h"
 #include "tests/support/ring_recording.h"
@@ -183,7 +184,7 @@ class CrashMemoryTest : public ::testing::Test {
 
   void call(uint32_t descriptor, uint32_t request, std::span<const uint8_t> in, int result = 0) {
     const ControlCallRecord call{descriptor, request, 0, ~0u, result, 0, 0, 0, 0};
-    ASSERT_TRUE(write_control_call(session_, call, in, {}));
+    ASSERT_TRUE(write_control_call(session_, read_clock(), call, in, {}));
   }
   void region(uint32_t slot, uint64_t physical, uint64_t bytes, uint64_t host,
               uint32_t request = kSetRegion, uint32_t flags = 0, int result = 0) {

@@ -11,15 +11,12 @@
 #include "recorder/capture/vcpu_capture.h"
 #include "tests/support/fake_vcpu.h"
 #include "tests/support/ring_recording.h"
+#include "tests/support/sanitizers.h"
 
 namespace kvmtape::testing {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr uint64_t kExits = 100'000;
-#else
-constexpr uint64_t kExits = 1'000'000;
-#endif
+constexpr uint64_t kExits = kSanitized ? 100'000 : 1'000'000;
 constexpr uint32_t kVcpus = 4;
 
 // Each exit carries its true number, so a gap that stands in the wrong place or counts wrongly

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/ring/clock.h"
 #include "schema/base/uuid_text.h"
 #include "tests/support/fake_vcpu.h"
 #include "tests/support/ring_recording.h"
@@ -65,6 +66,15 @@ TEST(Drain, AnExitWaitsInTheRingForItsAnswer) {
                 .exits(),
             6u);
   EXPECT_EQ(answers, 6u);
+}
+
+TEST(Drain, TheSessionSaysWhenItWasWrittenThoughNothingHappenedAnyMore) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(5);
+  ASSERT_TRUE(recording.drain().flush().ok());
+  const uint64_t after_the_last_exit = read_clock();
+  EXPECT_GE(recording.finish().session.now.ticks, after_the_last_exit);
 }
 
 TEST(Drain, AFailingWriteOfOneStreamLosesNothingOfAny) {

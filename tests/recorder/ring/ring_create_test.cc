@@ -144,6 +144,28 @@ TEST(RingDirectory, MayBeNamedByALinkThatTheUserMade) {
   EXPECT_TRUE(make_ring_directory(parent / "link", random_uuid()).ok());
 }
 
+TEST(RingDirectory, RefusesAPlaceWhereAnybodyMayRenameWhatIsOurs) {
+  ScratchDirectory parent(true);
+  ASSERT_EQ(::chmod(parent.path().c_str(), 0777), 0);
+  const auto directory = make_ring_directory(parent.path(), random_uuid());
+  ASSERT_FALSE(directory.ok());
+  EXPECT_THAT(directory.error().to_string(), HasSubstr("chmod +t"));
+  ASSERT_EQ(::chmod(parent.path().c_str(), 01777), 0);
+  EXPECT_TRUE(make_ring_directory(parent.path(), random_uuid()).ok()) << "as /tmp is";
+}
+
+TEST(RingDirectory, RefusesAPlaceWhoseOwnerMayRenameWhatIsOurs) {
+  ScratchDirectory parent(true);
+  if (::chown(parent.path().c_str(), 65534, 65534) != 0)
+    GTEST_SKIP() << "needs root to give it away";
+  for (const mode_t mode : {0755u, 01777u}) {
+    ASSERT_EQ(::chmod(parent.path().c_str(), mode), 0);
+    const auto directory = make_ring_directory(parent.path(), random_uuid());
+    ASSERT_FALSE(directory.ok()) << mode;
+    EXPECT_THAT(directory.error().to_string(), HasSubstr("another user (uid 65534)"));
+  }
+}
+
 TEST(RingDirectory, RefusesAParentThatIsNoDirectory) {
   ScratchDirectory parent(true);
   ASSERT_TRUE(create_ring(parent / "file", {}).ok());

@@ -9,15 +9,12 @@
 #include "recorder/ring/ring_writer.h"
 #include "schema/ring_reader.h"
 #include "tests/support/memory_ring.h"
+#include "tests/support/sanitizers.h"
 
 namespace kvmtape::testing {
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr uint64_t kRecords = 60'000;
-#else
-constexpr uint64_t kRecords = 1'000'000;
-#endif
+constexpr uint64_t kRecords = kThreadSanitizer ? 60'000 : 1'000'000;
 
 template <typename Index>
 NumberedTally race(bool overwrite, bool consumer_pauses) {

@@ -4,11 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <random>
-#include <thread>
 
 #include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
@@ -18,28 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Exits that compress badly, so that they need room.
-class NoisyVcpu {
- public:
-  explicit NoisyVcpu(kvmtape_vcpu* tape, FakeVcpu& vcpu) : tape_(tape), vcpu_(vcpu) {}
-  void run(uint64_t exits) {
-    for (; exits > 0; --exits) {
-      vcpu_.scramble(random_, 10);
-      vcpu_.set_reason(KVM_EXIT_HLT);
-      kvmtape_exit(tape_, 0, 0);
-      kvmtape_enter(tape_);
-      if (++produced_ % 100 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
-    }
-  }
-  uint64_t produced() const { return produced_; }
-
- private:
-  kvmtape_vcpu* tape_;
-  FakeVcpu& vcpu_;
-  std::mt19937_64 random_{9};
-  uint64_t produced_ = 0;
-};
-
 TEST(SessionFull, AFullDiskLosesAndCountsAndRecordingGoesOnWhenThereIsRoomAgain) {
   SmallFileSystem disk(1 << 20);
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -48,14 +23,15 @@ TEST(SessionFull, AFullDiskLosesAndCountsAndRecordingGoesOnWhenThereIsRoomAgain)
   test.options.ring_bytes = 64 * 1024;
   ASSERT_TRUE(test.open()) << test.error.text;
   FakeVcpu vcpu;
-  NoisyVcpu noisy(test.attach(0, vcpu), vcpu);
-  noisy.run(2000);
+  kvmtape_vcpu* tape = test.attach(0, vcpu);
+  constexpr uint64_t kBefore = 2000, kFull = 10'000, kAfter = 500;
+  test.run_noisily(tape, vcpu, kBefore);
   ASSERT_EQ(kvmtape_snapshot(test.session, "before", nullptr), 0);
   kvmtape_totals before;
   kvmtape_get_totals(test.session, &before);
   ASSERT_GT(before.exits, 0u);
   disk.fill();
-  noisy.run(10'000);
+  test.run_noisily(tape, vcpu, kFull);
   EXPECT_EQ(kvmtape_snapshot(test.session, "full", &test.error), -1);
   EXPECT_THAT(test.error.text, HasSubstr("No space left on device"));
   kvmtape_totals totals;
@@ -67,14 +43,14 @@ TEST(SessionFull, AFullDiskLosesAndCountsAndRecordingGoesOnWhenThereIsRoomAgain)
 
   disk.free();
   EXPECT_EQ(kvmtape_snapshot(test.session, "free", &test.error), 0) << test.error.text;
-  noisy.run(500);
+  test.run_noisily(tape, vcpu, kAfter);
   ASSERT_EQ(test.close(), 0) << test.error.text;
   auto trace = walk_trace(test.path);
   ASSERT_TRUE(trace.ok());
   EXPECT_TRUE(trace->sealed);
   EXPECT_TRUE(trace->streams[0].in_sequence);
   EXPECT_GT(trace->lost(), 0u);
-  EXPECT_EQ(trace->exits() + trace->lost(), noisy.produced());
+  EXPECT_EQ(trace->exits() + trace->lost(), kBefore + kFull + kAfter);
   EXPECT_EQ(test.totals.exits, trace->exits());
   EXPECT_EQ(test.totals.lost, trace->lost());
 }
@@ -86,9 +62,9 @@ TEST(SessionFull, ClosingOnAFullDiskKeepsTheRingsAndSaysSo) {
   test.path = disk / "vm.kvmtape";
   ASSERT_TRUE(test.open());
   FakeVcpu vcpu;
-  NoisyVcpu noisy(test.attach(0, vcpu), vcpu);
+  kvmtape_vcpu* tape = test.attach(0, vcpu);
   disk.fill();
-  noisy.run(100);
+  test.run_noisily(tape, vcpu, 100);
   EXPECT_EQ(test.close(), -1);
   EXPECT_EQ(test.error.code, EIO);
   EXPECT_THAT(test.error.text, HasSubstr(test.path + ": cannot write the trace"));
@@ -108,11 +84,9 @@ TEST(SessionFull, ALimitOnFileSizesIsAFullDiskToo) {
         rlimit limit{};
         limit.rlim_cur = limit.rlim_max = std::filesystem::file_size(test.path) + 2000;
         ::setrlimit(RLIMIT_FSIZE, &limit);
-        NoisyVcpu noisy(tape, vcpu);
-        noisy.run(1000);
+        test.run_noisily(tape, vcpu, 1000);
         FakeVcpu late;
-        NoisyVcpu uncounted(test.attach(1, late), late);
-        uncounted.run(10);
+        test.run_noisily(test.attach(1, late), late, 10);
         if (kvmtape_snapshot(test.session, "", nullptr) != -1) ::_exit(3);
         ::_exit(test.close() == -1 ? 0 : 4);
       },

@@ -50,6 +50,21 @@ TEST(Disassembly, KeepsAddressAndBytes) {
   EXPECT_EQ(result[1].bytes, (std::vector<uint8_t>{0x0f, 0x0b}));
 }
 
+TEST(Disassembly, SaysWhereAnX86InstructionsOperandsLie) {
+  const auto memory = [](std::vector<uint8_t> bytes) {
+    return disassemble(Architecture::kX86_64, ByteOrder::kLittle, bytes, 0x1000, X86Mode::k64Bit, 1)
+        .at(0)
+        .x86_memory;
+  };
+  using Operands = std::vector<X86MemoryOperand>;
+  EXPECT_EQ(memory({0x8b, 0x44, 0x8b, 0xf0}),
+            (Operands{{"", "rbx", "rcx", 4, static_cast<uint64_t>(-0x10)}}));
+  EXPECT_EQ(memory({0x65, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0}), (Operands{{"gs", "", "", 1, 0x28}}));
+  EXPECT_EQ(memory({0xa4}), (Operands{{"", "rdi", "", 1, 0}, {"", "rsi", "", 1, 0}}));
+  EXPECT_EQ(memory({0x48, 0x8d, 0x43, 0x10}), Operands{}) << "LEA touches nothing";
+  EXPECT_EQ(memory({0xf4}), Operands{});
+}
+
 TEST(Disassembly, StopsAtBytesThatAreNoInstruction) {
   EXPECT_EQ(lines(Architecture::kX86_64, ByteOrder::kLittle, {0x90, 0x06, 0x90}), (Lines{"nop"}));
   EXPECT_EQ(lines(Architecture::kX86_64, ByteOrder::kLittle, {0x0f}), Lines{});

@@ -100,9 +100,19 @@ TEST(GhcbTermination, NamesLinuxReasons) {
             "guest requested termination: reason set 5, code 255");
 }
 
+// SVM_VMGEXIT_TERM_REQUEST: the MSR holds the page's address, and the reason is in the page.
+TEST(GhcbTermination, ThroughTheGhcbPageHasItsReasonElsewhere) {
+  EXPECT_TRUE(decode_ghcb_termination(0x7f000).through_page);
+  EXPECT_FALSE(decode_ghcb_termination(0x7f000).is_request);
+  EXPECT_EQ(ghcb_termination_text(0x7f000),
+            "guest requested termination through its GHCB page at 0x7f000; the reason is in the "
+            "host's kernel log");
+}
+
 TEST(GhcbTermination, RefusesOtherRequests) {
   EXPECT_FALSE(decode_ghcb_termination(0x12345006).is_request);
-  EXPECT_EQ(ghcb_termination_text(0x5000), "GHCB MSR 0x5000 is not a termination request");
+  EXPECT_EQ(ghcb_termination_text(0x5006), "GHCB MSR 0x5006 is not a termination request");
+  EXPECT_EQ(ghcb_termination_text(0), "GHCB MSR 0x0 is not a termination request");
   EXPECT_EQ(ghcb_msr_request_name(0x12345006), "GHCB_MSR_AP_RESET_HOLD_REQ");
 }
 

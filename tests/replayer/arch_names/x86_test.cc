@@ -16,8 +16,7 @@ TEST(Vmx, HasEveryExitReasonOfTheKernelHeader) {
   const auto rows = header_constants("vmx_reasons.csv");
   EXPECT_EQ(all_vmx_exit_reasons().size(), rows.size());
   for (const HeaderConstant& row : rows)
-    EXPECT_EQ(decode_vmx_exit_reason(static_cast<uint32_t>(row.value)).name,
-              "EXIT_REASON_" + row.name);
+    EXPECT_EQ(decode_vmx_exit_reason(row.value).name, "EXIT_REASON_" + row.name);
 }
 
 TEST(Vmx, SaysWhatAnEntryFailureMeans) {

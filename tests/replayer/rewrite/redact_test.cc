@@ -10,6 +10,7 @@
 #include "replayer/rewrite/record_writer.h"
 #include "replayer/rewrite/redactor.h"
 #include "schema/abi/registry.h"
+#include "tests/support/architectures.h"
 #include "tests/support/scratch.h"
 #include "tests/support/trace_builder.h"
 
@@ -243,15 +244,8 @@ TEST_P(RedactTest, no_removed_value_survives_anywhere_in_the_file) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Architectures, RedactTest,
-                         ::testing::Values(Architecture::kX86_64, Architecture::kI386,
-                                           Architecture::kAarch64, Architecture::kRiscv64,
-                                           Architecture::kS390x, Architecture::kPpc64,
-                                           Architecture::kLoongarch64, Architecture::kMips64),
-                         [](const auto& architecture) {
-                           return "architecture_" +
-                                  std::to_string(static_cast<int>(architecture.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Architectures, RedactTest, ::testing::ValuesIn(kArchitectures),
+                         architecture_suffix);
 
 // An MMIO write of four bytes on x86 behind a hypercall that left its arguments in the union.
 class RedactedMmio : public ::testing::Test {

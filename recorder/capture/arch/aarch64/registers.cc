@@ -46,8 +46,8 @@ class OneRegs {
       error_ = static_cast<uint32_t>(errno);
       return 0;
     }
-    // Linux 5.10 may answer with a pointer of its own, which is no register and nobody's to
-    // publish.
+    // May be what a register of the kernel's own held (replayer/one_register.cc), a pointer at
+    // times: nobody's to publish.
     if (id == kMdccintEl1 && (value & ~kMdccintBits) != 0) return 0;
     if (count_ + 2 <= sizeof pairs_ / sizeof pairs_[0]) {
       pairs_[count_++] = id;

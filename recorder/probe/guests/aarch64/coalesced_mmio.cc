@@ -1,6 +1,7 @@
 // Stores into a KVM_REGISTER_COALESCED_MMIO zone do not exit: KVM collects them in a ring in the
 // vCPU's mapping until one cannot be (the ring is full, or the address is outside).
 #include "recorder/probe/guests/aarch64/battery.h"
+#include "recorder/probe/scripts.h"
 
 namespace kvmtape::arm64 {
 
@@ -21,11 +22,7 @@ namespace {
 
 void play(Stage& stage) {
   Machine machine(stage);
-  const int ring_page = machine.require(KVM_CAP_COALESCED_MMIO, "KVM_CAP_COALESCED_MMIO");
-  kvm_coalesced_mmio_zone zone = {};
-  zone.addr = kMmioAddress;
-  zone.size = kPageBytes;
-  machine.call(KVM_REGISTER_COALESCED_MMIO, "KVM_REGISTER_COALESCED_MMIO", &zone);
+  const int ring_page = coalesce_mmio(machine);
   machine.load_code(coalesced_mmio_code);
   Vcpu& vcpu = machine.add_vcpu();
   expect_store(vcpu, kMmioAddress + kPageBytes);

@@ -1,6 +1,7 @@
 // A vendor's hypercall by SMC that KVM_ARM_VM_SMCCC_FILTER hands to user space: KVM_EXIT_HYPERCALL,
 // nr the function, flags KVM_HYPERCALL_EXIT_SMC. Arguments and answer are in the guest's registers.
 #include "recorder/probe/guests/aarch64/battery.h"
+#include "recorder/probe/guests/aarch64/scripts.h"
 
 namespace kvmtape::arm64 {
 
@@ -17,19 +18,7 @@ KVMTAPE_GUEST_CODE(hypercall_smc_code, R"(
 
 namespace {
 
-constexpr uint64_t kFunction = 0xc6000010;
-constexpr uint64_t kAnswer = 0x4242;
-
-void play(Stage& stage) {
-  Machine machine(stage);
-  forward_smccc(machine, kFunction);
-  machine.load_code(hypercall_smc_code);
-  Vcpu& vcpu = machine.add_vcpu();
-  if (!vcpu.expect(KVM_EXIT_HYPERCALL)) return;
-  stage.check(vcpu.run().hypercall.nr == kFunction, "hypercall.nr is not the function");
-  set_register(vcpu, kX0, kAnswer);
-  stage.check(expect_store(vcpu, kMmioAddress) == kAnswer, "the guest did not see our answer");
-}
+void play(Stage& stage) { play_forwarded_call(stage, hypercall_smc_code, Conduit::kSmc); }
 
 }  // namespace
 

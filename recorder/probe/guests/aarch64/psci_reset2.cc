@@ -1,9 +1,8 @@
 // PSCI SYSTEM_RESET2 (1.1) of the architected type by HVC: KVM_EXIT_SYSTEM_EVENT, RESET with
 // KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2 in data[0]; before Linux 5.18 the guest gets
 // NOT_SUPPORTED, which it stores.
-#include <fmt/core.h>
-
 #include "recorder/probe/guests/aarch64/battery.h"
+#include "recorder/probe/guests/aarch64/scripts.h"
 
 namespace kvmtape::arm64 {
 
@@ -21,18 +20,7 @@ KVMTAPE_GUEST_CODE(psci_reset2_code, R"(
 namespace {
 
 void play(Stage& stage) {
-  Machine machine(stage);
-  machine.load_code(psci_reset2_code);
-  Vcpu& vcpu = machine.add_vcpu();
-  vcpu.run_once();
-  if (vcpu.run().exit_reason == KVM_EXIT_MMIO) {
-    return stage.refuse(fmt::format("SYSTEM_RESET2 gave the guest {:#x}", stored_value(vcpu)));
-  }
-  if (stage.going() && vcpu.run().exit_reason != KVM_EXIT_SYSTEM_EVENT) {
-    return stage.differ("gave " + vcpu.describe_last() + " instead of KVM_EXIT_SYSTEM_EVENT");
-  }
-  stage.check(vcpu.run().system_event.type == KVM_SYSTEM_EVENT_RESET,
-              "system_event.type is not RESET");
+  play_psci_call(stage, psci_reset2_code, {"SYSTEM_RESET2", KVM_SYSTEM_EVENT_RESET, "RESET"});
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "recorder/probe/guests/x86_64/battery.h"
+#include "recorder/probe/scripts.h"
 
 namespace kvmtape::x86 {
 
@@ -19,11 +20,7 @@ namespace {
 
 void play(Stage& stage) {
   Machine machine(stage);
-  const int ring_page = machine.require(KVM_CAP_COALESCED_MMIO, "KVM_CAP_COALESCED_MMIO");
-  kvm_coalesced_mmio_zone zone = {};
-  zone.addr = kMmioAddress;
-  zone.size = kPageBytes;
-  machine.call(KVM_REGISTER_COALESCED_MMIO, "KVM_REGISTER_COALESCED_MMIO", &zone);
+  const int ring_page = coalesce_mmio(machine);
   machine.load_code(coalesced_mmio_full_code);
   Vcpu& vcpu = machine.add_vcpu();
   if (!vcpu.expect(KVM_EXIT_MMIO)) return;

@@ -1,9 +1,6 @@
 // A signal while the guest spins: KVM_RUN fails with EINTR, KVM_EXIT_INTR.
-#include <cerrno>
-#include <chrono>
-
-#include "recorder/probe/deadline.h"
 #include "recorder/probe/guests/x86_64/battery.h"
+#include "recorder/probe/scripts.h"
 
 namespace kvmtape::x86 {
 
@@ -14,14 +11,7 @@ KVMTAPE_GUEST_CODE(intr_signal_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
-  Machine machine(stage);
-  machine.load_code(intr_signal_code);
-  Vcpu& vcpu = machine.add_vcpu();
-  const Deadline signal_soon(std::chrono::milliseconds(3));
-  if (!vcpu.expect_error(EINTR)) return;
-  stage.check(vcpu.run().exit_reason == KVM_EXIT_INTR, "gave " + vcpu.describe_last());
-}
+void play(Stage& stage) { play_signal(stage, intr_signal_code); }
 
 }  // namespace
 
