@@ -7,21 +7,22 @@
 
 #include "analysis/decoded_exit.h"
 #include "analysis/json_writer.h"
+#include "analysis/register_set.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
 
 // All members of an exit but "registers"; the object stays open, so that registers and memory that
-// were taken with the exit can follow (write_register_set, memory_slice.h). Without a clock its
-// times are null.
+// were taken with the exit can follow (write_registers, memory_slice.h). Without a clock its times
+// are null.
 void begin_exit(JsonWriter& json, const Item& item, const ExitDecoder& decoder,
                 const DecodedExit& decoded, bool with_raw, bool has_clock);
 // Of those, the ones that its bytes and KVM_RUN's return say, from "ret" to "text".
 void write_exit_meaning(JsonWriter& json, const ExitDecoder& decoder, const DecodedExit& decoded);
 // "raw".
 void write_raw(JsonWriter& json, const RawMoment& moment);
-// One member of "registers": the set by the name of its kernel struct, with its fields and bytes.
-void write_register_set(JsonWriter& json, const DecodeContext& context, const SideRecord& record);
+// "registers", if there are any: each set by the name of its kernel struct, with fields and bytes.
+void write_registers(JsonWriter& json, const DecodeContext& context, const RegisterSets& sets);
 
 // Whole objects.
 void write_gap(JsonWriter& json, const Item& item);

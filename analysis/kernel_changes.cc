@@ -30,6 +30,8 @@ bool is_field(const ChangePlace& place, std::string_view field) {
 
 bool shows_at(const ChangePlace& place, const ChangePlace& seen) {
   if (place.register_id != 0 || seen.register_id != 0) return place.register_id == seen.register_id;
+  if (!place.register_set.empty() || !seen.register_set.empty())
+    return place.register_set == seen.register_set;
   const bool exit =
       place.exit_reason == ChangePlace::kAnyExit || place.exit_reason == seen.exit_reason;
   return exit && is_field(place, seen.field);

@@ -25,7 +25,8 @@ struct ChangeCondition {
   uint64_t value = 0;
 };
 
-// Where a difference was seen, or where a change shows: one of at_exit, at_field, at_register.
+// Where a difference was seen, or where a change shows: one of at_exit, at_field, at_register,
+// at_registers.
 struct ChangePlace {
   static constexpr int32_t kAnyExit = -1;
   static constexpr int32_t kNoExit = -2;
@@ -35,6 +36,7 @@ struct ChangePlace {
   int32_t exit_reason = kNoExit;
   std::string_view field{};  // "debug.arch.far", "flags", "exit_reason"; empty: that it exits
   uint64_t register_id = 0;  // of KVM_GET_ONE_REG
+  std::string_view register_set{};  // "kvm_vcpu_events": whether these can be had
   On on = On::kEither;
   std::span<const ChangeCondition> conditions{};  // all of them
   bool sign_extended = false;                     // the values differ in nothing else
@@ -45,6 +47,7 @@ struct ChangePlace {
     return {.exit_reason = static_cast<int32_t>(reason), .field = field};
   }
   static ChangePlace at_register(uint64_t id) { return {.register_id = id}; }
+  static ChangePlace at_registers(std::string_view set) { return {.register_set = set}; }
 };
 
 struct StableRelease {

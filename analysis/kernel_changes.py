@@ -43,7 +43,8 @@ def condition(text):
 
 
 def place(text, reasons, registers, conditions):
-    """A ChangePlace of 'KVM_EXIT_DEBUG debug.arch.far', '* flags' or 'register OSLSR_EL1', or of
+    """A ChangePlace of 'KVM_EXIT_DEBUG debug.arch.far', '* flags' or 'register OSLSR_EL1', of
+    'registers kvm_vcpu_events', that these can be had, or of
     '+KVM_EXIT_SYSTEM_EVENT when system_event.type=2 & system_event.data[0]=1': an exit that only
     kernels which behave so have (-: which do not), and that must be like this. 'sign-extended': the
     two values differ in nothing else."""
@@ -52,6 +53,8 @@ def place(text, reasons, registers, conditions):
     words = text.strip().lstrip("+-").split()
     if words[0] == "register":
         return f"{{.register_id = {registers[words[1]]}}}"
+    if words[0] == "registers":
+        return f"{{.register_set = {quoted(words[1])}}}"
     reason = "ChangePlace::kAnyExit" if words[0] == "*" else str(reasons[words[0]])
     members = [f".exit_reason = {reason}", f".field = {quoted(words[1] if len(words) > 1 else '')}"]
     if side in SIDES:

@@ -24,7 +24,7 @@ struct DiffCommand {
   TraceOptions a;  // and what both share
   std::string b;
   std::string ring_directory_b;
-  std::vector<std::string> vcpus;
+  SelectOptions select;
   std::vector<std::string> ignored;
   std::vector<std::string> compared;
   std::string only;
@@ -38,10 +38,14 @@ std::vector<std::string> field_names() {
   std::vector<std::string> names{"flags"};
   for (const abi::AbiField& field : abi::header_fields()) names.emplace_back(field.name);
   for (const abi::MemberField& field : abi::member_fields()) names.emplace_back(field.field.name);
+  for (const abi::StructField& field : abi::struct_fields())
+    names.push_back(fmt::format("{}.{}", field.structure, field.field.name));
+  for (const abi::OneRegister& row : abi::one_registers())
+    names.push_back(fmt::format("kvm_one_reg.{}", row.name));
   return names;
 }
 
-// A rule, a field, an exit, or a row of kernel_changes.
+// A rule, a field, a register ("kvm_one_reg.MDSCR_EL1"), an exit, or a row of kernel_changes.
 Result<void> ignore(const std::string& name, DiffRules& rules) {
   const std::vector<std::string> fields = field_names();
   std::vector<std::string> names = fields;
@@ -49,7 +53,12 @@ Result<void> ignore(const std::string& name, DiffRules& rules) {
     rules.answers = false;
     return {};
   }
-  if (std::ranges::find(fields, name) != fields.end()) {
+  if (name == "registers") {
+    rules.registers = false;
+    return {};
+  }
+  const bool is_unnamed = name.starts_with("kvm_one_reg.0x") || name.starts_with("kvm_msrs.");
+  if (is_unnamed || std::ranges::find(fields, name) != fields.end()) {
     rules.ignored_fields.push_back(name);
     return {};
   }
@@ -65,13 +74,13 @@ Result<void> ignore(const std::string& name, DiffRules& rules) {
     return {};
   }
   names.emplace_back("answers");
+  names.emplace_back("registers");
   const std::string near = nearest_name(name, names);
-  return usage_error(fmt::format(
-      "--ignore: '{}' is unknown; {}", name,
-      near.empty()
-          ? "write answers, a field, an exit, or the id of a kernel change, as in --ignore "
-            "debug.arch.far,KVM_EXIT_HLT"
-          : "did you mean " + near + "?"));
+  return usage_error(fmt::format("--ignore: '{}' is unknown; {}", name,
+                                 near.empty() ? "write answers, registers, a field, an exit, or "
+                                                "the id of a kernel change, as in --ignore "
+                                                "debug.arch.far,KVM_EXIT_HLT"
+                                              : "did you mean " + near + "?"));
 }
 
 Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
@@ -86,13 +95,17 @@ Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
     if (name == "interrupts") options.rules.interrupts = true;
     if (name == "addresses") options.rules.addresses = true;
   }
-  for (const std::string& text : command.vcpus) {
+  SelectOptions of_either = command.select;
+  of_either.vcpus.clear();  // which one of the two may lack
+  KVMTAPE_TRY_ASSIGN(options.selection, of_either.selection(a));
+  options.tail = command.select.tail;
+  for (const std::string& text : command.select.vcpus) {
     KVMTAPE_TRY_ASSIGN(const uint64_t index, parse_number("--vcpu", text));
     const auto is_it = [&](const VcpuTotals& vcpu) { return vcpu.index == index; };
     if (std::ranges::none_of(a.vcpus(), is_it) && std::ranges::none_of(b.vcpus(), is_it))
       return usage_error(fmt::format(
           "--vcpu {}: neither recording has such a vCPU; kvmtape info lists them", text));
-    options.vcpus.push_back(static_cast<uint32_t>(index));
+    options.selection.vcpus.push_back(static_cast<uint32_t>(index));
   }
   return options;
 }
@@ -113,7 +126,7 @@ int run_diff(const DiffCommand& command, Console& console) {
   TimeNoise noise{.percent = static_cast<double>(command.times_percent)};
   if (command.times_percent == 0) noise.ns = 0;
   const std::vector<Distribution> distributions =
-      compare_distributions(a, b, options->vcpus, noise);
+      compare_distributions(a, b, options->selection, noise);
   const bool equal =
       (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;
   a.check();
@@ -136,9 +149,7 @@ void add_diff(CLI::App& app, Action& chosen) {
   verb->add_option("a", command->a.trace, "a recording")->required();
   verb->add_option("b", command->b, "the recording to compare it with")->required();
   command->a.OutputOptions::add_to(*verb);
-  verb->add_option("--vcpu", command->vcpus, "only these vCPUs (indexes), N,...")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+  command->select.add_to(*verb);
   verb->add_option(
           "--only", command->only,
           "unexplained: leave out what known kernel changes explain, in the exit status too")

@@ -38,13 +38,9 @@ class JsonLines {
       memory_.emplace_back(item);
       return true;
     }
-    if (item.kind == Item::Kind::kRegisters && is_of_exit) {
-      if (!registers_open_) {
-        json_.key("registers");
-        json_.begin_object();
-        registers_open_ = true;
-      }
-      write_register_set(json_, decoder_.context(), *item.side);
+    if (item.kind == Item::Kind::kRegisters && is_of_exit) {  // sets may come in several records
+      if (const auto record = registers_view(*item.side))
+        registers_[record->set].join(*record, decoder_.context().byte_order);
       return true;
     }
     if (!finish()) return false;
@@ -76,7 +72,8 @@ class JsonLines {
   // Closes the exit that is open.
   bool finish() {
     if (!exit_open_) return true;
-    if (registers_open_) json_.end_object();
+    write_registers(json_, decoder_.context(), registers_);
+    registers_.clear();
     if (!memory_.empty()) {
       json_.key("memory");
       json_.begin_list();
@@ -85,7 +82,7 @@ class JsonLines {
       memory_.clear();
     }
     json_.end_object();
-    exit_open_ = registers_open_ = false;
+    exit_open_ = false;
     return print_line();
   }
 
@@ -104,7 +101,7 @@ class JsonLines {
   JsonWriter json_;
   DecodedExit decoded_;
   bool exit_open_ = false;
-  bool registers_open_ = false;
+  RegisterSets registers_;
   std::vector<MemorySlice> memory_;
   uint32_t vcpu_ = 0;
   uint64_t seq_ = 0;

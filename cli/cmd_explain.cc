@@ -88,12 +88,15 @@ void move(Symbols& symbols, const Case& all, std::string& moved, Console& consol
 }
 
 // nullopt: to be found out.
-Result<std::optional<uint64_t>> given_offset(const std::string& kaslr) {
-  if (kaslr == kAuto) return std::optional<uint64_t>();
-  const auto offset = hex_or_decimal(kaslr);
+Result<std::optional<uint64_t>> given_offset(const ExplainCommand& command) {
+  if (command.kaslr == kAuto) return std::optional<uint64_t>();
+  const auto offset = hex_or_decimal(command.kaslr);
   if (!offset)
     return usage_error(
-        fmt::format("--kaslr: '{}' is no number; write 0x1a000000, or {}", kaslr, kAuto));
+        fmt::format("--kaslr: '{}' is no number; write 0x1a000000, or {}", command.kaslr, kAuto));
+  if (command.vmlinux.empty() && command.system_map.empty() && command.kallsyms.empty())
+    return usage_error(
+        "--kaslr: there are no symbols to be moved; give --vmlinux or --system-map as well");
   return offset;
 }
 
@@ -125,7 +128,7 @@ int run_explain(const ExplainCommand& command, Console& console) {
   if (command.list_rules) return list_rules(console);
   if (auto checked = check_rules(command.fail_on); !checked.ok())
     return console.fail(checked.error());
-  const auto kaslr = given_offset(command.kaslr);
+  const auto kaslr = given_offset(command);
   if (!kaslr.ok()) return console.fail(kaslr.error());
   auto opened = command.trace.open();
   if (!opened.ok()) return console.fail(opened.error());

@@ -1,7 +1,9 @@
 // `kvmtape verify`: reads every chunk and says whether it is what was written.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "analysis/recording_json.h"
 #include "cli/commands.h"
@@ -31,8 +33,10 @@ int run_verify(const TraceOptions& options, Console& console) {
                               count_text(health.damaged_chunks), redundant_text(health),
                               counted(reader.exits(), "exit"), count_text(reader.lost()),
                               health.sealed ? "sealed" : "not sealed"));
-    for (const Error& problem : health.problems)
-      console.print(printable(problem.to_string()) + "\n");
+    std::vector<Error> problems = health.problems;  // found by kind of chunk
+    std::ranges::stable_sort(problems, {},
+                             [](const Error& problem) { return problem.byte_offset.value_or(0); });
+    for (const Error& problem : problems) console.print(printable(problem.to_string()) + "\n");
   }
   const int status = report_health(reader, console);
   return worse_of(status, health.damaged_chunks != 0 ? kAnswerIsNo : kDone);

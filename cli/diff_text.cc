@@ -15,7 +15,8 @@ namespace kvmtape {
 namespace {
 
 constexpr size_t kSessionLinesMax = 12;
-constexpr size_t kBytesShown = 32;  // of a field, in hex digits: the rest is dots
+constexpr size_t kShortReason = 40;  // of why a field is not valid; a longer one is shown with -v
+constexpr size_t kBytesShown = 32;   // of a field, in hex digits: the rest is dots
 
 std::string ids_text(const std::vector<KernelDifferences::Difference>& explanations) {
   std::string text;
@@ -25,10 +26,23 @@ std::string ids_text(const std::vector<KernelDifferences::Difference>& explanati
   return text;
 }
 
-std::string side_text(const FieldSide& side) {
-  if (side.validity != Validity::kValid)
-    return side.present || side.why.empty() ? std::string(to_string(side.validity))
-                                            : std::string(side.why);
+// "since 5.18", "5.12 to 6.6".
+std::string releases_text(const KernelChange& change) {
+  const auto text = [](abi::Release release) {
+    return fmt::format("{}.{}", abi::major_of(release), abi::minor_of(release));
+  };
+  if (change.since == 0) return fmt::format("until {}", text(change.until));
+  if (change.until == 0) return fmt::format("since {}", text(change.since));
+  return fmt::format("{} to {}", text(change.since), text(change.until));
+}
+
+std::string side_text(const FieldSide& side, bool with_why) {
+  if (side.validity != Validity::kValid) {
+    if (!side.present && !side.why.empty()) return side.why;
+    const bool says_why = !side.why.empty() && (with_why || side.why.size() <= kShortReason);
+    return fmt::format("{}{}", to_string(side.validity),
+                       says_why ? fmt::format(" ({})", side.why) : "");
+  }
   std::string text = side.text.empty() ? "(empty)" : side.text;
   if (text.size() > kBytesShown) text = fmt::format("{}...", text.substr(0, kBytesShown));
   return side.value_name.empty() ? text : fmt::format("{} {}", text, side.value_name);
@@ -70,11 +84,12 @@ class DiffText {
   void print_recording(char letter, const TraceReader& reader, uint64_t compared,
                        uint64_t left_out) {
     const Session& session = reader.session();
-    line(fmt::format("{}  {}: {}, kernel {}, {}, {} compared{}", letter, reader.path(),
-                     architecture_name(session.architecture),
-                     session.kernel_release.empty() ? "unknown" : session.kernel_release,
-                     counted(session.vcpus.size(), "vCPU"), counted(compared, "exit"),
-                     left_out == 0 ? "" : fmt::format(", {} left out", count_text(left_out))));
+    line(fmt::format(
+        "{}  {}: {}, kernel {}, {}, {} compared{}", letter, reader.path(),
+        architecture_name(session.architecture),
+        session.kernel_release.empty() ? "unknown" : session.kernel_release,
+        counted(session.vcpus.size(), "vCPU"), counted(compared, "exit"),
+        left_out == 0 ? "" : fmt::format(", {} left out by rules", count_text(left_out))));
   }
 
   void print_session(const std::vector<SessionChange>& changes) {
@@ -118,9 +133,9 @@ class DiffText {
     heading("what explains them");
     for (const auto& difference : diff.kernel_differences) {
       const KernelChange& change = *difference.change;
-      line(fmt::format("  {}{}{}: {}", change.id, difference.certain() ? "" : "?",
-                       change.commit.empty() ? "" : fmt::format(" ({})", change.commit),
-                       change.what));
+      line(fmt::format(
+          "  {}{} ({}{}): {}", change.id, difference.certain() ? "" : "?", releases_text(change),
+          change.commit.empty() ? "" : fmt::format(", {}", change.commit), change.what));
       if (!change.doubt.empty()) line(fmt::format("    not confirmed: {}", change.doubt));
     }
   }
@@ -234,7 +249,8 @@ class DiffText {
   void print_fields(const ExitChange& change) {
     for (const FieldChange& field : change.fields)
       line(fmt::format(
-          "      {:<28} {} -> {}{}", field.name, side_text(field.a), side_text(field.b),
+          "      {:<28} {} -> {}{}", field.name, side_text(field.a, options_.verbose),
+          side_text(field.b, options_.verbose),
           field.explained_by.empty() ? "" : fmt::format("   [{}]", ids_text(field.explained_by))));
   }
 
@@ -244,7 +260,9 @@ class DiffText {
     const std::string seq_a = in_a ? place(change.vcpu, change.a.seq) : "-";
     const std::string seq_b = in_b ? place(change.vcpu, change.b.seq) : "-";
     const ExitSide& shown = in_a ? change.a : change.b;
-    const std::string guest = change.guest.empty() ? "" : fmt::format("{}: ", change.guest);
+    std::string guest = change.guest;
+    if (group.guests > 1) guest += fmt::format(" and {}", counted(group.guests - 1, "more guest"));
+    if (!guest.empty()) guest += ": ";
     std::string text =
         fmt::format("  {:>6} x {:<9}  {:<9} {:<9}  {}{}  {}", count_text(group.count),
                     text_of_kind(change), seq_a, seq_b, guest, shown.name, shown.text);

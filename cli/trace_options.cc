@@ -55,6 +55,13 @@ std::string next_step(const TraceReader& reader) {
                      rings.empty() ? "" : " --ring-dir " + rings);
 }
 
+// "; column 77 is ...: use a newer one".
+std::string unsupported_text(const TraceHealth& health) {
+  for (const Error& problem : health.problems)
+    if (problem.code == ErrorCode::kUnsupported) return "; " + printable(problem.message);
+  return {};
+}
+
 }  // namespace
 
 void OutputOptions::add_to(CLI::App& verb) {
@@ -205,8 +212,11 @@ int report_health(TraceReader& reader, Console& console) {
                         next_step(reader)));
   if (const std::string text = abandoned_text(health); !text.empty()) missing(text);
   for (const Error& problem : health.ring_problems) missing(problem.to_string());
-  if (health.damaged_chunks != 0)
-    missing(fmt::format("{} damaged{}: {}{}", counted(health.damaged_chunks, "chunk"),
+  if (health.unsupported_chunks != 0)
+    missing(fmt::format("{} of a newer version: {}{}", counted(health.unsupported_chunks, "chunk"),
+                        readable, unsupported_text(health)));
+  if (const uint64_t damaged = health.damaged_chunks - health.unsupported_chunks; damaged != 0)
+    missing(fmt::format("{} damaged{}: {}{}", counted(damaged, "chunk"),
                         health.damaged_bytes == 0 ? "" : ", " + bytes_text(health.damaged_bytes),
                         readable, next_step(reader)));
   if (reader.lost() != 0)

@@ -38,10 +38,12 @@ Session describe(const kvmtape_options& options, const Uuid& uuid, const Watched
     session.monitor_pid = watched->pid;
     session.monitor_command = watched->command;
   }
+  // The ioctls of another process' vCPU are not ours to make.
+  const auto policy =
+      watched != nullptr ? RegisterPolicy::kNever : static_cast<RegisterPolicy>(options.registers);
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
-  session.register_policy = register_policy_text(static_cast<RegisterPolicy>(options.registers),
-                                                 std::max(1u, options.registers_every));
+  session.register_policy = register_policy_text(policy, std::max(1u, options.registers_every));
   session.ring_full =
       options.ring_full == KVMTAPE_OVERWRITE || options.flight_bytes != 0 ? "overwrite" : "drop";
   UniqueFd kvm;

@@ -58,7 +58,11 @@ Result<bool> is_ours(const std::filesystem::path& directory) {
 }  // namespace
 
 std::string trace_directory() {
-  if (std::string own = environment("KVMTAPE_DIR"); !own.empty()) return own;
+  if (const std::string own = environment("KVMTAPE_DIR"); !own.empty()) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(own, error);
+    return error ? own : path.lexically_normal().string();
+  }
   if (std::string data = environment("XDG_DATA_HOME"); !data.empty()) return data + "/kvmtape";
   const std::string home = home_directory();
   return home.empty() ? "" : home + "/.local/share/kvmtape";
@@ -122,7 +126,10 @@ Result<std::string> latest_trace() {
                  "no recording here yet: name a trace, or record one with `kvmtape probe`",
                  trace_directory(), std::nullopt};
   if (auto ours = is_ours(link.parent_path()); !ours.ok()) return ours.error();
-  return (target.is_absolute() ? target : link.parent_path() / target).string();
+  const auto trace = target.is_absolute() ? target : link.parent_path() / target;
+  if (!std::filesystem::exists(trace, error) && !error)
+    return refused("the latest recording is gone; name another", trace);
+  return trace.string();
 }
 
 }  // namespace kvmtape

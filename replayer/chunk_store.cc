@@ -128,6 +128,7 @@ void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t l
   const bool redundant = is_session ? !session_lost_ : ref.entry.type == ChunkType::kCut;
   ++(redundant ? health_.redundant_chunks : health_.damaged_chunks);
   redundant_sessions_ += redundant && is_session ? 1 : 0;
+  if (!redundant && why.code == ErrorCode::kUnsupported) ++health_.unsupported_chunks;
   if (!why.byte_offset) why.byte_offset = ref.entry.offset;
   health_.note(std::move(why));
   if (ref.entry.type != ChunkType::kExits || ref.duplicate) return;

@@ -137,12 +137,13 @@ void StreamCursor::abandon_chunk(Error why) {
 
 bool StreamCursor::next_in_chunk() {
   for (;;) {
+    const bool of_exit = decoder_.taken_follows();
     switch (decoder_.next()) {
       case ChunkDecoder::Item::kExit:
         if (take_exit()) return true;
         break;
       case ChunkDecoder::Item::kSide:
-        if (take_side()) return true;
+        if (take_side(of_exit || decoder_.side().belongs_to_exit)) return true;
         break;
       case ChunkDecoder::Item::kEnd:
         phase_ = Phase::kBetween;
@@ -184,7 +185,7 @@ bool StreamCursor::take_exit() {
   return exit_selected_ = has_item_ = true;
 }
 
-bool StreamCursor::take_side() {
+bool StreamCursor::take_side(bool of_exit) {
   const SideRecord& side = decoder_.side();
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t before = seq_;
@@ -201,12 +202,12 @@ bool StreamCursor::take_side() {
   }
   const uint64_t seq = side.next_seq == 0 ? 0 : side.next_seq - 1;
   const int64_t ns = clock_.time_ns(std::max(side.tsc, ticks_));
-  if (!time_selected(ns) || (side.belongs_to_exit && !exit_selected_)) return false;
+  if (of_exit ? !exit_selected_ : !time_selected(ns)) return false;
   if (stream_.vcpu_index == kSessionStream ? selection_.seq.has_value()
                                            : !seq_selected(std::min(before, seq), seq))
     return false;
   // What belongs to an exit follows it directly, whatever other vCPUs did meanwhile.
-  if (!side.belongs_to_exit) move_to(side.tsc);
+  if (!of_exit) move_to(side.tsc);
   item_ = Item{};
   item_.vcpu_index = stream_.vcpu_index;
   item_.stream = &decoder_.stream();

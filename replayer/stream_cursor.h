@@ -29,12 +29,16 @@ class StreamCursor {
   // False: a chunk begins here and current() is not known before advance().
   bool has_item() const { return has_item_; }
   const Item& current() const { return item_; }
+  // The next item was taken with the exit at hand, which stays as it is.
+  bool taken_follows() const {
+    return phase_ == Phase::kInside && exit_selected_ && decoder_.taken_follows();
+  }
 
  private:
   bool next_chunk();
   bool next_in_chunk();
   bool take_exit();
-  bool take_side();
+  bool take_side(bool of_exit);
   void emit_gap(Gap gap, uint64_t tsc);
   void abandon_chunk(Error why);
   bool chunk_selected(const ChunkRef& ref) const;

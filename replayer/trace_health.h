@@ -20,6 +20,7 @@ struct TraceHealth {
   bool head_lost = false;            // the file header or the first session chunk is damaged
   std::optional<uint64_t> torn_at;   // byte where the writer died inside a chunk
   uint64_t damaged_chunks = 0;       // found while scanning, walking and verifying
+  uint64_t unsupported_chunks = 0;   // of these: whole, but only a newer kvmtape can read them
   uint64_t redundant_chunks = 0;     // damaged, but other chunks say what they said
   uint64_t damaged_bytes = 0;        // that belong to no readable chunk
   std::vector<Error> problems;       // one for each, in order of discovery, at most kProblemsMax
@@ -40,6 +41,16 @@ struct TraceHealth {
   void note_ring(Error problem) {
     ring_problems.push_back(problem);
     note(std::move(problem));
+  }
+
+  // Why exits may have stood behind the last one that is here. kNone: it was the last, by the
+  // footer or by rings that can be read to their end, which hold what the file had not taken yet.
+  enum class OpenEnd : uint8_t { kNone, kStillRecorded, kTorn, kUnsealed };
+  OpenEnd open_end() const {
+    if (writer_alive || ring_writer_pid != 0) return OpenEnd::kStillRecorded;
+    if (!ring_directory.empty() && ring_problems.empty()) return OpenEnd::kNone;
+    if (torn_at) return OpenEnd::kTorn;
+    return sealed || footer_damaged ? OpenEnd::kNone : OpenEnd::kUnsealed;
   }
 
   // Whether every exit is here; if not, exits may be missing (exit code 3 of the command line).

@@ -214,6 +214,10 @@ bool TraceReader::next(Item& item) {
   return false;
 }
 
+bool TraceReader::taken_follows() const {
+  return state_->front_taken && state_->heap.front()->taken_follows();
+}
+
 void TraceReader::for_each_chunk(
     const std::function<Result<void>(uint32_t, ChunkDecoder&)>& visit) {
   State& state = *state_;

@@ -106,6 +106,8 @@ class TraceReader {
   void rewind(const Selection& selection = {});
   // False at the end. What could not be read was handed out as a gap (GapReason::kDamaged).
   bool next(Item& item);
+  // After next() gave an exit: what comes next was taken with it, and the exit stays as it is.
+  bool taken_follows() const;
 
   // Counts and times only: calls `visit` for each chunk of exits with its vCPU index. Reads four
   // columns and nothing else (50 million exits/s).

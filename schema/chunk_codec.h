@@ -145,6 +145,8 @@ class ChunkDecoder {
   Result<void> begin();
   enum class Item { kExit, kSide, kEnd, kCorrupt };
   Item next();
+  // next() gives registers or guest memory that were taken with exit(), which stays as it is.
+  bool taken_follows() const;
   const RecordedExit& exit() const;
   const SideRecord& side() const;
   const Error& error() const;

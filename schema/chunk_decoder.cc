@@ -43,6 +43,8 @@ struct ChunkDecoder::State {
   }
   bool take_sync(bool present);
   bool take_data(uint64_t bytes, std::span<const uint8_t>& taken);
+  std::span<const uint64_t> side_record_at(size_t at) const;
+  bool taken_follows() const;
   bool take_side();
   bool take_exit();
 };
@@ -126,15 +128,31 @@ bool ChunkDecoder::State::take_exit() {
   return true;
 }
 
+// The record behind a position; empty: it does not hold together.
+std::span<const uint64_t> ChunkDecoder::State::side_record_at(size_t at) const {
+  const std::span<const uint64_t> rest = std::span(columns.side).subspan(at);
+  if (rest.size() < 1 + kRecordHeaderWords) return {};
+  const size_t length = record_words(number(rest[1]));
+  if (length < kRecordHeaderWords || length > rest.size() - 1) return {};
+  return rest.subspan(1, length);
+}
+
+bool ChunkDecoder::State::taken_follows() const {
+  const auto record = side_record_at(side_at);
+  if (record.empty() || exit_index == 0) return false;
+  // Recorders put them in front of the answer, as 2i + 1; behind it they are the exit's, too.
+  const uint64_t position = number(columns.side[side_at]);
+  if (position + 1 != 2 * exit_index && position != 2 * exit_index) return false;
+  const RecordKind kind = record_kind(number(record[0]));
+  return kind == RecordKind::kRegisters || kind == RecordKind::kMemorySlice;
+}
+
 bool ChunkDecoder::State::take_side() {
-  std::span<const uint64_t> rest = std::span(columns.side).subspan(side_at);
-  if (rest.size() < 1 + kRecordHeaderWords) return false;
-  const uint64_t position = number(rest[0]);
-  const uint64_t first = number(rest[1]);
-  const size_t length = record_words(first);
-  if (length < kRecordHeaderWords || length > rest.size() - 1) return false;
-  std::span<const uint64_t> record = rest.subspan(1, length);
-  side_at += 1 + length;
+  std::span<const uint64_t> record = side_record_at(side_at);
+  if (record.empty()) return false;
+  const uint64_t position = number(columns.side[side_at]);
+  const uint64_t first = number(record[0]);
+  side_at += 1 + record.size();
   side_record.kind = record_kind(first);
   side_record.flags = record_flags(first);
   side_record.ret = record_ret(first);
@@ -252,6 +270,7 @@ ChunkDecoder::Item ChunkDecoder::next() {
                            : corrupt("the columns of the chunk contradict each other");
 }
 
+bool ChunkDecoder::taken_follows() const { return state_->taken_follows(); }
 const RecordedExit& ChunkDecoder::exit() const { return state_->exit; }
 const SideRecord& ChunkDecoder::side() const { return state_->side_record; }
 const Error& ChunkDecoder::error() const { return state_->error; }

@@ -125,7 +125,7 @@ enum class RegisterSet : uint16_t {
   kRegs = 2,        // struct kvm_regs
   kSregs = 3,       // struct kvm_sregs
   kVcpuEvents = 4,  // struct kvm_vcpu_events
-  kOneReg = 5,      // pairs: u64 register id, u64 value (KVM_GET_ONE_REG)
+  kOneReg = 5,      // pairs: u64 register id, u64 value (KVM_GET_ONE_REG); see below
   kGuestDebug = 6,  // struct kvm_guest_debug, as the monitor last set it
   kMpState = 7,     // struct kvm_mp_state
   kXcrs = 8,        // struct kvm_xcrs (x86)
@@ -136,8 +136,11 @@ enum class RegisterStatus : uint16_t {
   kRefused = 1,    // the kernel said no; `error` is the errno
   kNotTaken = 2,   // not asked: a seccomp filter may be active and would kill the monitor
   kTruncated = 3,  // more registers than the record could hold
-  kRedacted = 4,   // removed from the recording afterwards
+  kRedacted = 4,   // removed from the recording afterwards, or not fit to be published
 };
+// A set of pairs may come in several records with one exit: one of status kTaken has values; in any
+// other the bytes are the ids (u64 each) of the registers that have that status and no value. No
+// bytes: all of them.
 struct RegistersRecord {
   uint16_t set;     // RegisterSet
   uint16_t status;  // RegisterStatus

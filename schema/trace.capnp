@@ -19,6 +19,7 @@ using KvmCapability = UInt32;
 struct ClockPair {
   # The clocks, read together.
   ticks @0 :Ticks;
+  # Of the clock that the session names; every time in the recording counts in these.
   monotonicNs @1 :Nanoseconds;
   # CLOCK_MONOTONIC.
   realtimeNs @2 :Nanoseconds;
@@ -27,6 +28,7 @@ struct ClockPair {
 
 struct Capability {
   number @0 :KvmCapability;
+  # What was asked for.
   value @1 :Int32;
   # What KVM_CHECK_EXTENSION returned; 0 means the kernel does not have it.
   systemWide @2 :Bool = false;
@@ -167,7 +169,9 @@ struct Index {
     endSeq @5 :UInt64;
     # After the last thing in it.
     firstTicks @6 :Ticks;
+    # Of the first moment in it; 0: there is none.
     lastTicks @7 :Ticks;
+    # Of the last one; likewise.
     cut @8 :UInt64;
     # That it stands before.
     reasons @9 :List(ReasonCount);

@@ -31,10 +31,15 @@ void ChangeLog::add(const Found& found, const std::function<ExitChange()>& descr
   if (!found.explained) note_first(diff_.first_unexplained, first_unexplained_time_);
   if (found.explained && options_.only_unexplained) return;
   ++diff_.listed;
-  if (const auto group = groups_.find(found.says); group != groups_.end()) {
-    ++diff_.groups[group->second].count;
+  if (const auto known = groups_.find(found.says); known != groups_.end()) {
+    auto& [number, last_guest] = known->second;
+    ++diff_.groups[number].count;
+    if (last_guest != found.guest) {
+      ++diff_.groups[number].guests;
+      last_guest = found.guest;
+    }
   } else if (diff_.groups.size() < kGroupsMax) {
-    groups_[found.says] = diff_.groups.size();
+    groups_[found.says] = {diff_.groups.size(), std::string(found.guest)};
     diff_.groups.push_back({change(), 1});
   }
   if (diff_.changes.size() < options_.changes_max) diff_.changes.push_back(change());

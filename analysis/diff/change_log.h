@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "analysis/diff/diff.h"
@@ -23,6 +25,7 @@ class ChangeLog {
     bool explained = false;
     int64_t time_ns = 0;
     uint64_t says = 0;  // equal for those that say the same
+    std::string_view guest{};
   };
   void add(const Found& found, const std::function<ExitChange()>& describe);
 
@@ -34,7 +37,11 @@ class ChangeLog {
 
   const DiffOptions& options_;
   Diff& diff_;
-  std::unordered_map<uint64_t, size_t> groups_;  // in diff_.groups, by what they say
+  struct Known {
+    size_t group;  // in diff_.groups
+    std::string last_guest;
+  };
+  std::unordered_map<uint64_t, Known> groups_;  // by what they say
   int64_t first_time_ = 0, first_unexplained_time_ = 0;
 };
 

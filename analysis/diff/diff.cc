@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analysis/diff/identity_cache.h"
+#include "analysis/diff/register_changes.h"
 #include "analysis/diff/vcpu_changes.h"
 #include "analysis/session_context.h"
 
@@ -53,11 +54,11 @@ class Comparison {
  private:
   // Of either recording.
   std::set<uint32_t> vcpus() const {
+    const std::vector<uint32_t>& wanted = options_.selection.vcpus;
     std::set<uint32_t> all;
     for (const DiffSide* side : {&a_, &b_})
       for (const VcpuTotals& vcpu : side->reader.vcpus())
-        if (options_.vcpus.empty() ||
-            std::ranges::find(options_.vcpus, vcpu.index) != options_.vcpus.end())
+        if (wanted.empty() || std::ranges::find(wanted, vcpu.index) != wanted.end())
           all.insert(vcpu.index);
     return all;
   }
@@ -70,21 +71,36 @@ class Comparison {
     for (const VcpuTotals& totals : side.reader.vcpus())
       if (totals.index == vcpu) side.exits.reserve(std::min(totals.exits, kReservedMax));
     IdentityCache cache(side.reader.session().architecture);
-    ExitWalk walk(side.reader, side.decoder, normaliser, vcpu);
+    ExitWalk walk(side.reader, side.decoder, normaliser, options_.selection, vcpu);
     while (walk.next()) {
       if (side.exits.size() == UINT32_MAX)
         return Error{ErrorCode::kUnsupported,
                      fmt::format("vCPU {} has more exits than can be compared", vcpu),
                      side.reader.path(),
                      {}};
-      side.exits.push_back(cache.of(walk.recorded(), walk.calls(), [&] {
+      ExitIdentity identity = cache.of(walk.recorded(), walk.calls(), [&] {
         return normaliser.identity(walk.decoded(), walk.slots());
-      }));
+      });
+      if (!walk.taken().empty())
+        identity = with_rest(identity,
+                             hash_registers(side.decoder.context(), walk.taken(), options_.rules));
+      side.exits.push_back(identity);
     }
     side.lost = walk.take_lost();
+    keep_tail(side);
     compared += side.exits.size();
     left_out += walk.left_out();
     return {};
+  }
+
+  void keep_tail(DiffSide& side) const {
+    side.skipped = 0;
+    if (options_.tail == 0 || side.exits.size() <= options_.tail) return;
+    side.skipped = side.exits.size() - options_.tail;
+    side.exits.erase(side.exits.begin(),
+                     side.exits.begin() + static_cast<std::ptrdiff_t>(side.skipped));
+    std::erase_if(side.lost, [&](const LostExits& loss) { return loss.at <= side.skipped; });
+    for (LostExits& loss : side.lost) loss.at -= static_cast<uint32_t>(side.skipped);
   }
 
   void list_losses(const DiffSide& side, uint32_t vcpu, bool in_b) {

@@ -34,11 +34,12 @@ struct FieldSide {
   Validity validity = Validity::kAbsent;
   std::string text;        // "0x1f" or, of bytes, "1f00"
   std::string value_name;  // of a set of flags: "KVM_RUN_X86_SMM|KVM_RUN_X86_BUS_LOCK"
-  std::string_view why;
+  std::string why;
 };
 
 struct FieldChange {
-  std::string name;  // "debug.arch.far", "system_event.data[0]", "answer.mmio.data", "errno"
+  // "debug.arch.far", "system_event.data[0]", "answer.mmio.data", "errno", "kvm_one_reg.OSLSR_EL1"
+  std::string name;
   FieldSide a, b;
   std::vector<KernelDifferences::Difference> explained_by;  // the likeliest first
 };
@@ -66,6 +67,7 @@ struct ExitChange {
 struct ChangeGroup {
   ExitChange first;
   uint64_t count = 0;
+  uint64_t guests = 1;  // of `kvmtape probe`, one after the other, that it was seen in
 };
 
 // Exits of a vCPU that one recording lost and the other has.
@@ -110,7 +112,8 @@ struct Diff {
 struct DiffOptions {
   DiffRules rules;
   AlignmentLimits limits;
-  std::vector<uint32_t> vcpus;    // indexes; empty: all
+  Selection selection;            // of either recording: only these exits
+  uint64_t tail = 0;              // and of a vCPU's the last ones; 0: all
   bool only_unexplained = false;  // of `changes` and `groups`
   size_t changes_max = 10000;
   uint64_t context = 3;  // exits on either side

@@ -59,10 +59,10 @@ TimeComparison compare_times(const Histogram& a, const Histogram& b, const TimeN
 }
 
 std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
-                                                const std::vector<uint32_t>& vcpus,
+                                                const Selection& selection,
                                                 const TimeNoise& noise) {
   StatOptions options;
-  options.selection.vcpus = vcpus;
+  options.selection = selection;
   options.keys = StatKeys::kNone;
   std::vector<Distribution> found;
   for (StatRow& row : count_exits(a, options).rows) {

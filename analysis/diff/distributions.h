@@ -39,7 +39,7 @@ struct Distribution {
 };
 // By exit, the most frequent of A first. Recordings without a clock have counts only.
 std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
-                                                const std::vector<uint32_t>& vcpus,
+                                                const Selection& selection,
                                                 const TimeNoise& noise = {});
 
 }  // namespace kvmtape

@@ -22,4 +22,9 @@ constexpr ExitIdentity make_identity(uint64_t reason, uint64_t place, uint64_t v
          (rest & 0xffffff);
 }
 
+// The same exit with registers that were taken with it, by a hash of them.
+constexpr ExitIdentity with_rest(ExitIdentity identity, uint64_t hash) {
+  return identity ^ hash >> 40;
+}
+
 }  // namespace kvmtape

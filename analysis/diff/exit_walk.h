@@ -10,21 +10,24 @@
 #include "analysis/diff/lost_exits.h"
 #include "analysis/diff/normaliser.h"
 #include "analysis/memory_slots.h"
+#include "analysis/register_set.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
 
 class ExitWalk {
  public:
-  // All of these outlive the walk; nobody else walks the reader meanwhile.
+  // All of these outlive the walk; nobody else walks the reader meanwhile. Of the selection counts
+  // what it says of exits; calls and marks are all seen.
   ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
-           uint32_t vcpu_index);
+           const Selection& selection, uint32_t vcpu_index);
 
   // False at the end. An exit that was folded into repeats comes once.
   bool next();
   // Decodes it when first asked for.
   const DecodedExit& decoded();
   const RecordedExit& recorded() const { return *item_.exit; }
+  const RegisterSets& taken() const { return taken_; }  // with it
   const MemorySlots& slots() const { return slots_; }
   uint64_t calls() const { return calls_; }            // that may have changed them
   const std::string& guest() const { return guest_; }  // of `kvmtape probe`, by its marks
@@ -35,14 +38,19 @@ class ExitWalk {
   LostList take_lost();
 
  private:
+  bool selects(const Item& exit) const;
+  bool selects_end() const;
+  void note(const Item& item);
   void note_gap(const Gap& gap);
 
   TraceReader& reader_;
   const ExitDecoder& decoder_;
   const Normaliser& normaliser_;
+  const Selection& selection_;
   MemorySlots slots_;
   std::string guest_;
   Item item_;
+  RegisterSets taken_;
   DecodedExit decoded_;
   bool is_decoded_ = false;
   uint32_t passed_ = 0;  // exits that next() gave

@@ -30,7 +30,7 @@ std::string errno_text(const DecodedExit& decoded) {
 }
 
 FieldSide flags_side(const Exit& exit) {
-  FieldSide side{true, exit.flags_validity, {}, {}, exit.flags_why};
+  FieldSide side{true, exit.flags_validity, {}, {}, std::string(exit.flags_why)};
   if (exit.flags_validity != Validity::kValid) return side;
   side.text = fmt::format("{:#x}", exit.flags);
   for (uint8_t i = 0; i < exit.flag_name_count; ++i)
@@ -43,7 +43,7 @@ FieldSide side_of(Architecture architecture, const Field* field, const DecodedEx
   if (field == nullptr && in_answer && !decoded.has_answer)
     return {false, Validity::kAbsent, {}, {}, "no answer was recorded"};
   if (field == nullptr) return {};
-  FieldSide side{true, field->validity, {}, {}, field->why};
+  FieldSide side{true, field->validity, {}, {}, std::string(field->why)};
   if (field->validity != Validity::kValid) return side;
   side.value_name = field->value_name.empty() ? flag_bits_text(architecture, *field)
                                               : std::string(field->value_name);

@@ -35,7 +35,7 @@ void find_differences(const ComparedExit& a, const ComparedExit& b, Normaliser& 
 // Equal for differences of the same field with the same validity on either side.
 uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const DecodedExit& b);
 
-// What is returned owns its text but for static `why`s.
+// What is returned owns its text.
 FieldChange described(const FieldDifference& difference, Architecture architecture,
                       const DecodedExit& a, const DecodedExit& b);
 

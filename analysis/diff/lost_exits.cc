@@ -82,11 +82,16 @@ class OneSided {
 }  // namespace
 
 std::optional<std::string_view> why_open_end(const TraceHealth& health) {
-  if (health.writer_alive || health.ring_writer_pid != 0) return "still being recorded";
-  if (health.torn_at) return "torn end";
-  // Rings that can be read to their end hold the last exit that there was.
-  const bool rings_tell = !health.ring_directory.empty() && health.ring_problems.empty();
-  if (!health.sealed && !health.footer_damaged && !rings_tell) return "unsealed end";
+  switch (health.open_end()) {
+    case TraceHealth::OpenEnd::kStillRecorded:
+      return "still being recorded";
+    case TraceHealth::OpenEnd::kTorn:
+      return "torn end";
+    case TraceHealth::OpenEnd::kUnsealed:
+      return "unsealed end";
+    case TraceHealth::OpenEnd::kNone:
+      break;
+  }
   return std::nullopt;
 }
 

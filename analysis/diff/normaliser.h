@@ -28,6 +28,7 @@ struct DiffRules {
   bool interrupts = false;  // interrupt windows, and fields that say whether one could be injected
   bool addresses = false;   // in guest memory: as they are, not by slot and offset
   bool answers = true;      // what the monitor left for the next KVM_RUN
+  bool registers = true;    // what the recorder took with an exit, where both did
   std::vector<uint32_t> ignored_exits{};
   std::vector<std::string> ignored_fields{};   // "debug.arch.far"
   std::vector<std::string> ignored_changes{};  // ids of kernel_changes.h

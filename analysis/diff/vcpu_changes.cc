@@ -1,9 +1,12 @@
 #include "analysis/diff/vcpu_changes.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "analysis/diff/hash.h"
+#include "analysis/diff/register_changes.h"
 #include "analysis/exit_key.h"
 
 namespace kvmtape {
@@ -29,17 +32,29 @@ uint64_t mix_explanations(uint64_t hash, const Explanations& explanations) {
   return hash;
 }
 
-// Of its fields, if each has one: the likeliest of each.
-Explanations explained_by_fields(const std::vector<FieldDifference>& fields) {
+// Of its fields and registers, if each has one: the likeliest of each.
+Explanations explained_by_each(const std::vector<FieldDifference>& fields,
+                               const std::vector<FieldChange>& registers) {
   Explanations all;
-  for (const FieldDifference& field : fields) {
-    if (field.explained_by.empty()) return {};
-    const auto& likeliest = field.explained_by.front();
+  bool each = true;
+  const auto add = [&](const Explanations& explanations) {
+    if (explanations.empty()) {
+      each = false;
+      return;
+    }
+    const auto& likeliest = explanations.front();
     if (std::ranges::none_of(all,
                              [&](const auto& known) { return known.change == likeliest.change; }))
       all.push_back(likeliest);
-  }
-  return all;
+  };
+  for (const FieldDifference& field : fields) add(field.explained_by);
+  for (const FieldChange& change : registers) add(change.explained_by);
+  return each ? all : Explanations{};
+}
+
+uint64_t kind_of(const FieldChange& change) {
+  return std::hash<std::string>()(change.name) ^ (static_cast<uint64_t>(change.a.validity) << 16 |
+                                                  static_cast<uint64_t>(change.b.validity) << 8);
 }
 
 }  // namespace
@@ -60,12 +75,14 @@ VcpuChanges::VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const DiffOpti
       kernels_(kernels),
       log_(log),
       totals_(totals),
-      a_{a, ExitWalk(a.reader, a.decoder, normaliser, vcpu)},
-      b_{b, ExitWalk(b.reader, b.decoder, normaliser, vcpu)} {}
+      a_{a, ExitWalk(a.reader, a.decoder, normaliser, options.selection, vcpu)},
+      b_{b, ExitWalk(b.reader, b.decoder, normaliser, options.selection, vcpu)} {}
 
 void VcpuChanges::walk(const Alignment& alignment) {
-  a_.has = a_.walk.next();
-  b_.has = b_.walk.next();
+  for (Steps* steps : {&a_, &b_}) {
+    for (size_t i = 0; i < steps->side.skipped; ++i) steps->walk.next();
+    steps->has = steps->walk.next();
+  }
   for (const AlignedRun& run : alignment.runs) {
     replaced_until(run.a, run.b);
     for (uint32_t i = 0; i < run.count; ++i) same_or_changed();
@@ -133,8 +150,12 @@ void VcpuChanges::only_in(ChangeKind kind) {
     ++totals_.ignored;
     return;
   }
-  ChangeLog::Found found{vcpu_, kind, !explained_by.empty(), here.walk.time_ns(),
-                         static_cast<uint64_t>(kind)};
+  ChangeLog::Found found{vcpu_,
+                         kind,
+                         !explained_by.empty(),
+                         here.walk.time_ns(),
+                         static_cast<uint64_t>(kind),
+                         here.walk.guest()};
   found.says = mix_exit(found.says, decoded, !found.explained);
   found.says = mix_explanations(found.says, explained_by);
   log_.add(found, [&] {
@@ -152,22 +173,32 @@ void VcpuChanges::changed() {
   const DecodedExit &in_a = a_.walk.decoded(), &in_b = b_.walk.decoded();
   find_differences({in_a, a_.walk.slots(), a_.walk.guest()},
                    {in_b, b_.walk.slots(), b_.walk.guest()}, normaliser_, kernels_, differences_);
-  const bool any = !differences_.empty();
+  std::vector<FieldChange> registers = register_changes(
+      {a_.side.decoder.context(), a_.walk.taken()}, {b_.side.decoder.context(), b_.walk.taken()},
+      options_.rules, kernels_, a_.walk.guest());
+  const bool any = !differences_.empty() || !registers.empty();
   if (a_.lost_answer() || b_.lost_answer())
     std::erase_if(differences_, [](const FieldDifference& field) { return field.in_answer; });
   std::erase_if(differences_,
                 [&](const FieldDifference& field) { return is_ignored(field.explained_by); });
-  if (differences_.empty()) {
+  std::erase_if(registers,
+                [&](const FieldChange& change) { return is_ignored(change.explained_by); });
+  if (differences_.empty() && registers.empty()) {
     ++(any && !a_.lost_answer() && !b_.lost_answer() ? totals_.ignored : totals_.same);
     return;
   }
-  Explanations explained_by = explained_by_fields(differences_);
-  ChangeLog::Found found{vcpu_, ChangeKind::kChanged, !explained_by.empty(), a_.walk.time_ns(),
-                         static_cast<uint64_t>(ChangeKind::kChanged)};
+  Explanations explained_by = explained_by_each(differences_, registers);
+  ChangeLog::Found found{vcpu_,
+                         ChangeKind::kChanged,
+                         !explained_by.empty(),
+                         a_.walk.time_ns(),
+                         static_cast<uint64_t>(ChangeKind::kChanged),
+                         a_.walk.guest()};
   for (const DecodedExit* decoded : {&in_a, &in_b})
     found.says = mix_exit(found.says, *decoded, !found.explained);
   for (const FieldDifference& field : differences_)
     found.says = mix(found.says, kind_of(field, in_a, in_b));
+  for (const FieldChange& change : registers) found.says = mix(found.says, kind_of(change));
   found.says = mix_explanations(found.says, explained_by);
   log_.add(found, [&] {
     ExitChange change{vcpu_, a_.walk.guest(), ChangeKind::kChanged, a_.here(), b_.here(),
@@ -175,6 +206,7 @@ void VcpuChanges::changed() {
     const Architecture architecture = a_.side.decoder.context().architecture;
     for (const FieldDifference& field : differences_)
       change.fields.push_back(described(field, architecture, in_a, in_b));
+    std::ranges::move(registers, std::back_inserter(change.fields));
     return change;
   });
 }

@@ -19,6 +19,7 @@ struct DiffSide {
   ExitDecoder decoder;
   std::vector<ExitIdentity> exits = {};  // of the vCPU at hand
   LostList lost = {};                    // likewise
+  size_t skipped = 0;                    // in front of those
 };
 
 // What `dump` says of the exit.

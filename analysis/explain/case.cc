@@ -52,6 +52,12 @@ const VcpuStory* Case::story_of(const Place& place) const {
   return found == vcpus.end() ? nullptr : &found->second;
 }
 
+bool Case::concerns(const Injection& injection) const {
+  if (crash != nullptr) return story_of(crash->exit.place)->vm == injection.vm;
+  return std::ranges::any_of(vcpus,
+                             [&](const auto& entry) { return entry.second.vm == injection.vm; });
+}
+
 bool Case::crashed_by(uint32_t reason) const {
   return crash != nullptr && decoded_crash.exit.reason == reason &&
          decoded_crash.exit.reason_validity != Validity::kStale;
@@ -71,14 +77,12 @@ std::string Case::text_of(const KeptExit& exit) const {
 std::vector<std::string> Case::uncounted_losses() const {
   const TraceHealth& health = reader.health();
   std::vector<std::string> losses;
-  // Where there are rings, they hold what the file had not taken yet.
-  if (health.ring_directory.empty() && health.torn_at)
-    losses.push_back(fmt::format("its end is torn at byte {}", *health.torn_at));
-  else if (health.ring_directory.empty() && !health.sealed && !health.footer_damaged &&
-           !health.writer_alive)
-    losses.emplace_back("it was not closed, and no rings are left");
   if (!health.ring_problems.empty())
     losses.emplace_back("its rings cannot be read, or not to the end");
+  else if (health.open_end() == TraceHealth::OpenEnd::kTorn)
+    losses.push_back(fmt::format("its end is torn at byte {}", *health.torn_at));
+  else if (health.open_end() == TraceHealth::OpenEnd::kUnsealed)
+    losses.emplace_back("it was not closed, and no rings are left");
   if (health.damaged_chunks != 0 && !lost_by.contains(GapReason::kDamaged))
     losses.push_back(health.damaged_chunks == 1
                          ? "a chunk is damaged"
@@ -90,6 +94,7 @@ VcpuStory& Case::story(uint32_t index) {
   auto [found, is_new] = vcpus.try_emplace(index);
   if (is_new) {
     found->second.index = found->second.id = index;
+    found->second.vm = vm_;
     for (const SessionVcpu& vcpu : reader.session().vcpus)
       if (vcpu.index == index) found->second.id = vcpu.id;
   }
@@ -144,6 +149,7 @@ void Case::take_call(const Item& item) {
     case kCallCreateVm:
       vm_slots = std::make_shared<MemorySlots>(context.byte_order);  // crashes keep theirs
       // What comes now for a vCPU's id is for this VM's, which did not run yet.
+      ++vm_;
       ran_last_.clear();
       set_next_.clear();
       in_kernel_irqchip = false;
@@ -169,13 +175,18 @@ std::optional<uint32_t> Case::last_index_of(uint32_t vcpu_id) const {
 void Case::take_vcpu_call(const Item& item, const ControlCall& call) {
   const auto index = last_index_of(call.vcpu_id);
   const std::optional<Place> after = index ? vcpus.at(*index).last_place() : std::nullopt;
+  const auto whole = [](RegisterSet set, std::span<const uint8_t> bytes) {
+    return RegistersView{set, RegisterStatus::kTaken, 0, bytes};
+  };
   const auto set = [&](RegisterSet number) {
     if (call.error == 0 && !call.in.empty())
-      set_next_[call.vcpu_id].put(number, RegisterOrigin::kSetByMonitor, after, call.in);
+      set_next_[call.vcpu_id].put(RegisterOrigin::kSetByMonitor, after, whole(number, call.in),
+                                  context.byte_order);
   };
   const auto read = [&](RegisterSet number) {
     if (call.error == 0 && !call.out.empty() && index)
-      vcpus.at(*index).known.put(number, RegisterOrigin::kReadByMonitor, after, call.out);
+      vcpus.at(*index).known.put(RegisterOrigin::kReadByMonitor, after, whole(number, call.out),
+                                 context.byte_order);
   };
   switch (call.number()) {
     case kCallSetRegs:
@@ -245,6 +256,7 @@ void Case::take_events(const Item& item, const ControlCall& call) {
 }
 
 void Case::inject(Injection injection) {
+  injection.vm = vm_;
   if (injections.size() == kInjectionsMax) injections.pop_front();
   injections.push_back(std::move(injection));
 }

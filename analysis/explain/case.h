@@ -22,6 +22,7 @@ namespace kvmtape {
 // Something that the monitor put into a vCPU: an exception, an abort, an NMI, a machine check.
 struct Injection {
   int64_t time_ns = 0;
+  uint32_t vm = 0;  // VcpuStory::vm
   uint32_t vcpu_id = 0;
   std::optional<Place> after;  // the last exit of that vCPU before it
   std::string what;            // "exception #PF", "synchronous external abort"
@@ -68,6 +69,8 @@ struct Case {
   bool is_x86() const;
   bool is_arm64() const { return context.architecture == Architecture::kAarch64; }
   const VcpuStory* story_of(const Place& place) const;
+  // Into the VM of the crash or, where nothing died, of a vCPU that was walked.
+  bool concerns(const Injection& injection) const;
   // Shorthands for the crash: false without one.
   bool crashed_by(uint32_t reason) const;
   std::optional<uint64_t> crash_field(std::string_view name, int element = -1) const;
@@ -87,6 +90,7 @@ struct Case {
   std::optional<uint32_t> last_index_of(uint32_t vcpu_id) const;
   VcpuStory& story(uint32_t index);
 
+  uint32_t vm_ = 0;                             // that calls are for: the one that was made last
   std::map<uint32_t, RegisterBytes> set_next_;  // by vCPU id: set since, taken up by its next exit
   std::map<uint32_t, uint32_t> ran_last_;       // by vCPU id: the index that exited last
 };

@@ -9,20 +9,16 @@
 #include "analysis/explain/history.h"
 #include "analysis/explain/named_addresses.h"
 #include "analysis/recording_json.h"
-#include "schema/base/byte_cursor.h"
 
 namespace kvmtape {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<uint8_t> registers_payload(RegisterSet set, const RegisterBytes::Part& part) {
-  std::vector<uint8_t> payload(sizeof(RegistersRecord));
-  store_le(&payload[offsetof(RegistersRecord, set)], static_cast<uint16_t>(set));
-  store_le(&payload[offsetof(RegistersRecord, status)], static_cast<uint16_t>(part.status));
-  store_le(&payload[offsetof(RegistersRecord, bytes)], static_cast<uint32_t>(part.bytes.size()));
-  payload.insert(payload.end(), part.bytes.begin(), part.bytes.end());
-  return payload;
+RegisterSets sets_of(const RegisterBytes& registers) {
+  RegisterSets sets;
+  for (const auto& [set, part] : registers.parts) sets[set] = part.contents;
+  return sets;
 }
 
 Json values_json(const Registers& registers) {
@@ -45,18 +41,7 @@ Json crash_json(const Case& all) {
   JsonWriter json;
   begin_exit(json, item, all.decoder, all.decoded_crash, false,
              all.reader.session().clock_name != kNoClock);
-  if (!crash.with.parts.empty()) {
-    json.key("registers");
-    json.begin_object();
-    for (const auto& [set, part] : crash.with.parts) {
-      const auto payload = registers_payload(set, part);
-      SideRecord record;
-      record.kind = RecordKind::kRegisters;
-      record.payload = payload;
-      write_register_set(json, all.context, record);
-    }
-    json.end_object();
-  }
+  write_registers(json, all.context, sets_of(crash.with));
   if (!crash.memory.empty()) {
     json.key("memory");
     json.begin_list();

@@ -42,7 +42,7 @@ std::vector<HistoryLine> history_of(const Case& all, size_t most) {
   }
   const int64_t end = all.crash != nullptr ? all.crash->exit.time_ns : INT64_MAX;
   for (const Injection& injection : all.injections)
-    if (injection.time_ns <= end)
+    if (injection.time_ns <= end && all.concerns(injection))
       others.push_back({injection.time_ns, nullptr, &injection, nullptr, false});
   for (const Mark& mark : all.marks)
     if (mark.time_ns <= end) others.push_back({mark.time_ns, nullptr, nullptr, &mark, false});

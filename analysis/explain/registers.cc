@@ -4,29 +4,10 @@
 
 #include <algorithm>
 
-#include "replayer/one_register.h"
 #include "replayer/struct_decoder.h"
-#include "schema/base/byte_cursor.h"
 
 namespace kvmtape {
 namespace {
-
-std::string_view struct_name(RegisterSet set) {
-  switch (set) {
-    case RegisterSet::kRegs:
-      return "kvm_regs";
-    case RegisterSet::kSregs:
-      return "kvm_sregs";
-    case RegisterSet::kVcpuEvents:
-      return "kvm_vcpu_events";
-    case RegisterSet::kDebugRegs:
-      return "kvm_debugregs";
-    case RegisterSet::kGuestDebug:
-      return "kvm_guest_debug";
-    default:
-      return {};
-  }
-}
 
 std::string_view status_text(RegisterStatus status) {
   switch (status) {
@@ -46,13 +27,11 @@ std::string_view status_text(RegisterStatus status) {
 
 }  // namespace
 
-void RegisterBytes::put(RegisterSet set, RegisterOrigin origin, std::optional<Place> exit,
-                        std::span<const uint8_t> bytes, RegisterStatus status) {
-  Part& part = parts[set];
-  part.status = status;
-  part.origin = origin;
-  part.exit = exit;
-  part.bytes.assign(bytes.begin(), bytes.end());
+void RegisterBytes::put(RegisterOrigin origin, std::optional<Place> exit,
+                        const RegistersView& record, ByteOrder order) {
+  Part& part = parts[record.set];
+  if (part.origin != origin || part.exit != exit) part = {origin, exit, {}};
+  part.contents.join(record, order);
 }
 
 void Registers::put(std::string_view name, uint64_t value) {
@@ -62,32 +41,19 @@ void Registers::put(std::string_view name, uint64_t value) {
 Registers::Registers(const DecodeContext& context, const RegisterBytes& bytes) {
   bool first = true;
   for (const auto& [set, part] : bytes.parts) {
-    const std::string_view name = struct_name(set);
-    if (part.status != RegisterStatus::kTaken && !name.empty())
-      missing_.push_back(fmt::format("{}: {}", name, status_text(part.status)));
-    if (part.bytes.empty()) continue;
+    if (part.contents.status != RegisterStatus::kTaken)
+      missing_.push_back(
+          fmt::format("{}: {}", struct_name(set), status_text(part.contents.status)));
+    if (part.contents.bytes.empty()) continue;
     // The general registers say when; the others are of the same moment or older.
     if (first || set == RegisterSet::kRegs || set == RegisterSet::kOneReg) {
       origin_ = part.origin;
       exit_ = part.exit;
       first = false;
     }
-    if (set == RegisterSet::kOneReg) {
-      for (std::span<const uint8_t> left = part.bytes; left.size() >= 16; left = left.subspan(16)) {
-        const auto id = load<uint64_t>(left.data(), context.byte_order);
-        const auto value = load<uint64_t>(left.data() + 8, context.byte_order);
-        const OneRegisterValue shown = decode_one_register(context, id, value);
-        if (!shown.name.empty() && shown.validity == Validity::kValid) put(shown.name, shown.value);
-      }
-      continue;
-    }
-    if (name.empty()) continue;
-    const auto fields = decode_struct(context, name, part.bytes);
-    if (!fields.ok()) continue;
-    for (const Field& field : *fields)
-      if (field.validity == Validity::kValid && field.kind != FieldKind::kBytes &&
-          field.element <= 0)
-        put(field.name, field.value);
+    for (const RegisterValue& shown : values_of(context, set, part.contents))
+      if (shown.validity == Validity::kValid && shown.is_number && shown.element <= 0)
+        put(shown.name, shown.value);
   }
 }
 

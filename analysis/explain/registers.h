@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "analysis/explain/finding.h"
+#include "analysis/register_set.h"
 #include "replayer/decode_context.h"
 #include "replayer/raw_moment.h"
 #include "schema/snapshot.h"
@@ -28,15 +29,15 @@ enum class RegisterOrigin : uint8_t {
 
 struct RegisterBytes {
   struct Part {
-    RegisterStatus status = RegisterStatus::kTaken;
     RegisterOrigin origin = RegisterOrigin::kWithExit;
     std::optional<Place> exit;  // none: before the vCPU's first one
-    std::vector<uint8_t> bytes;
+    RegisterSetContents contents;
   };
   std::map<RegisterSet, Part> parts;
 
-  void put(RegisterSet set, RegisterOrigin origin, std::optional<Place> exit,
-           std::span<const uint8_t> bytes, RegisterStatus status = RegisterStatus::kTaken);
+  // Joined to what came of this set from there; of another moment it takes its place.
+  void put(RegisterOrigin origin, std::optional<Place> exit, const RegistersView& record,
+           ByteOrder order);
 };
 
 class Registers {

@@ -10,6 +10,7 @@ std::vector<std::unique_ptr<Rule>> all_rules() {
   rules.push_back(make_tdx_fatal_rule());
   rules.push_back(make_sev_termination_rule());
   rules.push_back(make_reset_requested_rule());
+  rules.push_back(make_watchdog_rule());
   rules.push_back(make_msr_refused_rule());
   rules.push_back(make_jump_astray_rule());
   rules.push_back(make_triple_fault_rule());

@@ -22,6 +22,7 @@ std::unique_ptr<Rule> make_guest_crash_event_rule();
 std::unique_ptr<Rule> make_tdx_fatal_rule();
 std::unique_ptr<Rule> make_sev_termination_rule();
 std::unique_ptr<Rule> make_reset_requested_rule();
+std::unique_ptr<Rule> make_watchdog_rule();
 std::unique_ptr<Rule> make_msr_refused_rule();
 std::unique_ptr<Rule> make_jump_astray_rule();
 std::unique_ptr<Rule> make_triple_fault_rule();

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "analysis/exit_numbers.h"
-#include "schema/base/byte_cursor.h"
 
 namespace kvmtape {
 namespace {
@@ -139,19 +138,14 @@ void VcpuStory::take_repeat(const Item& item) {
 }
 
 void VcpuStory::take_registers(const Item& item) {
-  ByteCursor cursor(item.side->payload);
-  const auto set = static_cast<RegisterSet>(cursor.read<uint16_t>());
-  const auto status = static_cast<RegisterStatus>(cursor.read<uint16_t>());
-  cursor.read<uint32_t>();
-  const auto bytes = cursor.read<uint32_t>();
-  cursor.read<uint32_t>();
-  if (!cursor.ok()) return;
-  const auto content = cursor.take(std::min<size_t>(bytes, cursor.remaining()));
+  const auto record = registers_view(*item.side);
+  if (!record) return;
   const Place place{item.vcpu_index, item.seq};
+  const ByteOrder order = item.stream->byte_order;
   if (crash && crash->exit.place == place)
-    crash->with.put(set, RegisterOrigin::kWithExit, place, content, status);
-  if (status == RegisterStatus::kTaken)
-    known.put(set, RegisterOrigin::kWithExit, place, content, status);
+    crash->with.put(RegisterOrigin::kWithExit, place, *record, order);
+  if (record->status == RegisterStatus::kTaken)
+    known.put(RegisterOrigin::kWithExit, place, *record, order);
 }
 
 void VcpuStory::take_memory(const Item& item) {

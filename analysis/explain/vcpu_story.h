@@ -42,6 +42,7 @@ class VcpuStory {
  public:
   uint32_t index = 0;
   uint32_t id = 0;
+  uint32_t vm = 0;     // how many VMs the monitor had made when it first exited
   uint64_t exits = 0;  // folded ones included
   uint64_t lost = 0;
   uint64_t lost_at_end = 0;  // behind the last exit

@@ -39,10 +39,7 @@ Result<Chosen> by_bpf([[maybe_unused]] const WatchedProcess& process) {
 #ifdef KVMTAPE_BPF
   KVMTAPE_TRY_ASSIGN(auto watch, BpfWatch::load(process.pid));
   Chosen chosen;
-  chosen.way = {Way::Kind::kBpf,
-                process.name,
-                "this user may load programs into the kernel, which has BTF",
-                {}};
+  chosen.way = {Way::Kind::kBpf, process.name, kMayLoad, {}};
   chosen.watch = std::move(watch);
   chosen.clock = read_monotonic_clocks;
   return chosen;
@@ -143,6 +140,7 @@ Result<Way> choose_attach_way(const AttachOptions& options) {
 }
 
 RecordReport run_attached(const AttachOptions& options, const Say& say, const Say& note) {
+  const StopSignals signals;  // preparing can take seconds, too
   auto process = describe_process(options.pid);
   if (!process.ok()) return failed(process.error(), say);
   auto chosen = prepare(options, *process);
@@ -150,7 +148,10 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   if (chosen->watch == nullptr)
     return failed(Error{ErrorCode::kRefused, chosen->way.to_string(), {}, std::nullopt}, say);
   process->clock = chosen->clock;
-  const StopSignals signals;
+  if (signals.came())
+    return failed({ErrorCode::kRefused, "stopped before recording began: there is no recording",
+                   process->name, std::nullopt},
+                  say);
   std::vector<kvmtape_range> addresses;
   const kvmtape_options embedding = embedding_options(options.recording, chosen->way, addresses);
   auto session = kvmtape_session::open(embedding, &*process);

@@ -27,6 +27,8 @@ using Release = uint16_t;
 constexpr Release release(unsigned major, unsigned minor) {
   return static_cast<Release>(major << 8 | minor);
 }
+constexpr unsigned major_of(Release release) { return release >> 8; }
+constexpr unsigned minor_of(Release release) { return release & 0xff; }
 
 enum class FieldForm : uint8_t {
   kInteger,  // `elements` integers of `element_bytes`

@@ -19,22 +19,43 @@ DecodeContext context_of(Architecture architecture, std::string_view kernel) {
   return context;
 }
 
-nlohmann::json written(const DecodeContext& context, RegisterSet set,
-                       const std::vector<uint64_t>& words) {
-  std::vector<uint8_t> payload(sizeof(RegistersRecord) + words.size() * kWordBytes);
-  store_le(&payload[offsetof(RegistersRecord, set)], static_cast<uint16_t>(set));
-  store_le(&payload[offsetof(RegistersRecord, bytes)],
-           static_cast<uint32_t>(words.size() * kWordBytes));
-  for (size_t i = 0; i < words.size(); ++i)
-    store_le(&payload[sizeof(RegistersRecord) + i * kWordBytes], words[i]);
-  SideRecord record;
-  record.kind = RecordKind::kRegisters;
-  record.payload = payload;
+struct Given {
+  RegisterSet set;
+  std::vector<uint64_t> words;
+  RegisterStatus status = RegisterStatus::kTaken;
+  uint32_t error = 0;
+};
+
+// "registers" of an exit that these records stand with.
+nlohmann::json written(const DecodeContext& context, const std::vector<Given>& records) {
+  RegisterSets sets;
+  for (const Given& given : records) {
+    const auto& [set, words, status, error] = given;
+    std::vector<uint8_t> payload(sizeof(RegistersRecord) + words.size() * kWordBytes);
+    store_le(&payload[offsetof(RegistersRecord, set)], static_cast<uint16_t>(set));
+    store_le(&payload[offsetof(RegistersRecord, status)], static_cast<uint16_t>(status));
+    store_le(&payload[offsetof(RegistersRecord, error)], error);
+    store_le(&payload[offsetof(RegistersRecord, bytes)],
+             static_cast<uint32_t>(words.size() * kWordBytes));
+    for (size_t i = 0; i < words.size(); ++i)
+      store_le(&payload[sizeof(RegistersRecord) + i * kWordBytes], words[i]);
+    SideRecord record;
+    record.kind = RecordKind::kRegisters;
+    record.payload = payload;
+    const auto view = registers_view(record);
+    EXPECT_TRUE(view.has_value());
+    if (view) sets[view->set].join(*view, context.byte_order);
+  }
   JsonWriter json;
   json.begin_object();
-  write_register_set(json, context, record);
+  write_registers(json, context, sets);
   json.end_object();
-  return nlohmann::json::parse(json.text());
+  return nlohmann::json::parse(json.text())["registers"];
+}
+
+nlohmann::json written(const DecodeContext& context, RegisterSet set,
+                       const std::vector<uint64_t>& words) {
+  return written(context, {{set, words}});
 }
 
 TEST(RegisterJson, AStructHasItsFieldsByName) {
@@ -55,6 +76,36 @@ TEST(RegisterJson, AKernelPointerIn510sMdccintIsNotShownAnywhere) {
   EXPECT_TRUE(fields["MDCCINT_EL1"]["value"].is_null());
   EXPECT_EQ(fields["MDCCINT_EL1"]["validity"], "unknown");
   EXPECT_EQ(all.dump().find("78563412"), std::string::npos);
+}
+
+// A crash exit has core and system registers in one record, the debug registers in another.
+TEST(RegisterJson, RecordsOfOneSetAreOne) {
+  constexpr uint64_t kPc = 0x6030000000100040;
+  const auto all = written(context_of(Architecture::kAarch64, "6.12"),
+                           {{RegisterSet::kOneReg, {kPc, 0x1000}},
+                            {RegisterSet::kOneReg, {kMdscr, 0x2000, kPc, 0x3000}}});
+  EXPECT_EQ(all["kvm_one_reg"]["fields"]["PC"]["value"], "0x1000") << all;
+  EXPECT_EQ(all["kvm_one_reg"]["fields"]["MDSCR_EL1"]["value"], "0x2000");
+  EXPECT_EQ(all["kvm_one_reg"]["bytes"].get<std::string>().size(), 2u * 48u);
+}
+
+TEST(RegisterJson, WhatTheKernelRefusedAndWhatWasWithheldAreSaidToBe) {
+  constexpr uint64_t kOslsr = 0x603000000013808c;
+  const DecodeContext context = context_of(Architecture::kAarch64, "6.12");
+  const auto all =
+      written(context, {{RegisterSet::kOneReg, {kMdscr, 0}},
+                        {RegisterSet::kOneReg, {kOslsr}, RegisterStatus::kRefused, 2},
+                        {RegisterSet::kOneReg, {kMdccint}, RegisterStatus::kRedacted}});
+  const auto& set = all["kvm_one_reg"];
+  EXPECT_EQ(set["status"], "taken");
+  EXPECT_TRUE(set["fields"]["OSLSR_EL1"]["value"].is_null());
+  EXPECT_EQ(set["fields"]["OSLSR_EL1"]["validity"], "absent");
+  EXPECT_EQ(set["fields"]["OSLSR_EL1"]["why"], "the kernel refused it: ENOENT");
+  EXPECT_EQ(set["fields"]["MDCCINT_EL1"]["validity"], "unknown");
+  const auto none =
+      written(context, {{RegisterSet::kOneReg, {kOslsr}, RegisterStatus::kRefused, 2}});
+  EXPECT_EQ(none["kvm_one_reg"]["status"], "refused");
+  EXPECT_EQ(none["kvm_one_reg"]["errno"], "ENOENT");
 }
 
 TEST(RegisterJson, MsrsHaveTheirNames) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -177,6 +178,25 @@ TEST_F(AttachTest, RegistersOfACrashAreNotTaken) {
   const auto exit = tool.run("dump --json --tail 1 " + trace).json_lines().back();
   EXPECT_EQ(exit["name"], "KVM_EXIT_INTERNAL_ERROR");
   EXPECT_THAT(exit["registers"].dump(), HasSubstr("not taken"));
+  EXPECT_EQ(tool.run("info --json " + trace).json()["session"]["registers"], "never");
+}
+
+// Loading its programs takes a while. Where the signal comes too late for that all the same, it
+// ends a recording.
+TEST_F(AttachTest, AnInterruptWhileItIsSetUpSaysThatThereIsNoRecording) {
+  need_bpf();
+  if (IsSkipped()) return;
+  StoppedMonitor monitor;
+  const ShellRun run = shell(std::string(KVMTAPE_BINARY_DIR) + "/kvmtape record --way bpf -o " +
+                             trace + " -p " + std::to_string(monitor.pid()) + R"( 2>&1 & r=$!
+    until grep -qs '^SigCgt:.*[37bf]$' /proc/$r/status; do kill -0 $r || break; done
+    kill -INT $r; wait $r; echo ended $?)");
+  if (run.out.find("attached") == std::string::npos) {
+    EXPECT_THAT(run.out, AllOf(HasSubstr("there is no recording"), HasSubstr("ended 125\n")));
+    EXPECT_FALSE(std::filesystem::exists(trace));
+  } else {
+    EXPECT_THAT(run.out, HasSubstr("ended 0\n"));
+  }
 }
 
 class BothWays : public AttachTest, public ::testing::WithParamInterface<const char*> {};

@@ -40,6 +40,14 @@ class CliDamageTest : public ::testing::Test {
   Tool tool;
 };
 
+// It is whole (and unsealed, which is another matter).
+TEST_F(CliDamageTest, ARecordingOfANewerVersionIsNotCalledDamaged) {
+  const ToolRun run = tool.run("dump " + kCorrupt + "unknown_required_column.kvmtape");
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("1 chunk of a newer version: "),
+                             HasSubstr("use a newer one"), Not(HasSubstr("damaged"))));
+}
+
 TEST_F(CliDamageTest, StatWithoutKeysCountsADamagedChunkAsStatDoes) {
   const std::string trace = damaged_trace();
   const ToolRun keyed = tool.run("stat --json " + trace);

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "tests/support/run_tool.h"
+#include "tests/support/synthetic_trace.h"
 #include "tests/support/trace_builder.h"
 
 namespace kvmtape::testing {
@@ -214,6 +216,39 @@ TEST_F(DiffTest, InterruptedRunsAreComparedWhenAsked) {
   };
   EXPECT_EQ(compared(""), 109);
   EXPECT_EQ(compared("--compare eintr"), 111);
+}
+
+// Each selection leaves the exit out that is different, or is nothing but that.
+TEST_F(DiffTest, SelectionsNarrowBothSides) {
+  const auto ports = [&](const char* name, uint8_t third) {
+    SyntheticTrace trace;
+    trace.intel().out(0x80, {1}).hlt(true).out(0x80, {third}).out(0x80, {4});
+    return trace.write_to(tool.file(name));
+  };
+  const std::string both = ports("a", 3) + " " + ports("b", 9) + " ";
+  const auto changed = [&](const std::string& selection) {
+    const auto json = tool.run("diff --json " + both + selection).json();
+    return std::pair(json["changes"].size(), json["equal"].get<bool>());
+  };
+  EXPECT_EQ(changed(""), std::pair(1ul, false));
+  EXPECT_EQ(changed("--seq 0-1"), std::pair(0ul, true));
+  EXPECT_EQ(changed("--seq 2"), std::pair(1ul, false));
+  EXPECT_EQ(changed("--exit hlt"), std::pair(0ul, true));
+  EXPECT_EQ(changed("--exit io"), std::pair(1ul, false));
+  EXPECT_EQ(changed("--tail 1"), std::pair(0ul, true));
+  EXPECT_EQ(changed("--tail 2"), std::pair(1ul, false));
+  EXPECT_EQ(changed("--time ,0"), std::pair(0ul, true));
+  const auto change = tool.run("diff --json --tail 2 " + both).json()["changes"][0];
+  EXPECT_EQ(change["seq_a"], 2);
+  EXPECT_EQ(change["seq_b"], 2);
+}
+
+// What was lost elsewhere does not excuse what is missing here.
+TEST_F(DiffTest, LossesOutsideOfASelectionDoNotCount) {
+  const std::string both = five_and_three("a.kvmtape") + " " + without_exit_two();
+  const auto json = tool.run("diff --json --seq 3- " + both).json();
+  EXPECT_THAT(json["changes"], IsEmpty());
+  EXPECT_THAT(json["lost"], IsEmpty()) << json["lost"];
 }
 
 TEST_F(DiffTest, RecordingsOfTwoArchitecturesAreRefused) {

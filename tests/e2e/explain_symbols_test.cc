@@ -61,6 +61,12 @@ TEST_F(ExplainSymbols, AnOffsetThatIsNoneIsAMistakeWithSymbolsAndWithout) {
   }
 }
 
+TEST_F(ExplainSymbols, AnOffsetWithoutSymbolsIsAMistake) {
+  const ToolRun run = tool.run("explain --kaslr 0x1a000000 " + dead_at(kLinkedAt));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("give --vmlinux"));
+}
+
 TEST_F(ExplainSymbols, AnOffsetThatIsNotKnownIsSaidNotToBe) {
   const ToolRun run =
       tool.run("explain --system-map " + table("System.map") + " " + dead_at(kLinkedAt + 0x112));

@@ -53,6 +53,37 @@ TEST_F(ExplainVerb, JsonHasTheShapeThatScriptsRelyOn) {
   EXPECT_EQ(history.front()["vcpu"], 0);
 }
 
+// The recorder puts core and system registers into one record, the debug registers into another.
+TEST_F(ExplainVerb, AnArm64CrashHasTheRegistersOfAllItsRecords) {
+  constexpr uint64_t kPc = 0x6030000000100040, kEsrEl1 = 0x603000000013c290;
+  constexpr uint64_t kMdscr = 0x6030000000138012;
+  SyntheticTrace trace;
+  trace.arm64("6.12.0").nisv(0x46, 0x9000040);
+  trace.one_regs({{kPc, 0x40001000}, {kEsrEl1, 0x96000010}}).one_regs({{kMdscr, 0x2000}});
+  const std::string path = trace.write_to(tool.file("nisv.kvmtape"));
+  const auto crash = tool.run("explain --json " + path).json()["crash"];
+  const auto& values = crash["guest_registers"]["values"];
+  EXPECT_EQ(values["PC"], "0x40001000");
+  EXPECT_EQ(values["ESR_EL1"], "0x96000010");
+  EXPECT_EQ(values["MDSCR_EL1"], "0x2000");
+  EXPECT_THAT(tool.run("explain " + path).out, HasSubstr("the instruction stands at 0x40001000"));
+  const std::string line = tool.run("dump --json " + path).out;
+  EXPECT_EQ(line.find("kvm_one_reg"), line.rfind("kvm_one_reg")) << "a key twice in one object";
+}
+
+TEST_F(ExplainVerb, InjectionsIntoAnotherVmAreNotInTheHistory) {
+  SyntheticTrace trace;
+  trace.arm64("6.12.0");
+  for (const uint32_t vcpu : {0u, 1u, 2u}) {
+    trace.new_vm().on(vcpu).mmio_write(0x9000000, {'x', 0, 0, 0});
+    if (vcpu != 1) trace.set_events({0, 0, 1});
+    trace.mmio_write(0x9000000, {'y', 0, 0, 0});
+  }
+  const std::string path = trace.write_to(tool.file("vms.kvmtape"));
+  EXPECT_THAT(tool.run("explain --vcpu 0 " + path).out, HasSubstr("injected"));
+  EXPECT_THAT(tool.run("explain --vcpu 1 " + path).out, Not(HasSubstr("injected")));
+}
+
 TEST_F(ExplainVerb, TheFirstLineNamesTheFirstNoteWhereThereIsNoCause) {
   SyntheticTrace trace;
   trace.intel().out(0x80, {1}).wait_ns(50'000'000'000);

@@ -34,7 +34,11 @@ void TraceText::look_at(const Item& item) {
       break;
     case Item::Kind::kRegisters:
       json_.begin_object();
-      write_register_set(json_, decoder_.context(), *item.side);
+      if (const auto record = registers_view(*item.side)) {
+        RegisterSets sets;
+        sets[record->set].join(*record, decoder_.context().byte_order);
+        write_registers(json_, decoder_.context(), sets);
+      }
       json_.end_object();
       break;
     case Item::Kind::kMemory:

@@ -67,6 +67,26 @@ TEST_F(TraceDirectory, WhereTheyLeadTheLinksInItLeaveAlone) {
   EXPECT_EQ(std::distance(fs::directory_iterator(path), {}), 1) << "nothing is left over";
 }
 
+TEST_F(TraceDirectory, ARelativeOneIsOfTheWorkingDirectory) {
+  const fs::path before = fs::current_path();
+  fs::current_path(scratch.file(""));
+  ::setenv("KVMTAPE_DIR", "recordings", 1);
+  const auto fresh = new_trace_path("vm");
+  const bool is_there = fs::is_directory(scratch.file("recordings"));
+  fs::current_path(before);
+  ASSERT_TRUE(fresh.ok()) << fresh.error().to_string();
+  EXPECT_TRUE(is_there);
+  EXPECT_TRUE(fs::path(*fresh).is_absolute());
+}
+
+TEST_F(TraceDirectory, ALatestThatIsGoneIsSaidToBe) {
+  const std::string path = make(0700);
+  fs::create_symlink("gone.kvmtape", path + "/latest");
+  const auto latest = latest_trace();
+  ASSERT_FALSE(latest.ok());
+  EXPECT_THAT(latest.error().to_string(), HasSubstr("gone.kvmtape: the latest recording is gone"));
+}
+
 TEST_F(TraceDirectory, AnotherUsersDirectoryIsRefused) {
   const std::string path = make(0700);
   if (::chown(path.c_str(), 65534, 65534) != 0) GTEST_SKIP() << "needs root to give it away";
@@ -79,6 +99,7 @@ TEST_F(TraceDirectory, OnesOwnIsTakenAndLatestFollows) {
   make(0750);
   const auto fresh = new_trace_path("vm");
   ASSERT_TRUE(fresh.ok()) << fresh.error().to_string();
+  write_file(*fresh, std::vector<uint8_t>{1});
   update_latest(*fresh);
   const auto latest = latest_trace();
   ASSERT_TRUE(latest.ok()) << latest.error().to_string();

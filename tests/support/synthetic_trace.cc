@@ -391,10 +391,11 @@ SyntheticTrace& SyntheticTrace::debug_x86(uint32_t exception, uint64_t pc, uint6
 }
 
 void SyntheticTrace::put_registers(RegisterSet set_, const std::vector<uint8_t>& bytes,
-                                   RegisterStatus status) {
+                                   RegisterStatus status, uint32_t error) {
   std::vector<uint8_t> payload(sizeof(RegistersRecord));
   set(payload, offsetof(RegistersRecord, set), static_cast<uint16_t>(set_));
   set(payload, offsetof(RegistersRecord, status), static_cast<uint16_t>(status));
+  set(payload, offsetof(RegistersRecord, error), error);
   set(payload, offsetof(RegistersRecord, bytes), static_cast<uint32_t>(bytes.size()));
   payload.insert(payload.end(), bytes.begin(), bytes.end());
   trace_.add_record(vcpu_, RecordKind::kRegisters, 0, words_of(std::move(payload)));
@@ -417,6 +418,12 @@ SyntheticTrace& SyntheticTrace::one_regs(
     set(bytes, 16 * i + 8, ids_and_values[i].second);
   }
   put_registers(RegisterSet::kOneReg, bytes, RegisterStatus::kTaken);
+  return *this;
+}
+SyntheticTrace& SyntheticTrace::one_regs_refused(const std::vector<uint64_t>& ids, uint32_t error) {
+  std::vector<uint8_t> bytes(8 * ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) set(bytes, 8 * i, ids[i]);
+  put_registers(RegisterSet::kOneReg, bytes, RegisterStatus::kRefused, error);
   return *this;
 }
 SyntheticTrace& SyntheticTrace::registers_not_taken() {
@@ -452,6 +459,7 @@ SyntheticTrace& SyntheticTrace::call(bool of_vcpu, uint32_t request, const std::
   return *this;
 }
 
+SyntheticTrace& SyntheticTrace::new_vm() { return call(false, 0xae01, {}); }
 SyntheticTrace& SyntheticTrace::memory(uint64_t gpa, uint64_t bytes, uint32_t flags) {
   std::vector<uint8_t> region(32);
   set(region, 0, slots_++);

@@ -69,11 +69,13 @@ class SyntheticTrace {
   SyntheticTrace& regs(const NamedRegisters& values);  // kvm_regs and kvm_sregs of x86
   SyntheticTrace& events(const std::vector<uint8_t>& kvm_vcpu_events);
   SyntheticTrace& one_regs(const std::vector<std::pair<uint64_t, uint64_t>>& ids_and_values);
+  SyntheticTrace& one_regs_refused(const std::vector<uint64_t>& ids, uint32_t error);
   SyntheticTrace& registers_not_taken();
   SyntheticTrace& memory_slice(MemorySliceOf of, uint64_t address,
                                const std::vector<uint8_t>& bytes);
 
   // Calls that the monitor made.
+  SyntheticTrace& new_vm();
   SyntheticTrace& memory(uint64_t gpa, uint64_t bytes, uint32_t flags = 0);
   SyntheticTrace& set_regs(const NamedRegisters& values);  // KVM_SET_REGS and KVM_SET_SREGS
   SyntheticTrace& set_events(const std::vector<uint8_t>& kvm_vcpu_events);
@@ -90,7 +92,8 @@ class SyntheticTrace {
   std::vector<uint8_t> run_image(uint32_t reason, uint16_t flags = 0);
   void put(TraceBuilder::GivenExit exit);
   void put_unanswered(std::vector<uint8_t> run, int32_t ret = 0);
-  void put_registers(RegisterSet set, const std::vector<uint8_t>& bytes, RegisterStatus status);
+  void put_registers(RegisterSet set, const std::vector<uint8_t>& bytes, RegisterStatus status,
+                     uint32_t error = 0);
 
   TraceBuilder trace_;
   uint32_t vcpu_ = 0;

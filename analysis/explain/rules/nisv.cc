@@ -63,7 +63,10 @@ class Nisv : public Rule {
     if (const auto pc = all.at_crash.get("PC"))
       finding.details.push_back(fmt::format("the instruction stands at {:#x}", *pc));
     else
-      finding.details.push_back(fmt::format("cannot know: where: registers: {}", all.no_registers));
+      finding.details.push_back(fmt::format("cannot know where: {}",
+                                            all.no_registers.empty()
+                                                ? "PC is not among the registers that were recorded"
+                                                : "registers: " + all.no_registers));
   }
 };
 

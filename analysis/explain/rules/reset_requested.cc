@@ -4,26 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "analysis/exit_numbers.h"
+#include "analysis/explain/reset_ports.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 
 namespace kvmtape {
 namespace {
-
-struct Request {
-  uint64_t port;
-  uint8_t value;
-  uint8_t mask;
-  std::string_view what;
-};
-constexpr Request kRequests[] = {
-    {0x64, 0xfe, 0xff, "pulsed the keyboard controller's reset line (0xfe to port 0x64)"},
-    {0xcf9, 0x04, 0x04, "wrote the reset control register (port 0xcf9)"},
-    {0x92, 0x01, 0x01, "set the fast reset bit of port 0x92"},
-};
 
 // Requests so close to the end belong to it.
 constexpr int64_t kCloseNs = 5'000'000'000;
@@ -36,20 +24,14 @@ class ResetRequested : public Rule {
     return "the guest asked for a reset through a port before it ended";
   }
   void see(const SeenExit& seen) override {
-    const Exit& exit = seen.decoded.exit;
-    if (exit.reason != kExitIo || valid_field(exit, "io.direction") != 1) return;
-    const auto port = valid_field(exit, "io.port");
-    const auto data = valid_bytes(exit, seen.decoded.moment, "io.data");
-    if (!port || data.empty()) return;
-    for (const Request& request : kRequests) {
-      if (*port != request.port || (data[0] & request.mask) != request.value) continue;
-      last_ = &request;
-      place_ = seen.place();
-      time_ns_ = seen.item.time_ns;
-    }
+    const std::string_view request = reset_request(seen.decoded);
+    if (request.empty()) return;
+    last_ = request;
+    place_ = seen.place();
+    time_ns_ = seen.item.time_ns;
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (last_ == nullptr) return;
+    if (last_.empty()) return;
     const bool ends = all.crash == nullptr;
     if (!ends && !all.crashed_by(kExitShutdown) && !stopped_at_once(all)) return;
     if (!ends && (all.crash->exit.time_ns < time_ns_ ||
@@ -57,7 +39,7 @@ class ResetRequested : public Rule {
       return;
     if (ends && !is_close_to_end(all, place_, kFewMore)) return;
     Finding finding;
-    finding.title = fmt::format("The guest asked to be reset: it {}", last_->what);
+    finding.title = fmt::format("The guest asked to be reset: it {}", last_);
     finding.confidence = 0.9;
     finding.is_note = ends;  // the monitor did as it was asked: nothing died
     finding.evidence.push_back(place_);
@@ -78,7 +60,7 @@ class ResetRequested : public Rule {
     return all.crashed_by(kExitInternalError) && is_close_to_crash(all, place_, kFewExits);
   }
 
-  const Request* last_ = nullptr;
+  std::string_view last_;
   Place place_;
   int64_t time_ns_ = 0;
 };

@@ -12,8 +12,6 @@
 namespace kvmtape {
 namespace {
 
-bool bit(uint64_t value, unsigned number) { return (value >> number & 1) != 0; }
-
 std::vector<std::string> failed_checks(const Registers& registers) {
   std::vector<std::string> failed;
   if (!registers.has({"cr0", "cr4", "efer"})) return failed;

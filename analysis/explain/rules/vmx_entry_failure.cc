@@ -17,7 +17,6 @@ constexpr uint64_t kFailed = uint64_t{1} << 31;
 constexpr uint64_t kInvalidGuestState = kFailed | 33;
 constexpr uint64_t kInstructionErrors = 32;
 
-bool bit(uint64_t value, unsigned number) { return (value >> number & 1) != 0; }
 bool canonical(uint64_t address) {
   const auto sign = static_cast<int64_t>(address) >> 47;  // 48 bits: LA57 only widens
   return sign == 0 || sign == -1;

@@ -74,17 +74,21 @@ struct Edited {
 };
 
 Edited edited(const Streams& from, Edits edits) {
+  constexpr uint64_t kApart = 4;  // exits between edits: else one may be told as part of the other
   std::mt19937 random(static_cast<uint32_t>(edits) + 1);
   Edited result;
-  for (uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) {
-    auto& to = result.streams[vcpu];
-    for (uint64_t seq = 0; seq < from[vcpu].size(); ++seq) {
+  uint64_t next_edit = 0;
+  for (uint64_t seq = 0; seq < kExits; ++seq) {
+    for (uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) {
+      auto& to = result.streams[vcpu];
       const Sent sent = from[vcpu][seq];
-      const bool edit = sent.kind == Sent::Kind::kSector && random() % kEvery == 0;
+      const bool edit =
+          seq >= next_edit && sent.kind == Sent::Kind::kSector && random() % kEvery == 0;
       if (!edit) {
         to.push_back(sent);
         continue;
       }
+      next_edit = seq + kApart;
       const Sent other{Sent::Kind::kSector, 0x10000000 + static_cast<uint32_t>(random() % 1000000)};
       switch (edits) {
         case Edits::kDropped:
@@ -99,7 +103,7 @@ Edited edited(const Streams& from, Edits edits) {
           result.truth.insert({ChangeKind::kChanged, vcpu, seq, to.size()});
           to.push_back(other);
           break;
-        case Edits::kMoved:  // to the end of what the next vCPU has so far
+        case Edits::kMoved:  // behind what the next vCPU has so far
           result.truth.insert({ChangeKind::kMissing, vcpu, seq, kNone});
           auto& next = result.streams[(vcpu + 1) % kVcpus];
           result.truth.insert({ChangeKind::kExtra, (vcpu + 1) % kVcpus, kNone, next.size()});
@@ -145,7 +149,7 @@ class GroundTruth : public ::testing::Test {
 TEST_F(GroundTruth, EditsOfEveryKindAreFoundWhereTheyWereMade) {
   const Streams streams = original();
   const auto a = recorded(streams);
-  for (const Edits edits : {Edits::kDropped, Edits::kInserted, Edits::kChanged}) {
+  for (const Edits edits : {Edits::kDropped, Edits::kInserted, Edits::kChanged, Edits::kMoved}) {
     const Edited to = edited(streams, edits);
     const auto b = recorded(to.streams);
     const auto diff = compare(*a, *b, {});
@@ -158,21 +162,6 @@ TEST_F(GroundTruth, EditsOfEveryKindAreFoundWhereTheyWereMade) {
     EXPECT_LE(100 * all.size(), 101 * to.truth.size()) << static_cast<int>(edits);
     EXPECT_EQ(diff->totals.unaligned, 0u);
   }
-}
-
-// The exits of a vCPU come in the order of the streams here, where moved ones stand at the end.
-TEST_F(GroundTruth, ExitsThatAnotherVcpuHasAreMissingHereAndExtraThere) {
-  const Streams streams = original();
-  Edited to = edited(streams, Edits::kMoved);
-  const auto diff = compare(*recorded(streams), *recorded(to.streams), {});
-  ASSERT_TRUE(diff.ok());
-  uint64_t missing = 0;
-  for (const auto& edit : to.truth) missing += std::get<0>(edit) == ChangeKind::kMissing ? 1 : 0;
-  ASSERT_GT(missing, 20u);
-  // Where a dropped exit stands beside an added one they may be told of as one that changed.
-  EXPECT_GE(diff->totals.missing + diff->totals.changed, missing * 99 / 100);
-  EXPECT_GE(diff->totals.extra + diff->totals.changed, missing * 99 / 100);
-  EXPECT_LE(diff->totals.differences(), 2 * missing);
 }
 
 TEST_F(GroundTruth, WhoRanWhenIsNoDifference) {

@@ -19,6 +19,7 @@ constexpr uint64_t kOslsr = 0x603000000013808c, kMdscr = 0x6030000000138012;
 constexpr uint64_t kEsrEl1 = 0x603000000013c290;
 const NamedRegisters kNoIdt = {{"idt.limit", 0}};
 const std::vector<uint8_t> kAddps = {0x0f, 0x58, 0x03};
+constexpr uint64_t kSecond = 1'000'000'000;
 const std::vector<uint8_t> kAbort = {0, 0, 1}, kSerror = {1, 0, 0}, kNothing = {0, 0, 0};
 
 void intel(SyntheticTrace& trace) { trace.intel().memory(0, 0x8000000).out(0x80, {1}); }
@@ -61,6 +62,16 @@ const Row kRows[] = {
     {"reset-requested", intel,
      [](auto& t) { t.out(0x64, {0xfe}).shutdown().regs(with(long_mode(kText), kNoIdt)); },
      [](auto& t) { t.out(0x64, {0xad}).shutdown().regs(with(long_mode(kText), kNoIdt)); }},
+    {"watchdog", intel,
+     [](auto& t) {  // ib700: 10 s
+       t.out(0x443, {0xa}).wait_ns(9 * kSecond).out(0x443, {0xa}).wait_ns(11 * kSecond).hlt(true);
+     },
+     [](auto& t) {  // fed, stopped, or reset in time
+       t.out(0x443, {0xa}).wait_ns(9 * kSecond).out(0x443, {0xa}).wait_ns(9 * kSecond);
+       t.out(0x441, {0}).wait_ns(30 * kSecond).hlt(true);
+       t.out(0x672, {10, 0}).out(0x668, {0, 0}).wait_ns(11 * kSecond).out(0x660, {1, 0});
+       t.wait_ns(11 * kSecond).out(0xcf9, {6}).wait_ns(60 * kSecond).hlt(true);
+     }},
     {"msr-refused", intel,
      [](auto& t) { t.rdmsr_refused(0x8b).shutdown().regs(with(long_mode(kText), kNoIdt)); },
      [](auto& t) {

@@ -35,38 +35,68 @@ constexpr uint64_t kSystemIds[] = {
     sys_reg(3, 0, 12, 0, 0),  // VBAR_EL1
 };
 
-// Pairs of id and value; a register that this kernel does not have is left out.
+constexpr uint32_t kRegistersMax = 4 + 4 * 16;  // the debug registers; the others are fewer
+
+// A register that this kernel does not have is noted as refused, by its id.
 class OneRegs {
  public:
   // The value, or 0 when the kernel refused.
   uint64_t take(int vcpu_fd, uint64_t id) noexcept {
     uint64_t value = 0;
     kvm_one_reg request{id, reinterpret_cast<uint64_t>(&value)};
-    if (ioctl(vcpu_fd, KVM_GET_ONE_REG, &request) != 0) {
-      error_ = static_cast<uint32_t>(errno);
+    const int error = ioctl(vcpu_fd, KVM_GET_ONE_REG, &request) == 0 ? 0 : errno;
+    if (error != 0) {
+      note_without(id, RegisterStatus::kRefused, error);
       return 0;
     }
     // May be what a register of the kernel's own held (replayer/one_register.cc), a pointer at
     // times: nobody's to publish.
-    if (id == kMdccintEl1 && (value & ~kMdccintBits) != 0) return 0;
-    if (count_ + 2 <= sizeof pairs_ / sizeof pairs_[0]) {
-      pairs_[count_++] = id;
-      pairs_[count_++] = value;
+    if (id == kMdccintEl1 && (value & ~kMdccintBits) != 0) {
+      note_without(id, RegisterStatus::kRedacted, 0);
+      return 0;
     }
+    if (taken_ < kRegistersMax) pairs_[taken_++] = {id, value};
     return value;
   }
-  void put(RegisterSink& sink) const noexcept {
-    if (count_ == 0)
-      sink.put(RegisterSet::kOneReg, RegisterStatus::kRefused, error_, nullptr, 0);
-    else
+  void put(RegisterSink& sink) noexcept {
+    if (taken_ != 0)
       sink.put(RegisterSet::kOneReg, RegisterStatus::kTaken, 0, pairs_,
-               static_cast<uint32_t>(count_ * sizeof pairs_[0]));
+               static_cast<uint32_t>(taken_ * sizeof pairs_[0]));
+    while (without_ != 0) put_those_like_the_first(sink);
   }
 
  private:
-  uint64_t pairs_[2 * 80];  // 4 + 4 * 16 debug registers at most
-  uint32_t count_ = 0;
-  uint32_t error_ = 0;
+  struct Pair {
+    uint64_t id, value;
+  };
+  struct Without {
+    uint64_t id;
+    RegisterStatus status;
+    int error;
+  };
+
+  void note_without(uint64_t id, RegisterStatus status, int error) noexcept {
+    if (without_ < kRegistersMax) withouts_[without_++] = {id, status, error};
+  }
+  // One record a status and errno: in practice one.
+  void put_those_like_the_first(RegisterSink& sink) noexcept {
+    const Without like = withouts_[0];
+    uint64_t ids[kRegistersMax];
+    uint32_t count = 0, left = 0;
+    for (uint32_t i = 0; i < without_; ++i) {
+      if (withouts_[i].status == like.status && withouts_[i].error == like.error)
+        ids[count++] = withouts_[i].id;
+      else
+        withouts_[left++] = withouts_[i];
+    }
+    without_ = left;
+    sink.put(RegisterSet::kOneReg, like.status, static_cast<uint32_t>(like.error), ids,
+             static_cast<uint32_t>(count * sizeof ids[0]));
+  }
+
+  Pair pairs_[kRegistersMax];
+  Without withouts_[kRegistersMax];
+  uint32_t taken_ = 0, without_ = 0;
 };
 
 }  // namespace

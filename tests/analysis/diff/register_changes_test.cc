@@ -1,0 +1,125 @@
+// Registers that were taken with an exit are compared where both recordings have them.
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "analysis/diff/diff.h"
+#include "tests/support/scratch.h"
+#include "tests/support/synthetic_trace.h"
+
+namespace kvmtape::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr uint64_t kOslsr = 0x603000000013808c, kMdscr = 0x6030000000138012;
+constexpr uint64_t kEsrEl1 = 0x603000000013c290;
+
+class RegisterChangesTest : public ::testing::Test {
+ protected:
+  Diff diff(SyntheticTrace a, SyntheticTrace b, const DiffRules& rules = {}) {
+    const auto opened = [&](SyntheticTrace& trace, const char* file) {
+      auto reader = TraceReader::open(trace.write_to(scratch_.file(file)));
+      EXPECT_TRUE(reader.ok());
+      return std::move(*reader);
+    };
+    DiffOptions options;
+    options.rules = rules;
+    auto result = compare(*opened(a, "a"), *opened(b, "b"), options);
+    EXPECT_TRUE(result.ok());
+    return std::move(*result);
+  }
+  // "name a|b [id]" of each field that changed.
+  static std::vector<std::string> lines(const Diff& diff) {
+    const auto text = [](const FieldSide& side) {
+      return side.validity == Validity::kValid ? side.text : "(" + side.why + ")";
+    };
+    std::vector<std::string> lines;
+    for (const ExitChange& change : diff.changes)
+      for (const FieldChange& field : change.fields) {
+        lines.push_back(field.name + " " + text(field.a) + "|" + text(field.b));
+        for (const auto& row : field.explained_by)
+          lines.back() += " [" + std::string(row.change->id) + "]";
+      }
+    return lines;
+  }
+  static SyntheticTrace brk(const char* kernel) {
+    SyntheticTrace trace;
+    trace.arm64(kernel).debug_arm(0xf2000000, 0, 0);
+    return trace;
+  }
+
+  ScratchDirectory scratch_;
+};
+
+TEST_F(RegisterChangesTest, AnotherValueIsAChange) {
+  const Diff found = diff(brk("6.12.0").one_regs({{kMdscr, 0x2000}, {kEsrEl1, 7}}),
+                          brk("6.12.0").one_regs({{kMdscr, 0x8000}, {kEsrEl1, 7}}));
+  EXPECT_THAT(lines(found), ElementsAre("kvm_one_reg.MDSCR_EL1 0x2000|0x8000"));
+  EXPECT_EQ(found.totals.changed, 1u);
+}
+
+TEST_F(RegisterChangesTest, EqualOnesInAnotherOrderAndInTwoRecordsAreNone) {
+  const Diff found = diff(brk("6.12.0").one_regs({{kMdscr, 1}, {kEsrEl1, 7}}),
+                          brk("6.12.0").one_regs({{kEsrEl1, 7}}).one_regs({{kMdscr, 1}}));
+  EXPECT_THAT(lines(found), IsEmpty());
+  EXPECT_EQ(found.totals.same, 1u);
+}
+
+TEST_F(RegisterChangesTest, WhatOnlyOneRecorderTookIsNone) {
+  const Diff found = diff(brk("6.12.0").one_regs({{kMdscr, 1}}), brk("6.12.0"));
+  EXPECT_EQ(found.totals.differences(), 0u);
+  const Diff not_taken =
+      diff(brk("6.12.0").one_regs({{kMdscr, 1}}), brk("6.12.0").registers_not_taken());
+  EXPECT_EQ(not_taken.totals.differences(), 0u);
+}
+
+TEST_F(RegisterChangesTest, ARefusedRegisterIsSaidToBeAndItsRowExplainsIt) {
+  const Diff found = diff(brk("5.10.0").one_regs({{kMdscr, 0}}).one_regs_refused({kOslsr}, ENOENT),
+                          brk("6.1.0").one_regs({{kMdscr, 0}, {kOslsr, 8}}));
+  EXPECT_THAT(lines(found), Contains("kvm_one_reg.OSLSR_EL1 (the kernel refused it: ENOENT)|0x8 "
+                                     "[arm64-os-lock] [arm64-oslsr-register]"));
+  EXPECT_EQ(found.totals.unexplained(), 0u);
+}
+
+TEST_F(RegisterChangesTest, RulesLeaveOutOneOrAll) {
+  const auto totals = [&](const DiffRules& rules) {
+    return diff(brk("6.12.0").one_regs({{kMdscr, 0x2000}}),
+                brk("6.12.0").one_regs({{kMdscr, 0x8000}}), rules)
+        .totals;
+  };
+  EXPECT_EQ(totals({.ignored_fields = {"kvm_one_reg.MDSCR_EL1"}}).same, 1u);
+  EXPECT_EQ(totals({.registers = false}).same, 1u);
+  EXPECT_EQ(totals({.ignored_fields = {"kvm_one_reg.ESR_EL1"}}).changed, 1u);
+}
+
+TEST_F(RegisterChangesTest, FieldsAndRegistersOfOneExitAreOneChange) {
+  const auto x86 = [](uint64_t dr6, uint64_t rip) {
+    SyntheticTrace trace;
+    trace.debug_x86(1, 0x1000, dr6, 0).regs({{"rip", rip}});
+    return trace;
+  };
+  const Diff found = diff(x86(0x4000, 0x1000), x86(1, 0x1002));
+  EXPECT_EQ(found.totals.changed, 1u);
+  EXPECT_THAT(lines(found), ElementsAre("debug.arch.dr6 0x4000|0x1", "kvm_regs.rip 0x1000|0x1002"));
+}
+
+// The walk reads ahead for the registers: the exits behind must still be seen, and as they are.
+TEST_F(RegisterChangesTest, ExitsBehindRegistersAreComparedAsEver) {
+  const auto three = [](uint64_t last) {
+    SyntheticTrace trace;
+    trace.debug_x86(1, 0x1000, 1, 0).regs({{"rip", 0x1000}});
+    trace.debug_x86(1, 0x2000, 1, 0).regs({{"rip", 0x2000}}).debug_x86(1, last, 1, 0);
+    return trace;
+  };
+  const Diff found = diff(three(0x3000), three(0x3001));
+  EXPECT_EQ(found.totals.same, 2u);
+  EXPECT_THAT(lines(found), ElementsAre("debug.arch.pc 0x3000|0x3001"));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
