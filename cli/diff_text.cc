@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "analysis/session_context.h"
 #include "cli/human.h"
@@ -15,6 +17,7 @@ namespace kvmtape {
 namespace {
 
 constexpr size_t kSessionLinesMax = 12;
+constexpr size_t kFieldsShown = 24;  // of one exit
 constexpr size_t kShortReason = 40;  // of why a field is not valid; a longer one is shown with -v
 constexpr size_t kBytesShown = 32;   // of a field, in hex digits: the rest is dots
 
@@ -116,6 +119,7 @@ class DiffText {
   }
 
   void print_groups(const char* title, const Diff& diff, bool explained) {
+    told_registers_.clear();
     size_t shown = 0, hidden = 0;
     for (const ChangeGroup& group : diff.groups) {
       if (group.first.explained() != explained) continue;
@@ -246,13 +250,29 @@ class DiffText {
     if (lines.empty()) line(fmt::format("  {}   (no more exits on this vCPU)", letter));
   }
 
+  // Registers that changed alike were told with the first such exit.
   void print_fields(const ExitChange& change) {
-    for (const FieldChange& field : change.fields)
-      line(fmt::format(
+    size_t shown = 0, as_above = 0, hidden = 0;
+    for (const FieldChange& field : change.fields) {
+      std::string text = fmt::format(
           "      {:<28} {} -> {}{}", field.name, side_text(field.a, options_.verbose),
           side_text(field.b, options_.verbose),
-          field.explained_by.empty() ? "" : fmt::format("   [{}]", ids_text(field.explained_by))));
+          field.explained_by.empty() ? "" : fmt::format("   [{}]", ids_text(field.explained_by)));
+      if (is_register(field) && told_registers_.contains(text)) {
+        ++as_above;
+      } else if (!options_.verbose && shown == kFieldsShown) {
+        ++hidden;
+      } else {
+        ++shown;
+        line(text);
+        if (is_register(field)) told_registers_.insert(std::move(text));
+      }
+    }
+    if (as_above != 0) line(fmt::format("      {} as above", counted(as_above, "register")));
+    if (hidden != 0) line(fmt::format("      {}; -v shows them", counted(hidden, "more field")));
   }
+
+  static bool is_register(const FieldChange& field) { return field.name.starts_with("kvm_"); }
 
   void print_group(const ChangeGroup& group) {
     const ExitChange& change = group.first;
@@ -276,6 +296,7 @@ class DiffText {
 
   const DiffTextOptions& options_;
   Console& console_;
+  std::set<std::string> told_registers_;
 };
 
 }  // namespace

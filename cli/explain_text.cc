@@ -87,7 +87,7 @@ class Report {
     const CrashExit& crash = *all_.crash;
     line(fmt::format("  {}  {}  {}", to_string(crash.exit.place), when(crash.exit.time_ns),
                      all_.text_of(crash.exit)));
-    if (crash.again != 0) line(fmt::format("  and {} more times at once", count_text(crash.again)));
+    if (crash.again != 0) line(fmt::format("  and {} at once", counted(crash.again, "more time")));
     if (crash.exits_behind != 0)
       line(fmt::format("  the vCPU went on: {} behind it", counted(crash.exits_behind, "exit")));
     for (const Field& field : all_.decoded_crash.exit.all_fields())

@@ -82,8 +82,8 @@ class Comparison {
         return normaliser.identity(walk.decoded(), walk.slots());
       });
       if (!walk.taken().empty())
-        identity = with_rest(identity,
-                             hash_registers(side.decoder.context(), walk.taken(), options_.rules));
+        identity = with_rest(identity, hash_registers(side.decoder.context(), walk.taken(),
+                                                      options_.rules, kernels_.all().empty()));
       side.exits.push_back(identity);
     }
     side.lost = walk.take_lost();
@@ -99,7 +99,7 @@ class Comparison {
     side.skipped = side.exits.size() - options_.tail;
     side.exits.erase(side.exits.begin(),
                      side.exits.begin() + static_cast<std::ptrdiff_t>(side.skipped));
-    std::erase_if(side.lost, [&](const LostExits& loss) { return loss.at <= side.skipped; });
+    std::erase_if(side.lost, [&](const LostExits& loss) { return loss.at < side.skipped; });
     for (LostExits& loss : side.lost) loss.at -= static_cast<uint32_t>(side.skipped);
   }
 

@@ -1,7 +1,6 @@
 #include "analysis/diff/exit_walk.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace kvmtape {
@@ -22,7 +21,7 @@ bool ExitWalk::selects(const Item& item) const {
   const auto& [vcpus, reasons, seq, time_ns] = selection_;
   if (seq && (item.seq < seq->first || item.seq > seq->second)) return false;
   if (time_ns && (item.time_ns < time_ns->first || item.time_ns > time_ns->second)) return false;
-  if (item.kind != Item::Kind::kExit || reasons.empty()) return true;
+  if (reasons.empty()) return true;
   if (std::ranges::find(reasons, item.exit->reason) == reasons.end()) return false;
   if (item.exit->ret >= 0) return true;
   DecodedExit failed;
@@ -30,16 +29,23 @@ bool ExitWalk::selects(const Item& item) const {
   return failed.exit.reason_validity == Validity::kValid;
 }
 
-bool ExitWalk::selects_end() const {
-  return (!selection_.seq || selection_.seq->second == std::numeric_limits<uint64_t>::max()) &&
-         (!selection_.time_ns || selection_.time_ns->second == std::numeric_limits<int64_t>::max());
+bool ExitWalk::selects_what_follows() const {
+  return (!selection_.seq || last_seq_ < selection_.seq->second) &&
+         (!selection_.time_ns || last_ns_ < selection_.time_ns->second);
 }
 
 bool ExitWalk::next() {
   is_decoded_ = false;
   while (reader_.next(item_)) {
     note(item_);
-    if (item_.kind != Item::Kind::kExit || !selects(item_)) continue;
+    if (item_.kind != Item::Kind::kExit) continue;
+    last_seq_ = item_.seq;
+    last_ns_ = item_.time_ns;
+    if (!selects(item_)) {
+      // What was lost in front of an exit before the selection was lost before it.
+      if (passed_ == 0 && selection_.time_ns && last_ns_ < selection_.time_ns->first) lost_.clear();
+      continue;
+    }
     seq_ = item_.exit->seq;
     if (!normaliser_.leaves_out(*item_.exit)) {
       taken_.clear();
@@ -69,7 +75,7 @@ void ExitWalk::note(const Item& item) {
       }
       break;
     case Item::Kind::kGap:
-      if (selects(item)) note_gap(item.gap);
+      note_gap(item.gap, item.time_ns);
       break;
     case Item::Kind::kExit:
     case Item::Kind::kRepeat:
@@ -78,8 +84,16 @@ void ExitWalk::note(const Item& item) {
   }
 }
 
-// Chunks that are damaged one behind the other are one loss.
-void ExitWalk::note_gap(const Gap& gap) {
+// Chunks that are damaged one behind the other are one loss. Of a gap counts what is selected: when
+// it ended is not known before the next exit.
+void ExitWalk::note_gap(Gap gap, int64_t time_ns) {
+  if (selection_.time_ns && time_ns > selection_.time_ns->second) return;
+  if (const auto& seq = selection_.seq; seq && gap.lost != 0) {
+    const uint64_t last = std::min(gap.first_seq + (gap.lost - 1), seq->second);
+    gap.first_seq = std::max(gap.first_seq, seq->first);
+    if (last < gap.first_seq) return;
+    gap.lost = last - gap.first_seq + 1;
+  }
   const std::string_view why = to_string(gap.why);
   if (!lost_.empty() && lost_.back().at == passed_ && lost_.back().why == why)
     lost_.back().lost += std::min(gap.lost, LostExits::kUnknown - 1 - lost_.back().lost);
@@ -89,7 +103,7 @@ void ExitWalk::note_gap(const Gap& gap) {
 }
 
 LostList ExitWalk::take_lost() {
-  if (const auto why = why_open_end(reader_.health()); why && selects_end())
+  if (const auto why = why_open_end(reader_.health()); why && selects_what_follows())
     lost_.push_back({passed_, 0, LostExits::kUnknown, *why, 0, 0, 0});
   return std::move(lost_);
 }

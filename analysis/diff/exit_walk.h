@@ -39,9 +39,9 @@ class ExitWalk {
 
  private:
   bool selects(const Item& exit) const;
-  bool selects_end() const;
+  bool selects_what_follows() const;  // behind the last exit
   void note(const Item& item);
-  void note_gap(const Gap& gap);
+  void note_gap(Gap gap, int64_t time_ns);
 
   TraceReader& reader_;
   const ExitDecoder& decoder_;
@@ -53,6 +53,8 @@ class ExitWalk {
   RegisterSets taken_;
   DecodedExit decoded_;
   bool is_decoded_ = false;
+  uint64_t last_seq_ = 0;  // of all exits, selected or not
+  int64_t last_ns_ = 0;
   uint32_t passed_ = 0;  // exits that next() gave
   LostList lost_;
   uint64_t seq_ = 0;

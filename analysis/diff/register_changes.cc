@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "analysis/diff/hash.h"
 #include "analysis/exit_label.h"
@@ -21,8 +23,17 @@ std::string full_name(RegisterSet set, const RegisterValue& shown) {
   return fmt::format("{}.{}", struct_name(set), shown.name);
 }
 
+// What differs from run to run of one guest, as it does in exits.
+constexpr std::string_view kInterruptRegisters[] = {"kvm_vcpu_events.interrupt.",
+                                                    "kvm_sregs.interrupt_bitmap"};
+
 bool is_compared(std::string_view name, const DiffRules& rules) {
-  return std::ranges::find(rules.ignored_fields, name) == rules.ignored_fields.end();
+  const auto begins_with = [&](std::string_view part) { return name.starts_with(part); };
+  if (!rules.interrupts && std::ranges::any_of(kInterruptRegisters, begins_with)) return false;
+  const std::string_view set = name.substr(0, name.find('.'));
+  return std::ranges::none_of(rules.ignored_fields, [&](std::string_view ignored) {
+    return ignored == name || ignored == set;
+  });
 }
 
 bool is_valid(const RegisterValue* shown) {
@@ -43,12 +54,22 @@ FieldSide side_of(const RegisterSetContents& whole) {
       fmt::format("the kernel refused them: {}", errno_name(static_cast<int32_t>(whole.error)))};
 }
 
-const RegisterValue* find(const std::vector<RegisterValue>& values, const RegisterValue& like) {
-  const auto found = std::ranges::find_if(values, [&](const RegisterValue& value) {
-    return value.name == like.name && value.element == like.element;
-  });
-  return found == values.end() ? nullptr : &*found;
-}
+// The values of one side, to be found by the other side's.
+class Lookup {
+ public:
+  explicit Lookup(const std::vector<RegisterValue>& values) {
+    for (const RegisterValue& value : values) known_.emplace(key_of(value), &value);
+  }
+  const RegisterValue* find(const RegisterValue& like) const {
+    const auto found = known_.find(key_of(like));
+    return found == known_.end() ? nullptr : found->second;
+  }
+
+ private:
+  using Key = std::pair<std::string_view, int16_t>;
+  static Key key_of(const RegisterValue& value) { return {value.name, value.element}; }
+  std::map<Key, const RegisterValue*> known_;
+};
 
 FieldSide side_of(const RegisterValue* shown) {
   if (shown == nullptr) return {false, Validity::kAbsent, {}, {}, "not in the recording"};
@@ -60,18 +81,20 @@ FieldSide side_of(const RegisterValue* shown) {
 }  // namespace
 
 uint64_t hash_registers(const DecodeContext& context, const RegisterSets& sets,
-                        const DiffRules& rules) {
+                        const DiffRules& rules, bool one_kernel) {
   uint64_t hash = 0;
   if (!rules.registers) return hash;
+  const auto hash_text = std::hash<std::string_view>();
   for (const auto& [set, contents] : sets) {
     if (!was_asked_for(contents)) continue;
-    for (const RegisterValue& shown : values_of(context, set, contents)) {
-      const std::string name = full_name(set, shown);
-      if (!is_valid(&shown) || !is_compared(name, rules)) continue;
-      const auto hash_text = std::hash<std::string_view>();
-      const uint64_t place = mix(hash_text(name), static_cast<uint64_t>(shown.element));
-      hash += mix(place, shown.is_number ? shown.value : hash_text(shown.text));
+    if (one_kernel || (set != RegisterSet::kOneReg && set != RegisterSet::kVcpuEvents)) {
+      hash += mix(static_cast<uint64_t>(set), hash_bytes(contents.bytes));
+      continue;
     }
+    for (const RegisterValue& shown : values_of(context, set, contents))
+      if (is_valid(&shown))
+        hash += mix(mix(hash_text(shown.name), static_cast<uint64_t>(shown.element)),
+                    hash_text(shown.text));
   }
   return hash;
 }
@@ -84,7 +107,7 @@ std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRe
   for (const auto& [set, in_a] : a.sets) {
     const auto in_b = b.sets.find(set);
     if (in_b == b.sets.end() || !was_asked_for(in_a) || !was_asked_for(in_b->second)) continue;
-    if (in_a.status != in_b->second.status) {
+    if (in_a.status != in_b->second.status && is_compared(struct_name(set), rules)) {
       changes.push_back({std::string(struct_name(set)), side_of(in_a), side_of(in_b->second),
                          kernels.explaining(ChangePlace::at_registers(struct_name(set)),
                                             {nullptr, nullptr, false, guest})});
@@ -92,6 +115,7 @@ std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRe
     }
     const auto values_a = values_of(a.context, set, in_a);
     const auto values_b = values_of(b.context, set, in_b->second);
+    const Lookup known_a(values_a), known_b(values_b);
     const auto compare = [&, set = set](const RegisterValue* left, const RegisterValue* right) {
       if (!is_valid(left) && !is_valid(right)) return;
       if (is_unknown(left) || is_unknown(right)) return;
@@ -104,11 +128,13 @@ std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRe
       if (set == RegisterSet::kOneReg)
         change.explained_by =
             kernels.explaining(ChangePlace::at_register(any.id), {nullptr, nullptr, false, guest});
+      // One recorder may not have asked for it; earlier ones left out what was refused.
+      if ((left == nullptr || right == nullptr) && change.explained_by.empty()) return;
       changes.push_back(std::move(change));
     };
-    for (const RegisterValue& shown : values_a) compare(&shown, find(values_b, shown));
+    for (const RegisterValue& shown : values_a) compare(&shown, known_b.find(shown));
     for (const RegisterValue& shown : values_b)
-      if (find(values_a, shown) == nullptr) compare(nullptr, &shown);
+      if (known_a.find(shown) == nullptr) compare(nullptr, &shown);
   }
   return changes;
 }

@@ -1,7 +1,8 @@
 // The registers that were taken with two exits that are the same one: what is different, with
 // validity on both sides. Only sets that both recordings asked the kernel for are compared: what a
-// recorder was told to take is a difference of sessions. Nor is a value compared with one of which
-// the recording cannot tell whether it is the register's. Any thread.
+// recorder was told to take is a difference of sessions, and a register that only one of them has
+// is told only where a known change of the kernel is about it. Nor is a value compared with one of
+// which the recording cannot tell whether it is the register's. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +14,10 @@
 
 namespace kvmtape {
 
-// The same number for sets of which the compared registers are equal.
+// Other numbers for sets in which anything is different that is compared. `one_kernel`: both
+// recordings are of one, so that what may be believed is the same in both.
 uint64_t hash_registers(const DecodeContext& context, const RegisterSets& sets,
-                        const DiffRules& rules);
+                        const DiffRules& rules, bool one_kernel);
 
 struct TakenRegisters {
   const DecodeContext& context;

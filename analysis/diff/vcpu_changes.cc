@@ -83,12 +83,20 @@ void VcpuChanges::walk(const Alignment& alignment) {
     for (size_t i = 0; i < steps->side.skipped; ++i) steps->walk.next();
     steps->has = steps->walk.next();
   }
+  if (options_.tail != 0 && !alignment.runs.empty()) pass_over_head(alignment.runs.front());
   for (const AlignedRun& run : alignment.runs) {
     replaced_until(run.a, run.b);
     for (uint32_t i = 0; i < run.count; ++i) same_or_changed();
   }
   replaced_until(static_cast<uint32_t>(a_.side.exits.size()),
                  static_cast<uint32_t>(b_.side.exits.size()));
+}
+
+// The last exits of one recording reach further back than those of the other.
+void VcpuChanges::pass_over_head(const AlignedRun& first) {
+  if (first.a != 0 && first.b != 0) return;
+  for (; a_.next < first.a; a_.step()) --totals_.compared_a;
+  for (; b_.next < first.b; b_.step()) --totals_.compared_b;
 }
 
 // What stands between two aligned runs.

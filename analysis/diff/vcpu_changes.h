@@ -51,6 +51,7 @@ class VcpuChanges {
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
   };
 
+  void pass_over_head(const AlignedRun& first);
   void replaced_until(uint32_t a_end, uint32_t b_end);
   void only_here_until(ChangeKind kind, uint32_t end, LossesBetween& lost_there,
                        uint64_t& count_lost);

@@ -52,6 +52,12 @@ const VcpuStory* Case::story_of(const Place& place) const {
   return found == vcpus.end() ? nullptr : &found->second;
 }
 
+bool Case::has_every_vcpu() const {
+  return std::ranges::all_of(reader.vcpus(), [&](const VcpuTotals& vcpu) {
+    return vcpu.exits == 0 || vcpus.contains(vcpu.index);
+  });
+}
+
 bool Case::concerns(const Injection& injection) const {
   if (crash != nullptr) return story_of(crash->exit.place)->vm == injection.vm;
   return std::ranges::any_of(vcpus,

@@ -69,6 +69,8 @@ struct Case {
   bool is_x86() const;
   bool is_arm64() const { return context.architecture == Architecture::kAarch64; }
   const VcpuStory* story_of(const Place& place) const;
+  // No vCPU that ran was left out of the walk.
+  bool has_every_vcpu() const;
   // Into the VM of the crash or, where nothing died, of a vCPU that was walked.
   bool concerns(const Injection& injection) const;
   // Shorthands for the crash: false without one.

@@ -243,6 +243,18 @@ TEST_F(DiffTest, SelectionsNarrowBothSides) {
   EXPECT_EQ(change["seq_b"], 2);
 }
 
+// Seven to nine exits of vCPU 0 in chunks; the first six are in a damaged one, or the end is torn.
+TEST_F(DiffTest, LossesInsideOfASelectionAreNoDifferences) {
+  const std::string whole = kTraces + "corrupt/bad_footer.kvmtape ";
+  for (const char* selection :
+       {"", " --seq 3-8", " --time 300,900", " --seq 0-9", " --time 0,1s", " --tail 3"})
+    for (const char* damaged : {"corrupt/bad_crc.kvmtape ", "corrupt/torn_tail.kvmtape "}) {
+      const ToolRun run = tool.run("diff --json " + whole + kTraces + damaged + selection);
+      EXPECT_EQ(run.json()["totals"]["unexplained"], 0) << damaged << selection << run.out;
+      EXPECT_EQ(run.status, 3) << damaged << selection;
+    }
+}
+
 // What was lost elsewhere does not excuse what is missing here.
 TEST_F(DiffTest, LossesOutsideOfASelectionDoNotCount) {
   const std::string both = five_and_three("a.kvmtape") + " " + without_exit_two();

@@ -71,6 +71,17 @@ TEST_F(ExplainVerb, AnArm64CrashHasTheRegistersOfAllItsRecords) {
   EXPECT_EQ(line.find("kvm_one_reg"), line.rfind("kvm_one_reg")) << "a key twice in one object";
 }
 
+// The vCPU that feeds a watchdog may not be the one that is looked at.
+TEST_F(ExplainVerb, OneVcpuDoesNotSayWhetherTheWatchdogWasFed) {
+  SyntheticTrace trace;
+  trace.intel().out(0x443, {0xa});
+  for (int i = 0; i < 3; ++i) trace.on(1).wait_ns(8'000'000'000).out(0x443, {0xa});
+  trace.on(0).hlt(true);
+  const std::string path = trace.write_to(tool.file("fed.kvmtape"));
+  for (const char* selection : {"", "--vcpu 0 "})
+    EXPECT_EQ(tool.run(std::string("explain --fail-on watchdog ") + selection + path).status, 0);
+}
+
 TEST_F(ExplainVerb, InjectionsIntoAnotherVmAreNotInTheHistory) {
   SyntheticTrace trace;
   trace.arm64("6.12.0");

@@ -92,5 +92,17 @@ TEST_F(LabDiffTest, NothingElseIsDifferent) {
   EXPECT_EQ(run.status, 0) << run.out;
 }
 
+TEST_F(LabDiffTest, NorBetweenTheKernelsThatFollow) {
+  const char* const kernels[] = {"6.1", "6.12", "6.18", "7.2"};
+  for (size_t i = 0; i + 1 < std::size(kernels); ++i) {
+    const auto golden = [&](size_t kernel) {
+      return std::string(KVMTAPE_SOURCE_DIR "/traces/probe-aarch64-") + kernels[kernel] +
+             ".kvmtape ";
+    };
+    const ToolRun run = tool.run("diff --only unexplained " + golden(i) + golden(i + 1));
+    EXPECT_EQ(run.status, 0) << run.out;
+  }
+}
+
 }  // namespace
 }  // namespace kvmtape::testing

@@ -21,7 +21,7 @@ class SilentGuest : public Rule {
     return "every vCPU stayed in the guest for long at the end: idle, or hung";
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (all.crash != nullptr || all.vcpus.empty()) return;
+    if (all.crash != nullptr || all.vcpus.empty() || !all.has_every_vcpu()) return;
     int64_t least = INT64_MAX;
     std::vector<Place> evidence;
     for (const auto& [index, story] : all.vcpus) {

@@ -73,8 +73,14 @@ class Watchdog : public Rule {
         if ((ib700_.armed || tco_.armed) && !reset_request(seen.decoded).empty()) stop_all(seen);
     }
   }
+  void see_repeat(const Item& item) override {
+    for (Dog* dog : {&ib700_, &tco_})
+      if (dog->armed && dog->fed == Place{item.vcpu_index, item.repeat.of_seq})
+        dog->fed_ns = item.time_ns;
+  }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (all.reader.session().clock_name == kNoClock) return;
+    // Any vCPU may be the one that feeds it.
+    if (all.reader.session().clock_name == kNoClock || !all.has_every_vcpu()) return;
     for (Dog* dog : {&ib700_, &tco_})
       if (dog->is_due(all.reader.recorded_ns())) note_due(*dog, all.reader.recorded_ns());
     if (!due_) return;
@@ -84,6 +90,12 @@ class Watchdog : public Rule {
         "The guest's watchdog came due: {} was not fed for {:.0f} s, and waits {:.0f} s",
         due_->name, waited, static_cast<double>(due_->waits_ns) / kSecond);
     finding.confidence = 0.6;
+    if (all.lost != 0 || !all.uncounted_losses().empty() ||
+        !all.reader.session().left_out.empty()) {
+      finding.confidence = 0.2;
+      finding.details.push_back(
+          "cannot know: whether it was fed by an exit that is not in this recording");
+    }
     finding.evidence.push_back(due_->fed);
     finding.details.push_back(
         "what the monitor did then (reset, stop, inject an NMI) is its configuration, and in no "

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analysis/diff/diff.h"
@@ -76,6 +77,46 @@ TEST_F(RegisterChangesTest, WhatOnlyOneRecorderTookIsNone) {
   const Diff not_taken =
       diff(brk("6.12.0").one_regs({{kMdscr, 1}}), brk("6.12.0").registers_not_taken());
   EXPECT_EQ(not_taken.totals.differences(), 0u);
+}
+
+// One of them may be of a recorder that asked for fewer, or left out what was refused.
+TEST_F(RegisterChangesTest, ARegisterThatOnlyOneHasIsToldWhereARowIsAboutIt) {
+  const Diff found = diff(brk("6.12.0").one_regs({{kMdscr, 1}, {kEsrEl1, 7}}),
+                          brk("6.12.0").one_regs({{kMdscr, 1}}));
+  EXPECT_EQ(found.totals.same, 1u);
+  const Diff lock = diff(brk("5.10.0").one_regs({{kMdscr, 0}}),
+                         brk("6.1.0").one_regs({{kMdscr, 0}, {kOslsr, 8}}));
+  EXPECT_THAT(lines(lock), Contains("kvm_one_reg.OSLSR_EL1 (not in the recording)|0x8 "
+                                    "[arm64-os-lock] [arm64-oslsr-register]"));
+}
+
+// Which interrupt was pending differs from run to run.
+TEST_F(RegisterChangesTest, InterruptsAreComparedWhenAsked) {
+  const auto x86 = [](uint8_t nr) {
+    std::vector<uint8_t> events(64);
+    events[8] = 1, events[9] = nr;  // interrupt.injected, interrupt.nr
+    SyntheticTrace trace;
+    trace.debug_x86(1, 0x1000, 1, 0).events(events);
+    return trace;
+  };
+  EXPECT_EQ(diff(x86(0x20), x86(0x30)).totals.same, 1u);
+  EXPECT_THAT(lines(diff(x86(0x20), x86(0x30), {.interrupts = true})),
+              ElementsAre("kvm_vcpu_events.interrupt.nr 0x20|0x30"));
+}
+
+// Of a recording that was made for it: quadratic work would take minutes.
+TEST_F(RegisterChangesTest, AHundredThousandRegistersOfOneExitAreNotTooMany) {
+  const auto many = [&](uint64_t value) {
+    std::vector<std::pair<uint64_t, uint64_t>> pairs;
+    for (uint64_t id = 0; id < 4000; ++id) pairs.emplace_back(id, value);
+    SyntheticTrace trace = brk("6.12.0");
+    for (uint64_t part = 0; part < 25; ++part) {
+      for (auto& pair : pairs) pair.first += pairs.size();
+      trace.one_regs(pairs);
+    }
+    return trace;
+  };
+  EXPECT_EQ(diff(many(1), many(2)).changes.front().fields.size(), 100'000u);
 }
 
 TEST_F(RegisterChangesTest, ARefusedRegisterIsSaidToBeAndItsRowExplainsIt) {

@@ -441,5 +441,16 @@ TEST(LostExits, AreANoteWhereAllOfThemAreLost) {
               AllOf(HasSubstr("No exit can be read"), HasSubstr("1 exit is missing")));
 }
 
+TEST(WatchdogRule, AFeedMayBeInWhatIsNotHere) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  const auto hungry = [] {
+    SyntheticTrace trace;
+    trace.intel().out(0x443, {0xa}).wait_ns(11 * kSecond);
+    return trace;
+  };
+  EXPECT_EQ(Explained(hungry().hlt(true)).of("watchdog").confidence, 0.6);
+  EXPECT_LT(Explained(hungry().lost(3).hlt(true)).of("watchdog").confidence, 0.3);
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
