@@ -10,7 +10,7 @@
 #include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
 #include "cli/human.h"
-#include "replayer/arch_names/x86_registers.h"
+#include "cli/register_text.h"
 #include "replayer/flag_bits.h"
 #include "replayer/internal_data.h"
 
@@ -167,48 +167,7 @@ class Report {
   }
 
   void print_registers(const Registers& registers) {
-    if (all_.is_x86() && !options_.verbose) return print_x86(registers);
-    constexpr size_t kColumns = 4;
-    std::string text;
-    size_t column = 0;
-    for (const auto& [name, value] : registers.all()) {
-      text += fmt::format("  {:>14} {:<18}", name, fmt::format("{:#x}", value));
-      if (++column % kColumns == 0) {
-        line(fmt::format(" {}", text));
-        text.clear();
-      }
-    }
-    if (!text.empty()) line(fmt::format(" {}", text));
-  }
-
-  void print_x86(const Registers& registers) {
-    const auto row = [&](std::initializer_list<std::string_view> names) {
-      std::string text;
-      for (const std::string_view name : names)
-        if (const auto value = registers.get(name))
-          text += fmt::format(" {:>6} {:<18}", name, fmt::format("{:#x}", *value));
-      if (!text.empty()) line(fmt::format("   {}", text));
-    };
-    row({"rip", "rsp", "rbp", "rflags"});
-    row({"rax", "rbx", "rcx", "rdx"});
-    row({"rsi", "rdi", "r8", "r9"});
-    row({"r10", "r11", "r12", "r13"});
-    row({"r14", "r15"});
-    row({"cr0", "cr2", "cr3", "cr4"});
-    std::string text = fmt::format("    {}", to_string(x86_operation(registers)));
-    if (const auto cr0 = registers.get("cr0")) text += fmt::format(", CR0 {}", cr0_text(*cr0));
-    if (const auto cr4 = registers.get("cr4")) text += fmt::format(", CR4 {}", cr4_text(*cr4));
-    if (const auto efer = registers.get("efer")) text += fmt::format(", EFER {}", efer_text(*efer));
-    if (const auto flags = registers.get("rflags"))
-      text += fmt::format(", RFLAGS {}", eflags_text(*flags));
-    line(text);
-    if (!registers.has({"idt.base", "gdt.base", "cs.base"})) return;
-    line(fmt::format(
-        "    cs {:#x} base {:#x}, ss {:#x}, IDT {:#x} limit {:#x}, GDT {:#x} limit {:#x}",
-        registers.get_or("cs.selector", 0), registers.get_or("cs.base", 0),
-        registers.get_or("ss.selector", 0), registers.get_or("idt.base", 0),
-        registers.get_or("idt.limit", 0), registers.get_or("gdt.base", 0),
-        registers.get_or("gdt.limit", 0)));
+    for (const std::string& text : register_lines(all_, registers, options_.verbose)) line(text);
   }
 
   void why() {

@@ -66,7 +66,10 @@ TEST_F(ExplainVerb, AnArm64CrashHasTheRegistersOfAllItsRecords) {
   EXPECT_EQ(values["PC"], "0x40001000");
   EXPECT_EQ(values["ESR_EL1"], "0x96000010");
   EXPECT_EQ(values["MDSCR_EL1"], "0x2000");
-  EXPECT_THAT(tool.run("explain " + path).out, HasSubstr("the instruction stands at 0x40001000"));
+  const std::string text = tool.run("explain " + path).out;
+  EXPECT_THAT(text, HasSubstr("the instruction stands at 0x40001000"));
+  EXPECT_THAT(text, HasSubstr("last exception to EL1: ESR_EL1 0x96000010 (data abort"));
+  EXPECT_THAT(text, Not(HasSubstr("MDSCR_EL1"))) << "-v shows every register";
   const std::string line = tool.run("dump --json " + path).out;
   EXPECT_EQ(line.find("kvm_one_reg"), line.rfind("kvm_one_reg")) << "a key twice in one object";
 }

@@ -14,9 +14,10 @@ namespace {
 constexpr uint64_t sys_reg(uint64_t op0, uint64_t op1, uint64_t crn, uint64_t crm, uint64_t op2) {
   return 0x6030000000130000u | op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2;
 }
-// struct kvm_regs begins with user_pt_regs: x0..x30, sp, pc, pstate; ids count 4-byte units.
+// struct kvm_regs begins with user_pt_regs (x0..x30, sp, pc, pstate), sp_el1, elr_el1 and the SPSR
+// of EL1; ids count 4-byte units.
 constexpr uint64_t core_reg(uint64_t index) { return 0x6030000000100000u | index * 2; }
-constexpr uint32_t kCoreRegs = 34;
+constexpr uint32_t kCoreRegs = 37;
 constexpr uint64_t kMdccintEl1 = sys_reg(2, 0, 0, 2, 0);
 constexpr uint64_t kMdccintBits = 3u << 29;  // RX and TX are all it has (Arm ARM)
 constexpr uint64_t kDebugIds[] = {
