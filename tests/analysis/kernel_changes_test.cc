@@ -6,16 +6,17 @@
 #include <set>
 #include <string>
 
+#include "tests/support/arm64_registers.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
 namespace {
 
 using testing::context_of;
+using testing::kOslsr;
 using testing::KvmRunPage;
 
 constexpr uint32_t kDebug = 4, kMmio = 6, kInternalError = 17, kSystemEvent = 24;
-constexpr uint64_t kOslsr = 0x603000000013808c;
 
 DecodeContext arm64(std::string_view kernel) { return context_of(Architecture::kAarch64, kernel); }
 DecodeContext x86(std::string_view kernel) { return context_of(Architecture::kX86_64, kernel); }

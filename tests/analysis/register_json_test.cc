@@ -8,16 +8,11 @@
 #include "analysis/exit_json.h"
 #include "schema/base/byte_cursor.h"
 #include "schema/snapshot.h"
+#include "tests/support/arm64_registers.h"
+#include "tests/support/kvm_run_page.h"
 
-namespace kvmtape {
+namespace kvmtape::testing {
 namespace {
-
-DecodeContext context_of(Architecture architecture, std::string_view kernel) {
-  DecodeContext context;
-  context.architecture = architecture;
-  context.kernel = parse_kernel_release(kernel);
-  return context;
-}
 
 struct Given {
   RegisterSet set;
@@ -65,7 +60,6 @@ TEST(RegisterJson, AStructHasItsFieldsByName) {
   EXPECT_EQ(regs["bytes"].get<std::string>().size(), 2u * 144u);
 }
 
-constexpr uint64_t kMdccint = 0x6030000000138010, kMdscr = 0x6030000000138012;
 constexpr uint64_t kPointer = 0xffff800012345678;
 
 TEST(RegisterJson, AKernelPointerIn510sMdccintIsNotShownAnywhere) {
@@ -90,7 +84,6 @@ TEST(RegisterJson, RecordsOfOneSetAreOne) {
 }
 
 TEST(RegisterJson, WhatTheKernelRefusedAndWhatWasWithheldAreSaidToBe) {
-  constexpr uint64_t kOslsr = 0x603000000013808c;
   const DecodeContext context = context_of(Architecture::kAarch64, "6.12");
   const auto all =
       written(context, {{RegisterSet::kOneReg, {kMdscr, 0}},
@@ -115,4 +108,4 @@ TEST(RegisterJson, MsrsHaveTheirNames) {
 }
 
 }  // namespace
-}  // namespace kvmtape
+}  // namespace kvmtape::testing

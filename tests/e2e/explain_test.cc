@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "tests/support/arm64_registers.h"
 #include "tests/support/run_tool.h"
 #include "tests/support/synthetic_trace.h"
 
@@ -55,8 +56,7 @@ TEST_F(ExplainVerb, JsonHasTheShapeThatScriptsRelyOn) {
 
 // The recorder puts core and system registers into one record, the debug registers into another.
 TEST_F(ExplainVerb, AnArm64CrashHasTheRegistersOfAllItsRecords) {
-  constexpr uint64_t kPc = 0x6030000000100040, kEsrEl1 = 0x603000000013c290;
-  constexpr uint64_t kMdscr = 0x6030000000138012;
+  constexpr uint64_t kPc = 0x6030000000100040;
   SyntheticTrace trace;
   trace.arm64("6.12.0").nisv(0x46, 0x9000040);
   trace.one_regs({{kPc, 0x40001000}, {kEsrEl1, 0x96000010}}).one_regs({{kMdscr, 0x2000}});

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/arm64_registers.h"
 #include "tests/support/kvm_run_page.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr uint64_t kOslsr = 0x603000000013808c, kMdccint = 0x6030000000138010;
+using testing::kMdccint;
+using testing::kOslsr;
+
 constexpr uint64_t kDfr0 = 0x603000000013c028, kX30 = 0x603000000010003c;
 
 OneRegisterValue decoded(std::string_view kernel, uint64_t id, uint64_t value) {

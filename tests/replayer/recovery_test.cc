@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
-#include <numeric>
 #include <random>
 #include <thread>
 
@@ -13,12 +12,6 @@
 
 namespace kvmtape::testing {
 namespace {
-
-std::vector<uint64_t> range(uint64_t first, uint64_t end) {
-  std::vector<uint64_t> seqs(end - first);
-  std::iota(seqs.begin(), seqs.end(), first);
-  return seqs;
-}
 
 class RecoveryTest : public ::testing::Test {
  protected:
@@ -41,7 +34,7 @@ TEST_F(RecoveryTest, exits_beyond_the_file_come_out_once_and_behind_those_of_the
           .cut();
     ring.add_exits(25);
     const SeenTrace seen = read_all(trace.write_to(scratch.file("t.kvmtape")));
-    EXPECT_EQ(seen.seqs(0), range(0, in_file + 25));
+    EXPECT_EQ(seen.seqs(0), seq_range(0, in_file + 25));
     EXPECT_EQ(seen.invented(), "");
     EXPECT_EQ(seen.health.ring_exits, 25u);
     EXPECT_EQ(seen.health.file_exits, in_file);
@@ -56,7 +49,7 @@ TEST_F(RecoveryTest, nothing_is_added_when_the_file_has_it_all) {
   ring.add_exits(12);
   trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 12).cut();
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 12));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 12));
   EXPECT_EQ(seen.health.ring_exits, 0u);
   EXPECT_EQ(seen.health.ring_count, 0u);
 }
@@ -66,7 +59,7 @@ TEST_F(RecoveryTest, an_exit_that_was_never_answered_is_kept) {
   TestRing ring(rings(), trace.session(), 0);
   ring.add_exits(3).add_exit_without_answer();
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 4));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 4));
   EXPECT_EQ(seen.items.back().monitor_ns, std::nullopt);
 }
 
@@ -77,7 +70,7 @@ TEST_F(RecoveryTest, what_the_producer_dropped_last_is_a_gap_at_the_end) {
   const uint64_t kept = 5000 - ring.dropped();
   ASSERT_GT(ring.dropped(), 0u);
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, kept));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, kept));
   ASSERT_EQ(seen.gaps(0).size(), 1u);
   EXPECT_EQ(seen.gaps(0)[0].first_seq, kept);
   EXPECT_EQ(seen.gaps(0)[0].lost, ring.dropped());
@@ -107,7 +100,7 @@ TEST_F(RecoveryTest, a_torn_last_chunk_is_found_again_in_the_ring) {
   trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).flush(0);
   trace.truncate_at(trace.bytes().size() - 9);
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 20));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 20));
   EXPECT_EQ(seen.lost, 0u);
   EXPECT_TRUE(seen.health.torn_at.has_value());
 }

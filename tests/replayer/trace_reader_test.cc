@@ -22,18 +22,12 @@ class TraceReaderTest : public ::testing::Test {
   ScratchDirectory scratch_;
 };
 
-std::vector<uint64_t> range(uint64_t first, uint64_t end) {
-  std::vector<uint64_t> seqs;
-  for (; first < end; ++first) seqs.push_back(first);
-  return seqs;
-}
-
 TEST_F(TraceReaderTest, hands_out_every_exit_once_with_its_bytes) {
   TraceBuilder trace;
   trace.add_exits(0, 30).add_exits(1, 20).cut().add_exits(1, 5).seal();
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 30));
-  EXPECT_EQ(seen.seqs(1), range(0, 25));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 30));
+  EXPECT_EQ(seen.seqs(1), seq_range(0, 25));
   EXPECT_EQ(seen.invented(), "");
   EXPECT_EQ(seen.exits, 55u);
   EXPECT_TRUE(seen.health.complete());
@@ -81,8 +75,8 @@ TEST_F(TraceReaderTest, an_index_in_several_chunks_is_followed_to_its_beginning)
   const SeenTrace seen = read(trace);
   EXPECT_TRUE(seen.health.sealed);
   EXPECT_FALSE(seen.health.footer_damaged);
-  EXPECT_EQ(seen.seqs(0), range(0, 23));
-  EXPECT_EQ(seen.seqs(1), range(0, 2));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 23));
+  EXPECT_EQ(seen.seqs(1), seq_range(0, 2));
 }
 
 TEST_F(TraceReaderTest, a_reason_is_new_where_the_moment_before_was_seen_and_had_another) {
@@ -139,11 +133,11 @@ TEST_F(TraceReaderTest, selects_by_vcpu_reason_sequence_and_time) {
   TraceBuilder trace;
   trace.add_exits(0, 30).cut().add_exits(0, 30).add_exits(1, 30).cut().add_exits(0, 30).seal();
   EXPECT_THAT(read(trace, {.vcpus = {1}}).seqs(0), IsEmpty());
-  EXPECT_EQ(read(trace, {.vcpus = {1}}).seqs(1), range(0, 30));
+  EXPECT_EQ(read(trace, {.vcpus = {1}}).seqs(1), seq_range(0, 30));
   for (const SeenItem& item : read(trace, {.reasons = {2}}).items) EXPECT_EQ(item.reason, 2u);
   EXPECT_EQ(read(trace, {.reasons = {2}}).seqs(0).size(), 30u);
-  EXPECT_EQ(read(trace, {.seq = {{28, 61}}}).seqs(0), range(28, 62));
-  EXPECT_EQ(read(trace, {.time_ns = {{3000, 3199}}}).seqs(0), range(30, 32));
+  EXPECT_EQ(read(trace, {.seq = {{28, 61}}}).seqs(0), seq_range(28, 62));
+  EXPECT_EQ(read(trace, {.time_ns = {{3000, 3199}}}).seqs(0), seq_range(30, 32));
 }
 
 TEST_F(TraceReaderTest, selecting_by_sequence_does_not_touch_other_chunks) {
@@ -151,7 +145,7 @@ TEST_F(TraceReaderTest, selecting_by_sequence_does_not_touch_other_chunks) {
   trace.add_exits(0, 10).cut().add_exits(0, 10).seal();
   trace.flip_byte(trace.offset_of(ChunkType::kExits) + 200);
   const SeenTrace seen = read(trace, {.seq = {{10, 19}}});
-  EXPECT_EQ(seen.seqs(0), range(10, 20));
+  EXPECT_EQ(seen.seqs(0), seq_range(10, 20));
   EXPECT_EQ(seen.health.damaged_chunks, 0u);
 }
 
@@ -164,7 +158,7 @@ TEST_F(TraceReaderTest, what_stands_in_two_chunks_comes_out_once) {
                                    longer.bytes().end());
   trace.append_chunk(again).append_chunk(again).seal();
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 15));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 15));
   EXPECT_EQ(seen.exits, 15u);
   EXPECT_EQ(seen.invented(), "");
 }
@@ -178,7 +172,7 @@ TEST_F(TraceReaderTest, chunks_of_another_session_are_passed_over) {
   encode_cut({5, {1, 2, 3}}, other, foreign);
   trace.append_chunk(foreign).add_exits(0, 4).flush(0);
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.seqs(0), range(0, 8));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 8));
   EXPECT_EQ(seen.health.damaged_chunks, 0u);
 }
 

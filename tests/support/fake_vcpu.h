@@ -13,6 +13,9 @@
 
 namespace kvmtape::testing {
 
+using Bytes = std::vector<uint8_t>;
+inline Bytes copy(std::span<const uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
+
 class FakeVcpu {
  public:
   static constexpr size_t kRunBytes = 3 * 4096;    // what x86 answers to KVM_GET_VCPU_MMAP_SIZE

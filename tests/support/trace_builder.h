@@ -135,4 +135,11 @@ struct SeenTrace {
 SeenTrace read_all(const std::string& path, const TraceReader::Options& options = {},
                    const Selection& selection = {});
 
+// The numbers of exits from `first` on, without `end`.
+inline std::vector<uint64_t> seq_range(uint64_t first, uint64_t end) {
+  std::vector<uint64_t> seqs;
+  for (; first < end; ++first) seqs.push_back(first);
+  return seqs;
+}
+
 }  // namespace kvmtape::testing

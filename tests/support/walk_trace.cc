@@ -1,7 +1,5 @@
 #include "tests/support/walk_trace.h"
 
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 namespace kvmtape::testing {
@@ -23,11 +21,6 @@ GapRecord gap_in(const SideRecord& side) { return record_in<GapRecord>(side); }
 std::string mark_in(const SideRecord& side) {
   return {reinterpret_cast<const char*>(side.payload.data()),
           std::min(side.payload.size(), static_cast<size_t>(side.ret))};
-}
-
-std::vector<uint8_t> file_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 namespace {

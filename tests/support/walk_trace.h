@@ -13,6 +13,7 @@
 #include "schema/base/result.h"
 #include "schema/chunk_codec.h"
 #include "schema/session_codec.h"
+#include "tests/support/scratch.h"
 
 namespace kvmtape::testing {
 
@@ -57,7 +58,5 @@ Record record_in(const SideRecord& side) {
     std::copy_n(side.payload.data(), sizeof record, reinterpret_cast<uint8_t*>(&record));
   return record;
 }
-
-std::vector<uint8_t> file_bytes(const std::string& path);
 
 }  // namespace kvmtape::testing

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/diff/diff.h"
+#include "tests/support/arm64_registers.h"
 #include "tests/support/scratch.h"
 #include "tests/support/synthetic_trace.h"
 
@@ -16,9 +17,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-constexpr uint64_t kOslsr = 0x603000000013808c, kMdscr = 0x6030000000138012;
-constexpr uint64_t kEsrEl1 = 0x603000000013c290;
 
 class RegisterChangesTest : public ::testing::Test {
  protected:

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "tests/analysis/explain/guest_states.h"
 #include "tests/support/explained.h"
 
 namespace kvmtape::testing {
@@ -18,9 +19,7 @@ struct Recording {
   std::function<void(SyntheticTrace&)> make;
 };
 
-const NamedRegisters kNoIdt = {{"idt.limit", 0}};
 const NamedRegisters kReset = {{"rip", 0xfff0}, {"cr0", 0x60000010}, {"cs.base", 0xffff0000}};
-constexpr uint64_t kText = 0xffffffff81000000;
 
 void boot(SyntheticTrace& trace) {
   trace.memory(0, 0x8000000).in(0x3fd, {0x60}).console("Linux version 6.12.0\n");

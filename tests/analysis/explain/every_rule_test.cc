@@ -7,6 +7,8 @@
 
 #include "analysis/explain/rules.h"
 #include "analysis/kernel_changes.h"
+#include "tests/analysis/explain/guest_states.h"
+#include "tests/support/arm64_registers.h"
 #include "tests/support/explained.h"
 
 namespace kvmtape::testing {
@@ -14,13 +16,7 @@ namespace {
 
 using Act = std::function<void(SyntheticTrace&)>;
 
-constexpr uint64_t kText = 0xffffffff81000000;
-constexpr uint64_t kOslsr = 0x603000000013808c, kMdscr = 0x6030000000138012;
-constexpr uint64_t kEsrEl1 = 0x603000000013c290;
-const NamedRegisters kNoIdt = {{"idt.limit", 0}};
-const std::vector<uint8_t> kAddps = {0x0f, 0x58, 0x03};
 constexpr uint64_t kSecond = 1'000'000'000;
-const std::vector<uint8_t> kAbort = {0, 0, 1}, kSerror = {1, 0, 0}, kNothing = {0, 0, 0};
 
 void intel(SyntheticTrace& trace) { trace.intel().memory(0, 0x8000000).out(0x80, {1}); }
 void amd(SyntheticTrace& trace) { trace.amd().memory(0, 0x8000000).out(0x80, {1}); }

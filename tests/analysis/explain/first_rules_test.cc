@@ -2,6 +2,7 @@
 // miss where it must not fire, and beside a competing cause.
 #include <gmock/gmock.h>
 
+#include "tests/analysis/explain/guest_states.h"
 #include "tests/support/explained.h"
 
 namespace kvmtape::testing {
@@ -198,8 +199,6 @@ TEST(JumpAstray, IsNoKernelAddressThatOnlyLooksFar) {
   trace.shutdown().regs(long_mode(0xffffffff81000000));
   EXPECT_FALSE(Explained(trace).found("jump-astray"));
 }
-
-const std::vector<uint8_t> kAddps = {0x0f, 0x58, 0x03};
 
 TEST(EmulationFailure, NamesInstructionAndTargetOnAmd) {
   SyntheticTrace trace;

@@ -2,6 +2,8 @@
 // comes first, a near miss, and what it says that it cannot know.
 #include <gmock/gmock.h>
 
+#include "tests/analysis/explain/guest_states.h"
+#include "tests/support/arm64_registers.h"
 #include "tests/support/explained.h"
 
 namespace kvmtape::testing {
@@ -126,9 +128,6 @@ TEST(ArmSea, NamesTheAddress) {
   EXPECT_THAT(explained.of("arm-sea").title, HasSubstr("0x52345000"));
 }
 
-// kvm_vcpu_events of arm64: serror_pending, serror_has_esr, ext_dabt_pending.
-const std::vector<uint8_t> kAbort = {0, 0, 1}, kSerror = {1, 0, 0}, kNothing = {0, 0, 0};
-
 TEST(ExternalAbort, NamesTheAccessThatItAnswers) {
   SyntheticTrace trace;
   trace.arm64().mmio_write(0x9000000, {'x', 0, 0, 0}).nisv(0x6, 0xa000000).set_events(kAbort);
@@ -241,9 +240,6 @@ TEST(StaleHsrHigh, IsANoteWhereTheFlagIsNotSet) {
   real.arm64("6.12.0").debug_arm(0xf2001234, 0x10, 1);
   EXPECT_FALSE(Explained(real).found("stale-hsr-high"));
 }
-
-constexpr uint64_t kOslsr = 0x603000000013808c, kMdscr = 0x6030000000138012,
-                   kEsrEl1 = 0x603000000013c290;
 
 TEST(OsLock, HidesWhatTheGuestArmed) {
   SyntheticTrace locked, open, unarmed, older;

@@ -13,8 +13,6 @@
 namespace kvmtape::testing {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
-
 struct Moment {
   Bytes run, data;
   bool operator==(const Moment&) const = default;
@@ -24,8 +22,6 @@ struct LaidDown {
   Moment exit;
   std::optional<Moment> answer;
 };
-
-Bytes copy(std::span<const uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
 
 class RandomMonitor {
  public:

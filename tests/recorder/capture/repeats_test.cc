@@ -15,9 +15,6 @@
 namespace kvmtape::testing {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
-Bytes copy(std::span<const uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
-
 struct Moments {
   Bytes exit, exit_data, answer, answer_data;
   bool answered = false;

@@ -21,20 +21,20 @@
 namespace kvmtape::testing {
 namespace {
 
-constexpr uint32_t kVcpus = 2;
+constexpr uint32_t kVcpusOfChild = 2;
 
 // What the producer tells its parent, in shared memory: counted after an exit was published, so
 // that at any kill at most one more than this can be in a ring.
 struct Progress {
   std::atomic<uint32_t> ready;
-  std::atomic<uint64_t> produced[kVcpus];
+  std::atomic<uint64_t> produced[kVcpusOfChild];
 };
 
 [[noreturn]] void produce(const std::string& directory, Progress& progress) {
   auto session_ring = create_ring(directory + "/session.ring", {.vcpu_index = kSessionStream});
   if (!session_ring.ok() || !lock_as_writer(*session_ring)) ::_exit(1);
   std::vector<std::thread> threads;
-  for (uint32_t index = 0; index < kVcpus; ++index) {
+  for (uint32_t index = 0; index < kVcpusOfChild; ++index) {
     auto ring = create_ring(directory + "/" + ring_file_name(index),
                             {.vcpu_index = index, .vcpu_id = index, .ring_bytes = 256 * 1024});
     if (!ring.ok()) ::_exit(1);
@@ -63,7 +63,8 @@ void kill_and_check(uint64_t seed) {
   ASSERT_NE(progress, MAP_FAILED);
   const pid_t producer = ::fork();
   if (producer == 0) produce(directory.path(), *progress);
-  while (progress->ready != kVcpus) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (progress->ready != kVcpusOfChild)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 
   Session session;
   session.uuid = random_uuid();
@@ -101,7 +102,7 @@ void kill_and_check(uint64_t seed) {
   });
   ASSERT_TRUE(trace.ok()) << trace.error().to_string();
   EXPECT_EQ(misplaced, 0u);
-  for (uint32_t index = 0; index < kVcpus; ++index) {
+  for (uint32_t index = 0; index < kVcpusOfChild; ++index) {
     EXPECT_TRUE(trace->streams[index].in_sequence);
     EXPECT_GE(trace->streams[index].next_seq, progress->produced[index]);
     EXPECT_LE(trace->streams[index].next_seq, progress->produced[index] + 1);

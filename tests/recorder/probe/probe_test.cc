@@ -14,7 +14,7 @@
 namespace kvmtape {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class TraceInNewFolder {
  public:
@@ -29,7 +29,7 @@ class TraceInNewFolder {
   std::filesystem::path folder_;
 };
 
-class ProbeOnKvm : public testing::Test {
+class ProbeOnKvm : public ::testing::Test {
  protected:
   // Runs the guests of `only` (all when empty); skips the test where this machine has no KVM.
   void probe(std::vector<std::string> only, bool poison = false) {

@@ -126,7 +126,7 @@ KVMTAPE_GUEST_CODE(storm_then_die, R"(
 
 void a_storm_and_then_a_triple_fault(Stage& stage) { run_without_idt(stage, storm_then_die); }
 
-const RealGuest kGuests[] = {
+const RealGuest kDevices[] = {
     {"a disk that stays busy", {"same-address-loop"}, "", "0x1f7", a_device_that_stays_busy},
     {"a port without a device, polled for ever",
      {"unhandled-access"},
@@ -186,6 +186,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> devices() { return kGuests; }
+std::span<const RealGuest> devices() { return kDevices; }
 
 }  // namespace kvmtape::testing

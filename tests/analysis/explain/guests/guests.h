@@ -37,6 +37,10 @@ std::span<const RealGuest> healthy();
 
 // The monitor.
 
+inline constexpr uint8_t kUndefined = 6;  // the vector of #UD
+// Behind the guest's code: where a handler has room.
+inline constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
+
 // What a device answers to a read from this port or address.
 using Device = std::function<uint64_t(uint64_t port_or_address)>;
 uint64_t nothing_there(uint64_t);  // all ones, as a bus without a device

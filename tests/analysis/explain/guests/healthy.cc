@@ -9,8 +9,7 @@ namespace {
 
 using namespace kvmtape::x86;
 
-constexpr uint8_t kUndefined = 6, kTimerVector = 0x20;
-constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
+constexpr uint8_t kTimerVector = 0x20;
 
 KVMTAPE_GUEST_CODE(idle, R"(
 1:  sti
@@ -204,7 +203,7 @@ KVMTAPE_GUEST_CODE(write_rom, R"(
 // As firmware asks flash memory for its state.
 void a_write_into_rom(Stage& stage) { run_with_rom(stage, write_rom); }
 
-const RealGuest kGuests[] = {
+const RealGuest kHealthy[] = {
     {"an idle guest", {}, "", "", an_idle_guest},
     {"a guest that probes its buses", {}, "", "", a_guest_that_probes_its_buses},
     {"a guest that switches itself off", {}, "", "", a_guest_that_switches_itself_off},
@@ -221,6 +220,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> healthy() { return kGuests; }
+std::span<const RealGuest> healthy() { return kHealthy; }
 
 }  // namespace kvmtape::testing

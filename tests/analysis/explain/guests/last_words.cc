@@ -109,7 +109,7 @@ KVMTAPE_GUEST_CODE(halt_for_good, R"(
 
 void halt_with_interrupts_off(Stage& stage) { run_and_wake_once(stage, halt_for_good); }
 
-const RealGuest kGuests[] = {
+const RealGuest kLastWords[] = {
     {"a panic, and then a halt",
      {"guest-panic"},
      "hlt-interrupts-off",
@@ -146,6 +146,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> last_words() { return kGuests; }
+std::span<const RealGuest> last_words() { return kLastWords; }
 
 }  // namespace kvmtape::testing

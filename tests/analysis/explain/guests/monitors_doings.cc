@@ -165,7 +165,7 @@ KVMTAPE_GUEST_CODE(work_then_die, R"(
 
 void a_long_life_before_the_end(Stage& stage) { run_without_idt(stage, work_then_die); }
 
-const RealGuest kGuests[] = {
+const RealGuest kMonitorsDoings[] = {
     {"a disk that took a second", {"monitor-away"}, "", "", a_disk_that_took_a_second},
     {"a disk that took a second, and then a panic",
      {"guest-panic"},
@@ -213,6 +213,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> monitors_doings() { return kGuests; }
+std::span<const RealGuest> monitors_doings() { return kMonitorsDoings; }
 
 }  // namespace kvmtape::testing

@@ -130,7 +130,7 @@ void code_in_a_removed_slot(Stage& stage) {
   run(guest.vcpu);
 }
 
-const RealGuest kGuests[] = {
+const RealGuest kStrayJumps[] = {
     {"a null pointer is called",
      {"jump-astray"},
      "triple-fault",
@@ -190,6 +190,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> stray_jumps() { return kGuests; }
+std::span<const RealGuest> stray_jumps() { return kStrayJumps; }
 
 }  // namespace kvmtape::testing

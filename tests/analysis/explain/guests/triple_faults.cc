@@ -6,8 +6,7 @@ namespace {
 
 using namespace kvmtape::x86;
 
-constexpr uint8_t kDoubleFault = 8, kPageFault = 14, kUndefined = 6;
-constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
+constexpr uint8_t kDoubleFault = 8, kPageFault = 14;
 
 KVMTAPE_GUEST_CODE(undefined_instruction, R"(
     out %al, $0x80
@@ -109,7 +108,7 @@ void ring_3_without_a_tss(Stage& stage) {
   run(guest.vcpu);
 }
 
-const RealGuest kGuests[] = {
+const RealGuest kTripleFaults[] = {
     {"UD2 without an IDT in long mode", {"triple-fault"}, "", "the IDT is empty", no_idt},
     {"UD2 without an IDT in protected mode",
      {"triple-fault"},
@@ -135,6 +134,6 @@ const RealGuest kGuests[] = {
 
 }  // namespace
 
-std::span<const RealGuest> triple_faults() { return kGuests; }
+std::span<const RealGuest> triple_faults() { return kTripleFaults; }
 
 }  // namespace kvmtape::testing
