@@ -16,8 +16,6 @@ namespace {
 
 using Act = std::function<void(SyntheticTrace&)>;
 
-constexpr uint64_t kSecond = 1'000'000'000;
-
 void intel(SyntheticTrace& trace) { trace.intel().memory(0, 0x8000000).out(0x80, {1}); }
 void amd(SyntheticTrace& trace) { trace.amd().memory(0, 0x8000000).out(0x80, {1}); }
 void arm64(SyntheticTrace& trace) { trace.arm64("7.2.0").mmio_write(0x9000000, {'x', 0, 0, 0}); }

@@ -9,6 +9,7 @@
 
 namespace kvmtape::testing {
 
+inline constexpr uint64_t kSecond = 1'000'000'000;     // in ns
 inline constexpr uint64_t kText = 0xffffffff81000000;  // of Linux on x86
 inline const NamedRegisters kNoIdt = {{"idt.limit", 0}};
 inline const std::vector<uint8_t> kAddps = {0x0f, 0x58, 0x03};

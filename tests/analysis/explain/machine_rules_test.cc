@@ -438,7 +438,6 @@ TEST(LostExits, AreANoteWhereAllOfThemAreLost) {
 }
 
 TEST(WatchdogRule, AFeedMayBeInWhatIsNotHere) {
-  constexpr uint64_t kSecond = 1'000'000'000;
   const auto hungry = [] {
     SyntheticTrace trace;
     trace.intel().out(0x443, {0xa}).wait_ns(11 * kSecond);
