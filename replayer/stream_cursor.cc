@@ -74,6 +74,7 @@ bool StreamCursor::advance() {
       case Phase::kBefore: {
         phase_ = Phase::kInside;
         read_in_chunk_ = 0;
+        behind_exit_ = false;
         seq_ = store_.chunks()[number_].entry.first_seq;
         Result<void> opened = store_.open(number_, verify_, decoder_);
         if (opened) opened = decoder_.begin();
@@ -137,13 +138,12 @@ void StreamCursor::abandon_chunk(Error why) {
 
 bool StreamCursor::next_in_chunk() {
   for (;;) {
-    const bool of_exit = decoder_.taken_follows();
     switch (decoder_.next()) {
       case ChunkDecoder::Item::kExit:
         if (take_exit()) return true;
         break;
       case ChunkDecoder::Item::kSide:
-        if (take_side(of_exit || decoder_.side().belongs_to_exit)) return true;
+        if (take_side()) return true;
         break;
       case ChunkDecoder::Item::kEnd:
         phase_ = Phase::kBetween;
@@ -163,6 +163,7 @@ bool StreamCursor::take_exit() {
   ++read_in_chunk_;
   exit_answered_ = exit.has_answer;
   exit_selected_ = false;
+  behind_exit_ = true;
   if (exit.seq < store_.chunks()[number_].skip_below || !seq_selected(exit.seq, exit.seq) ||
       (!selection_.reasons.empty() &&
        std::find(selection_.reasons.begin(), selection_.reasons.end(), exit.reason) ==
@@ -185,8 +186,10 @@ bool StreamCursor::take_exit() {
   return exit_selected_ = has_item_ = true;
 }
 
-bool StreamCursor::take_side(bool of_exit) {
+bool StreamCursor::take_side() {
   const SideRecord& side = decoder_.side();
+  behind_exit_ &= side.kind == RecordKind::kRegisters || side.kind == RecordKind::kMemorySlice;
+  const bool of_exit = side.belongs_to_exit || behind_exit_;
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t before = seq_;
   seq_ = side.next_seq;

@@ -38,7 +38,7 @@ class StreamCursor {
   bool next_chunk();
   bool next_in_chunk();
   bool take_exit();
-  bool take_side(bool of_exit);
+  bool take_side();
   void emit_gap(Gap gap, uint64_t tsc);
   void abandon_chunk(Error why);
   bool chunk_selected(const ChunkRef& ref) const;
@@ -64,6 +64,7 @@ class StreamCursor {
   uint64_t seq_ = 0;            // of what comes next in this chunk
   bool exit_answered_ = true;   // the last exit read had an answer
   bool exit_selected_ = true;   // the last exit read was handed out
+  bool behind_exit_ = false;    // nothing but what was taken with that exit was read since
   bool has_item_ = false;
   uint64_t ticks_ = 0;
   Item item_;
