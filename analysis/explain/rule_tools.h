@@ -29,8 +29,6 @@ bool is_close_to_end(const Case& all, const Place& place, uint64_t exits_max);
 // later - earlier, cut to what fits: the times of a damaged recording lie anywhere.
 int64_t elapsed_ns(int64_t earlier, int64_t later);
 
-constexpr bool bit(uint64_t value, unsigned number) { return (value >> number & 1) != 0; }
-
 std::string hex_bytes(std::span<const uint8_t> bytes);  // "0f 58 03"
 
 // The exits of the crash's vCPU from the crash backwards, it included; at most `most`.

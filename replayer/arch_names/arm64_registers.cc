@@ -2,12 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "replayer/arch_names/bit.h"
+
 namespace kvmtape {
-namespace {
-
-constexpr bool bit(uint64_t value, unsigned number) { return (value >> number & 1) != 0; }
-
-}  // namespace
 
 std::string pstate_text(uint64_t pstate) {
   constexpr unsigned kMode32 = 4;

@@ -4,10 +4,10 @@
 
 #include <string_view>
 
+#include "replayer/arch_names/bit.h"
+
 namespace kvmtape {
 namespace {
-
-constexpr bool bit(uint64_t value, unsigned number) { return ((value >> number) & 1) != 0; }
 
 void append(std::string& text, std::string_view more) {
   if (!text.empty()) text += ", ";

@@ -8,6 +8,7 @@
 #include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "replayer/arch_names/bit.h"
 #include "replayer/arch_names/vmx.h"
 
 namespace kvmtape {
