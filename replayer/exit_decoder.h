@@ -1,6 +1,6 @@
 // From raw bytes to meaning: table by table, rule by rule, never by <linux/kvm.h>, so that any
-// machine reads any machine's exits. One decoder serves one session and may be used by one thread
-// at a time; decoding allocates nothing.
+// machine reads any machine's exits. One decoder serves one session; it does not change, and any
+// number of threads may use it at once. Decoding allocates nothing.
 //
 // Facts come from schema/abi (tables generated from CSV) and from the rules in replayer/arch, each
 // of which names the kernel source it was read in.

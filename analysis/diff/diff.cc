@@ -40,8 +40,8 @@ class Comparison {
       Alignment alignment = align(a_.exits, b_.exits, options_.limits);
       settle_at_losses(alignment, a_.exits, b_.exits, a_.lost, b_.lost);
       diff_.totals.unaligned += alignment.unaligned;
-      VcpuChanges(a_, b_, vcpu, options_, normaliser_, kernels_, log_, diff_.totals)
-          .walk(alignment);
+      VcpuChanges(a_, b_, vcpu, alignment, options_, normaliser_, kernels_, log_, diff_.totals)
+          .walk();
       list_losses(a_, vcpu, false);
       list_losses(b_, vcpu, true);
     }

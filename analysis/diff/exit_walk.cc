@@ -49,7 +49,8 @@ bool ExitWalk::next() {
     seq_ = item_.exit->seq;
     if (!normaliser_.leaves_out(*item_.exit)) {
       taken_.clear();
-      for (Item side; reader_.taken_follows() && reader_.next(side);) note(side);
+      if (reader_.taken_follows()) [[unlikely]]
+        take_registers();
       ++passed_;
       return true;
     }
@@ -57,6 +58,10 @@ bool ExitWalk::next() {
   }
   ++seq_;
   return false;
+}
+
+void ExitWalk::take_registers() {
+  for (Item side; reader_.taken_follows() && reader_.next(side);) note(side);
 }
 
 void ExitWalk::note(const Item& item) {

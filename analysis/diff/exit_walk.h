@@ -40,6 +40,7 @@ class ExitWalk {
  private:
   bool selects(const Item& exit) const;
   bool selects_what_follows() const;  // behind the last exit
+  void take_registers();
   void note(const Item& item);
   void note_gap(Gap gap, int64_t time_ns);
 

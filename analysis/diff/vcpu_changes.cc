@@ -52,6 +52,32 @@ Explanations explained_by_each(const std::vector<FieldDifference>& fields,
   return each ? all : Explanations{};
 }
 
+// Whether an exit of one side, asked for in order, stands in no aligned run or is not the same on
+// the other side.
+class Differing {
+ public:
+  using Begin = uint32_t AlignedRun::*;
+  Differing(std::span<const AlignedRun> runs, Begin here, std::span<const ExitIdentity> exits,
+            Begin there, std::span<const ExitIdentity> others)
+      : runs_(runs), here_(here), exits_(exits), there_(there), others_(others) {}
+
+  bool operator()(uint32_t exit) {
+    while (!runs_.empty() && exit - runs_.front().*here_ >= runs_.front().count &&
+           exit >= runs_.front().*here_)
+      runs_ = runs_.subspan(1);
+    if (runs_.empty() || exit < runs_.front().*here_) return true;
+    const uint32_t other = exit - runs_.front().*here_ + runs_.front().*there_;
+    return exits_[exit] != others_[other];
+  }
+
+ private:
+  std::span<const AlignedRun> runs_;  // that do not end before it
+  Begin here_;
+  std::span<const ExitIdentity> exits_;
+  Begin there_;
+  std::span<const ExitIdentity> others_;
+};
+
 uint64_t kind_of(const FieldChange& change) {
   return std::hash<std::string>()(change.name) ^ (static_cast<uint64_t>(change.a.validity) << 16 |
                                                   static_cast<uint64_t>(change.b.validity) << 8);
@@ -66,25 +92,26 @@ ExitSide exit_side(const ExitDecoder& decoder, uint64_t seq, const DecodedExit& 
   return side;
 }
 
-VcpuChanges::VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const DiffOptions& options,
-                         Normaliser& normaliser, const KernelDifferences& kernels, ChangeLog& log,
-                         DiffTotals& totals)
+VcpuChanges::VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const Alignment& alignment,
+                         const DiffOptions& options, Normaliser& normaliser,
+                         const KernelDifferences& kernels, ChangeLog& log, DiffTotals& totals)
     : vcpu_(vcpu),
+      alignment_(alignment),
       options_(options),
       normaliser_(normaliser),
       kernels_(kernels),
       log_(log),
       totals_(totals),
-      a_{a, ExitWalk(a.reader, a.decoder, normaliser, options.selection, vcpu)},
-      b_{b, ExitWalk(b.reader, b.decoder, normaliser, options.selection, vcpu)} {}
+      a_{a, WalkAhead(a.reader, a.decoder, normaliser, options.selection, vcpu, a.skipped,
+                      Differing(alignment.runs, &AlignedRun::a, a.exits, &AlignedRun::b, b.exits))},
+      b_{b,
+         WalkAhead(b.reader, b.decoder, normaliser, options.selection, vcpu, b.skipped,
+                   Differing(alignment.runs, &AlignedRun::b, b.exits, &AlignedRun::a, a.exits))} {}
 
-void VcpuChanges::walk(const Alignment& alignment) {
-  for (Steps* steps : {&a_, &b_}) {
-    for (size_t i = 0; i < steps->side.skipped; ++i) steps->walk.next();
-    steps->has = steps->walk.next();
-  }
-  if (options_.tail != 0 && !alignment.runs.empty()) pass_over_head(alignment.runs.front());
-  for (const AlignedRun& run : alignment.runs) {
+void VcpuChanges::walk() {
+  for (Steps* steps : {&a_, &b_}) steps->has = steps->walk.next();
+  if (options_.tail != 0 && !alignment_.runs.empty()) pass_over_head(alignment_.runs.front());
+  for (const AlignedRun& run : alignment_.runs) {
     replaced_until(run.a, run.b);
     for (uint32_t i = 0; i < run.count; ++i) same_or_changed();
   }

@@ -1,5 +1,5 @@
 // The second walk over one vCPU of two recordings, along their alignment: says of each exit that is
-// not the same on both sides what became of it. One thread, that of both readers.
+// not the same on both sides what became of it. Both are read ahead on threads of their own.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "analysis/diff/change_log.h"
-#include "analysis/diff/exit_walk.h"
 #include "analysis/diff/field_changes.h"
 #include "analysis/diff/lost_exits.h"
+#include "analysis/diff/walk_ahead.h"
 
 namespace kvmtape {
 
@@ -28,24 +28,24 @@ ExitSide exit_side(const ExitDecoder& decoder, uint64_t seq, const DecodedExit& 
 class VcpuChanges {
  public:
   // All of these outlive it; nobody else walks the readers meanwhile.
-  VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const DiffOptions& options,
-              Normaliser& normaliser, const KernelDifferences& kernels, ChangeLog& log,
-              DiffTotals& totals);
+  VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const Alignment& alignment,
+              const DiffOptions& options, Normaliser& normaliser, const KernelDifferences& kernels,
+              ChangeLog& log, DiffTotals& totals);
 
-  void walk(const Alignment& alignment);
+  void walk();
 
  private:
   // One side of the walk.
   struct Steps {
     DiffSide& side;
-    ExitWalk walk;
+    WalkAhead walk;
     uint32_t next = 0;  // exits that have been stepped over
     bool has = false;
 
     void step() { ++next, has = walk.next(); }
     // The last exit before a loss: its answer was lost with what followed.
     bool lost_answer() const {
-      return !walk.recorded().has_answer && !LossesBetween(side.lost, next + 1, next + 1).empty();
+      return !walk.has_answer() && !LossesBetween(side.lost, next + 1, next + 1).empty();
     }
     ExitSide here() { return exit_side(side.decoder, walk.seq(), walk.decoded()); }
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
@@ -61,6 +61,7 @@ class VcpuChanges {
   bool is_ignored(const std::vector<KernelDifferences::Difference>& explanations) const;
 
   const uint32_t vcpu_;
+  const Alignment& alignment_;
   const DiffOptions& options_;
   Normaliser& normaliser_;
   const KernelDifferences& kernels_;

@@ -1,0 +1,95 @@
+// An ExitWalk on a second thread, some thousand exits ahead of who looks at them: reading is most
+// of what the second walk over two recordings costs, and both sides' can be done at once. Of the
+// exits that are asked for the bytes are kept until they have been passed, of the others where they
+// stand. Memory: two batches. What its accessors give lives until next().
+//
+// One thread uses it; nobody else uses the reader meanwhile. Where no second thread can be had,
+// batches are read when they are needed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "analysis/decoded_exit.h"
+#include "analysis/diff/exit_walk.h"
+#include "analysis/memory_slots.h"
+#include "analysis/register_set.h"
+
+namespace kvmtape {
+
+class WalkAhead {
+ public:
+  // `is_wanted` is asked, on whichever thread, about the numbers of exits behind `skipped`: 0, 1, 2
+  // and so on. The rest as for ExitWalk.
+  WalkAhead(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
+            const Selection& selection, uint32_t vcpu_index, uint64_t skipped,
+            std::function<bool(uint32_t)> is_wanted);
+  ~WalkAhead();
+  WalkAhead(const WalkAhead&) = delete;
+  WalkAhead& operator=(const WalkAhead&) = delete;
+
+  // False at the end.
+  bool next();
+  uint64_t seq() const { return here_.seq; }
+  int64_t time_ns() const { return here_.time_ns; }
+  // Of an exit that is wanted only.
+  bool has_answer() const { return wanted().recorded.has_answer; }
+  const DecodedExit& decoded();  // when first asked for
+  const MemorySlots& slots() const { return *wanted().slots; }
+  const std::string& guest() const { return *wanted().guest; }
+  const RegisterSets& taken() const { return wanted().taken; }
+
+ private:
+  static constexpr size_t kExitsMax = 16384, kWantedMax = 4096;  // of a batch
+  static constexpr uint32_t kNotWanted = ~uint32_t{0};
+
+  struct Here {
+    uint64_t seq = 0;
+    int64_t time_ns = 0;
+    uint32_t wanted = kNotWanted;  // in Batch::wanted
+  };
+  struct Wanted {
+    std::vector<uint8_t> bytes;  // what `recorded` borrows
+    RecordedExit recorded;
+    std::shared_ptr<const MemorySlots> slots;
+    std::shared_ptr<const std::string> guest;
+    RegisterSets taken;
+  };
+  struct Batch {
+    std::vector<Here> exits;
+    std::vector<Wanted> wanted;  // keeps its memory from one use to the next
+    size_t wanted_count = 0;
+    uint64_t end_seq = 0;  // behind the last exit of all
+    bool is_last = false;
+  };
+
+  void fill(Batch& batch);
+  void keep(Wanted& wanted);
+  void fill_ahead();
+  const Wanted& wanted() const { return batches_[current_].wanted[here_.wanted]; }
+
+  const ExitDecoder& decoder_;  // used by both: it does not change
+
+  // Of who fills.
+  ExitWalk walk_;
+  uint64_t skipped_;
+  uint32_t number_ = 0;
+  std::function<bool(uint32_t)> is_wanted_;
+  uint64_t calls_ = 0;
+  std::shared_ptr<const MemorySlots> slots_;
+  std::shared_ptr<const std::string> guest_;
+
+  // Of who looks.
+  Batch batches_[2];
+  size_t current_ = 0, at_ = 0;
+  Here here_;
+  DecodedExit decoded_;
+  bool is_decoded_ = false;
+  std::future<void> filling_;  // the other one
+};
+
+}  // namespace kvmtape

@@ -1,0 +1,85 @@
+// Who looks at a walk that is read ahead sees what the walk itself shows.
+#include "analysis/diff/walk_ahead.h"
+
+#include <gtest/gtest.h>
+
+#include "analysis/session_context.h"
+#include "tests/support/scratch.h"
+#include "tests/support/synthetic_trace.h"
+
+namespace kvmtape::testing {
+namespace {
+
+class WalkAheadTest : public ::testing::Test {
+ protected:
+  // Longer than several batches, with calls, marks and registers between the exits.
+  static constexpr uint32_t kExits = 40'000;
+  static std::string recording(const std::string& path) {
+    SyntheticTrace trace;
+    trace.intel();
+    for (uint32_t i = 0; i < kExits; ++i) {
+      if (i % 5'000 == 7) trace.memory(uint64_t{i} << 20, 1 << 20);
+      if (i % 9'000 == 8) trace.builder().add_mark("guest " + std::to_string(i));
+      if (i % 3 == 0)
+        trace.mmio_write(uint64_t{i / 7} << 20, {static_cast<uint8_t>(i), 1, 2, 3});
+      else
+        trace.in(0x3fd, {static_cast<uint8_t>(i)});
+      if (i % 1'000 == 9) trace.regs(long_mode(i));
+    }
+    return trace.write_to(path);
+  }
+
+  // Steps through both walks; of every `every`th exit everything is looked at.
+  void expect_the_same(const Selection& selection, uint64_t skipped, uint32_t every) {
+    const auto plain = TraceReader::open(path_), ahead = TraceReader::open(path_);
+    ASSERT_TRUE(plain.ok() && ahead.ok());
+    const ExitDecoder decoder(decode_context_of((*plain)->session()));
+    const Normaliser normaliser(decoder.context(), decoder.context(), {});
+    ExitWalk expected(**plain, decoder, normaliser, selection, 0);
+    for (uint64_t i = 0; i < skipped; ++i) ASSERT_TRUE(expected.next());
+    const auto is_wanted = [&](uint32_t number) { return number % every == 0; };
+    WalkAhead walk(**ahead, decoder, normaliser, selection, 0, skipped, is_wanted);
+    uint32_t number = 0;
+    for (; expected.next(); ++number) {
+      ASSERT_TRUE(walk.next()) << number;
+      ASSERT_EQ(walk.seq(), expected.seq());
+      ASSERT_EQ(walk.time_ns(), expected.time_ns());
+      if (!is_wanted(number)) continue;
+      ASSERT_EQ(walk.has_answer(), expected.recorded().has_answer);
+      ASSERT_EQ(text_of(decoder, walk.decoded()), text_of(decoder, expected.decoded()));
+      ASSERT_EQ(walk.slots().count(), expected.slots().count()) << number;
+      ASSERT_EQ(walk.guest(), expected.guest()) << number;
+      ASSERT_EQ(walk.taken().size(), expected.taken().size()) << number;
+    }
+    EXPECT_GT(number, 0u);
+    EXPECT_FALSE(walk.next());
+    EXPECT_EQ(walk.seq(), expected.seq());
+    EXPECT_FALSE(walk.next());  // and stays there
+  }
+
+  ScratchDirectory scratch_;
+  const std::string path_ = recording(scratch_.file("walked"));
+};
+
+TEST_F(WalkAheadTest, EveryExitWanted) { expect_the_same({}, 0, 1); }
+TEST_F(WalkAheadTest, FewExitsWanted) { expect_the_same({}, 0, 777); }
+TEST_F(WalkAheadTest, TheFirstOnesSkipped) { expect_the_same({}, kExits - 5, 1); }
+TEST_F(WalkAheadTest, SomeOfTheExitsSelected) {
+  Selection selection;
+  selection.reasons = {6};  // KVM_EXIT_MMIO
+  selection.seq = {100, 30'000};
+  expect_the_same(selection, 3, 2);
+}
+
+TEST_F(WalkAheadTest, MayBeLeftBeforeItsEnd) {
+  const auto reader = TraceReader::open(path_);
+  ASSERT_TRUE(reader.ok());
+  const ExitDecoder decoder(decode_context_of((*reader)->session()));
+  const Normaliser normaliser(decoder.context(), decoder.context(), {});
+  const Selection all;
+  WalkAhead walk(**reader, decoder, normaliser, all, 0, 0, [](uint32_t) { return true; });
+  EXPECT_TRUE(walk.next());
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
