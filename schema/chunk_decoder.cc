@@ -41,7 +41,7 @@ struct ChunkDecoder::State {
   bool take_ticks(const std::vector<uint32_t>& column, size_t at, uint64_t& ticks) {
     return kvmtape::take_ticks(column, at, columns.tick_escapes, escape_index, ticks);
   }
-  bool take_sync(bool present);
+  bool take_sync();
   bool take_data(uint64_t bytes, std::span<const uint8_t>& taken);
   std::span<const uint64_t> side_record_at(size_t at) const;
   bool taken_follows() const;
@@ -49,9 +49,7 @@ struct ChunkDecoder::State {
   bool take_exit();
 };
 
-bool ChunkDecoder::State::take_sync(bool present) {
-  if (!present) [[likely]]
-    return true;
+bool ChunkDecoder::State::take_sync() {
   const std::span<const uint64_t> rest = std::span(columns.sync_words).subspan(sync_at);
   const size_t words = sync_part_words(rest);
   if (words == 0) return false;
@@ -91,7 +89,8 @@ bool ChunkDecoder::State::take_exit() {
   tsc += ticks;
   exit.tsc = tsc;
   const bool exit_sync = (mask_flags & kRecordHasSync) != 0;
-  if (!take_sync(exit_sync) || !take_data(mask_word >> kDataBytesShift, exit.data)) return false;
+  if ((exit_sync && !take_sync()) || !take_data(mask_word >> kDataBytesShift, exit.data))
+    return false;
   const size_t words = message.core_words + (exit_sync ? kSyncWords : 0);
   for (; behind != 0; behind &= behind - 1) {
     const auto word = static_cast<size_t>(std::countr_zero(behind));
@@ -118,7 +117,7 @@ bool ChunkDecoder::State::take_exit() {
   tsc += ticks;
   exit.answer_tsc = tsc;
   const bool answer_sync = (answer_flags & kRecordHasSync) != 0;
-  if (!take_sync(answer_sync)) return false;
+  if (answer_sync && !take_sync()) return false;
   if ((answer_flags & kRecordDataSame) != 0)
     exit.answer_data = exit.data;
   else if (!take_data(answer_word >> kDataBytesShift, exit.answer_data))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <future>
 
 #include "analysis/diff/hash.h"
 
@@ -21,6 +22,7 @@ struct Gram {
 // far longer.
 constexpr size_t kBucketGrams = 1024;
 constexpr int kBucketBitsMax = 16;
+constexpr size_t kWorthAThread = 1 << 20;  // exits of a side
 
 template <typename Visit>
 void for_each_gram(std::span<const ExitIdentity> exits, size_t length, const Visit& visit) {
@@ -132,7 +134,10 @@ std::vector<std::pair<uint32_t, uint32_t>> find_anchors(std::span<const ExitIden
   {
     const int bits =
         std::min(kBucketBitsMax, static_cast<int>(std::bit_width(a.size() / kBucketGrams)));
-    const Buckets in_a(a, length, bits), in_b(b, length, bits);
+    const auto how = b.size() < kWorthAThread ? std::launch::deferred
+                                              : std::launch::async | std::launch::deferred;
+    auto of_b = std::async(how, [&] { return Buckets(b, length, bits); });
+    const Buckets in_a(a, length, bits), in_b = of_b.get();
     Once once;
     for (size_t bucket = 0; bucket >> bits == 0; ++bucket) {
       once.clear(in_a[bucket].size());
