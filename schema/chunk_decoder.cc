@@ -42,7 +42,12 @@ struct ChunkDecoder::State {
     return kvmtape::take_ticks(column, at, columns.tick_escapes, escape_index, ticks);
   }
   bool take_sync();
-  bool take_data(uint64_t bytes, std::span<const uint8_t>& taken);
+  bool take_data(uint64_t bytes, std::span<const uint8_t>& taken) {
+    if (bytes > columns.data.size() - data_at) return false;
+    taken = std::span(columns.data).subspan(data_at, bytes);
+    data_at += bytes;
+    return true;
+  }
   std::span<const uint64_t> side_record_at(size_t at) const;
   bool taken_follows() const;
   bool take_side();
@@ -55,13 +60,6 @@ bool ChunkDecoder::State::take_sync() {
   if (words == 0) return false;
   apply_sync(rest.first(words), &image[message.core_words]);
   sync_at += words;
-  return true;
-}
-
-bool ChunkDecoder::State::take_data(uint64_t bytes, std::span<const uint8_t>& taken) {
-  if (bytes > columns.data.size() - data_at) return false;
-  taken = std::span(columns.data).subspan(data_at, bytes);
-  data_at += bytes;
   return true;
 }
 
