@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include "analysis/decoded_exit.h"
-#include "analysis/exit_numbers.h"
 #include "replayer/arch_names/esr.h"
 #include "replayer/arch_names/hypercalls.h"
 #include "replayer/arch_names/msr_names.h"
 #include "replayer/arch_names/papr.h"
 #include "replayer/arch_names/psci.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "analysis/exit_numbers.h"
 #include "replayer/exit_decoder.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 std::string errno_name(int32_t error) {

@@ -10,7 +10,6 @@
 #include "analysis/decoded_exit.h"
 #include "analysis/exit_json.h"
 #include "analysis/exit_label.h"
-#include "analysis/exit_numbers.h"
 #include "analysis/session_context.h"
 #include "cli/commands.h"
 #include "cli/decode_text.h"
@@ -21,6 +20,7 @@
 #include "replayer/load_integer.h"
 #include "replayer/struct_decoder.h"
 #include "replayer/struct_text.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/snapshot.h"
 #include "schema/trace_format.h"
 

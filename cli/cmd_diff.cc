@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "analysis/diff/diff.h"
 #include "analysis/diff/diff_json.h"
 #include "analysis/diff/distributions.h"
 #include "analysis/diff/session_changes.h"
 #include "analysis/recording_json.h"
+#include "analysis/symbols/symbols.h"
 #include "cli/commands.h"
 #include "cli/diff_text.h"
 #include "cli/option_values.h"
@@ -20,10 +23,16 @@
 namespace kvmtape {
 namespace {
 
+struct GuestSymbols {
+  std::string path;
+  std::string moved = "0";
+};
+
 struct DiffCommand {
   TraceOptions a;  // and what both share
   std::string b;
   std::string ring_directory_b;
+  GuestSymbols symbols_a, symbols_b;
   SelectOptions select;
   std::vector<std::string> ignored;
   std::vector<std::string> compared;
@@ -114,6 +123,21 @@ Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
   return options;
 }
 
+// nullopt: none are given.
+Result<std::optional<Symbols>> load_symbols(const GuestSymbols& given, char side) {
+  const auto offset = hex_or_decimal(given.moved);
+  if (!offset)
+    return usage_error(
+        fmt::format("--kaslr-{}: '{}' is no number; write 0x1a000000", side, given.moved));
+  if (given.path.empty() && *offset != 0)
+    return usage_error(fmt::format(
+        "--kaslr-{0}: there are no symbols to be moved; give --symbols-{0} as well", side));
+  if (given.path.empty()) return std::optional<Symbols>();
+  KVMTAPE_TRY_ASSIGN(Symbols symbols, Symbols::load(given.path));
+  symbols.set_offset(*offset);
+  return std::optional(std::move(symbols));
+}
+
 int run_diff(const DiffCommand& command, Console& console) {
   TraceOptions trace_b = command.a;
   trace_b.trace = command.b;
@@ -122,8 +146,14 @@ int run_diff(const DiffCommand& command, Console& console) {
   if (!opened_a.ok()) return console.fail(opened_a.error());
   if (!opened_b.ok()) return console.fail(opened_b.error());
   TraceReader &a = **opened_a, &b = **opened_b;
-  const auto options = options_of(command, a, b);
+  auto options = options_of(command, a, b);
   if (!options.ok()) return console.fail(options.error());
+  const auto symbols_a = load_symbols(command.symbols_a, 'a');
+  if (!symbols_a.ok()) return console.fail(symbols_a.error());
+  const auto symbols_b = load_symbols(command.symbols_b, 'b');
+  if (!symbols_b.ok()) return console.fail(symbols_b.error());
+  if (*symbols_a) options->symbols_a = &**symbols_a;
+  if (*symbols_b) options->symbols_b = &**symbols_b;
   const auto diff = compare(a, b, *options);
   if (!diff.ok()) return console.fail(diff.error());
   const std::vector<SessionChange> session = session_changes(a.session(), b.session());
@@ -165,8 +195,8 @@ void add_diff(CLI::App& app, Action& chosen) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb->add_option("--compare", command->compared,
-                   "compare what is left out otherwise, NAME,...: eintr, interrupts, addresses (in "
-                   "guest memory: as they are, not by memory slot)")
+                   "compare what is left out otherwise, NAME,...: eintr, interrupts, addresses (as "
+                   "they are, not by memory slot or symbol)")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(one_of({"eintr", "interrupts", "addresses"}));
@@ -185,6 +215,23 @@ void add_diff(CLI::App& app, Action& chosen) {
           "show times whose median moved by so many percent or more (and 200 ns); 0: by anything")
       ->check(any_number())
       ->type_name("PERCENT");
+  const auto add_symbols = [&](char side, GuestSymbols& symbols) {
+    CLI::Option* path = verb->add_option(
+        fmt::format("--symbols-{}", side), symbols.path,
+        fmt::format("{}: addresses of the guest's code are compared by symbol, wherever KASLR put "
+                    "it",
+                    side == 'a' ? "a copy of the first guest's /proc/kallsyms, read as root, its "
+                                  "System.map or vmlinux"
+                                : "likewise of the second; both or neither"));
+    verb->add_option(fmt::format("--kaslr-{}", side), symbols.moved,
+                     "how far that kernel was moved, 0x1a000000; kallsyms says so itself")
+        ->type_name("N");
+    return path->type_name("FILE");
+  };
+  CLI::Option* symbols_a = add_symbols('a', command->symbols_a);
+  CLI::Option* symbols_b = add_symbols('b', command->symbols_b);
+  symbols_a->needs(symbols_b);
+  symbols_b->needs(symbols_a);
   verb->add_option("--ring-dir-a", command->a.ring_directory,
                    "where the rings of the first recording lie, if not where its header says")
       ->type_name("DIR");

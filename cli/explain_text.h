@@ -3,7 +3,7 @@
 #pragma once
 
 #include "analysis/explain/explain.h"
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 #include "cli/console.h"
 
 namespace kvmtape {

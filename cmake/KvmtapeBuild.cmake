@@ -50,10 +50,18 @@ if(KVMTAPE_SANITIZE)
   add_link_options(-fsanitize=${KVMTAPE_SANITIZE})
 endif()
 
+# What sanitizers and cross builds are not there to test at length (analysis, cli) takes longer to
+# optimise than to run. Not the recorder, the codecs and the decoder: those are fuzzed.
+set(KVMTAPE_BARELY_TESTED "")
+if(KVMTAPE_SANITIZE OR CMAKE_CROSSCOMPILING)
+  set(KVMTAPE_BARELY_TESTED -O0)
+endif()
+
 # kvmtape_library(NAME [UNITY] SOURCES... [HEADERS ...] [DEPENDS ...]): a static library whose headers
 # are rooted at the repository and compile alone (target all_verify_interface_header_sets).
 # UNITY: a dozen of its sources are compiled at once, where each alone would read headers for longer
-# than it takes itself.
+# than it takes itself; under sanitizers and for another architecture all libraries are, which takes
+# half the time and is another reason why no two sources of one may give one name to two things.
 function(kvmtape_library name)
   cmake_parse_arguments(ARG "UNITY" "" "SOURCES;HEADERS;DEPENDS" ${ARGN})
   if(ARG_SOURCES)
@@ -69,9 +77,10 @@ function(kvmtape_library name)
   endif()
   target_include_directories(${name} ${scope} ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} ${scope} ${ARG_DEPENDS})
-  if(ARG_UNITY)
+  if(ARG_UNITY OR KVMTAPE_SANITIZE OR CMAKE_CROSSCOMPILING)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
-  else()
+  endif()
+  if(NOT ARG_UNITY)
     # A header with a source is its first include (tests/tidy sees to it), and so compiled alone with
     # it: once more would show nothing, and take a tenth of the build's time.
     foreach(header IN LISTS ARG_HEADERS)

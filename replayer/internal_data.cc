@@ -5,14 +5,10 @@
 #include "replayer/arch_names/svm.h"
 #include "replayer/arch_names/vmx.h"
 #include "replayer/kernel_facts.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
-
-constexpr uint32_t kEmulation = 1;
-constexpr uint32_t kSimulEx = 2;
-constexpr uint32_t kDeliveryEv = 3;
-constexpr uint32_t kUnexpectedExitReason = 4;
 
 // The same word under the three names that the code has for it: kvm_x86_ops.get_exit_info hands
 // over reason, info1, info2, intr_info and error_code, which are other things on VMX and on SVM.
@@ -71,18 +67,18 @@ Place place_of(const DecodeContext& context, const Exit& exit, uint32_t element)
   };
   const uint64_t ndata = value("internal.ndata");
   switch (value("internal.suberror")) {
-    case kEmulation: {
+    case kSuberrorEmulation: {
       constexpr uint64_t kFlagInstructionBytes = 1;
       const Field* flags = exit.find("emulation_failure.flags");
       if (flags == nullptr || flags->validity != Validity::kValid) return {};
       return emulation_place(kernel, (flags->value & kFlagInstructionBytes) != 0, element);
     }
-    case kSimulEx:  // handle_exception_nmi in vmx.c, and nowhere else
+    case kSuberrorSimulEx:  // handle_exception_nmi in vmx.c, and nowhere else
       return at(X86Virtualization::kVmx, {"vect_info", "intr_info", "error_code", "last_cpu"},
                 element);
-    case kDeliveryEv:
+    case kSuberrorDeliveryEv:
       return delivery_place(kernel, static_cast<uint32_t>(ndata), element);
-    case kUnexpectedExitReason: {
+    case kSuberrorUnexpectedExit: {
       const X86Virtualization whose = context.x86_virtualization;
       return at(whose, {kReason[static_cast<size_t>(whose)], "last_cpu"}, element);
     }

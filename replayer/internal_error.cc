@@ -1,11 +1,11 @@
 // KVM_EXIT_INTERNAL_ERROR: suberror, ndata, data[16], and the emulation_failure view of them.
 #include "replayer/exit_rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr uint32_t kEmulation = 1;
-constexpr uint32_t kNdataMax = 16;
+constexpr uint32_t kInternalWordsMax = 16;
 constexpr uint64_t kFlagInstructionBytes = 1;
 constexpr uint8_t kInsnBytesMax = 15;
 
@@ -62,7 +62,7 @@ void judge_internal_error(const RuleView& view) {
   }
   const uint32_t suberror = view.u32(0);
   const uint32_t ndata = view.u32(4);
-  if (ndata > kNdataMax) {
+  if (ndata > kInternalWordsMax) {
     constexpr std::string_view kWhy = "internal.ndata is more than the 16 words that there are";
     view.mark("internal.ndata", Validity::kUnknown, kWhy);
     view.mark("internal.data", Validity::kUnknown, kWhy);
@@ -75,7 +75,7 @@ void judge_internal_error(const RuleView& view) {
         view.mark(field, Validity::kStale, "beyond internal.ndata");
     judge_emulation_failure(view, ndata);
   }
-  if (suberror != kEmulation) view.drop("emulation_failure.");
+  if (suberror != kSuberrorEmulation) view.drop("emulation_failure.");
 }
 
 }  // namespace kvmtape

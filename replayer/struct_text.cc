@@ -12,7 +12,7 @@ namespace kvmtape {
 namespace {
 
 // By bit number. arch/*/include/uapi/asm/kvm.h and include/uapi/linux/kvm.h of 7.3.
-constexpr NamedValue kEventFlags[] = {
+constexpr NamedValue kShownEventFlags[] = {
     {0, "KVM_VCPUEVENT_VALID_NMI_PENDING"}, {1, "KVM_VCPUEVENT_VALID_SIPI_VECTOR"},
     {2, "KVM_VCPUEVENT_VALID_SHADOW"},      {3, "KVM_VCPUEVENT_VALID_SMM"},
     {4, "KVM_VCPUEVENT_VALID_PAYLOAD"},     {5, "KVM_VCPUEVENT_VALID_TRIPLE_FAULT"},
@@ -43,7 +43,7 @@ constexpr NamedValue kControlS390[] = {
 constexpr NamedValue kControlLoongarch[] = {
     {0, "KVM_GUESTDBG_ENABLE"}, {1, "KVM_GUESTDBG_SINGLESTEP"}, {16, "KVM_GUESTDBG_USE_SW_BP"}};
 constexpr NamedValue kControlPlain[] = {{0, "KVM_GUESTDBG_ENABLE"}, {1, "KVM_GUESTDBG_SINGLESTEP"}};
-static_assert(strictly_rising(kEventFlags) && strictly_rising(kShadows) &&
+static_assert(strictly_rising(kShownEventFlags) && strictly_rising(kShadows) &&
               strictly_rising(kControlX86) && strictly_rising(kControlArm64) &&
               strictly_rising(kControlPpc) && strictly_rising(kControlS390) &&
               strictly_rising(kControlLoongarch) && strictly_rising(kControlPlain));
@@ -71,7 +71,7 @@ NamedValues control_bits(Architecture architecture) {
 }
 
 std::string events_text(std::string_view name, uint64_t value) {
-  if (name == "flags") return bit_names(kEventFlags, value);
+  if (name == "flags") return bit_names(kShownEventFlags, value);
   if (name == "interrupt.shadow") return bit_names(kShadows, value);
   return {};
 }

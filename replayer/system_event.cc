@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kNdataValid = 0x80000000;  // KVM_SYSTEM_EVENT_NDATA_VALID of kvm/next
 constexpr uint32_t kReset = 2;
-constexpr uint32_t kNdataMax = 16;
+constexpr uint32_t kEventWordsMax = 16;
 constexpr uint64_t kPsciReset2 = 1;
 
 void judge_data(const RuleView& view, uint32_t valid_elements) {
@@ -43,7 +43,7 @@ void name_first_word(const RuleView& view, uint32_t type) {
 }
 
 void judge_new_layout(const RuleView& view, uint32_t type, uint32_t ndata) {
-  if (ndata > kNdataMax) {
+  if (ndata > kEventWordsMax) {
     view.mark("system_event.ndata", Validity::kUnknown, "more than the 16 words that there are");
     return view.mark("system_event.data", Validity::kUnknown,
                      "system_event.ndata is more than the 16 words that there are");
@@ -91,7 +91,7 @@ void judge_system_event(const RuleView& view) {
         "16";
     view.mark("system_event.flags", Validity::kUnknown, kWhy);
     view.mark("system_event.data", Validity::kUnknown, kWhy);
-    if (ndata > kNdataMax) view.mark("system_event.ndata", Validity::kUnknown, kWhy);
+    if (ndata > kEventWordsMax) view.mark("system_event.ndata", Validity::kUnknown, kWhy);
     return;
   }
   switch (view.kernel.system_event_ndata) {

@@ -18,8 +18,10 @@ class Comparison {
  public:
   Comparison(TraceReader& a, TraceReader& b, const DiffOptions& options)
       : options_(options),
-        a_{a, ExitDecoder(decode_context_of(a.session()))},
-        b_{b, ExitDecoder(decode_context_of(b.session()))},
+        a_{a, ExitDecoder(decode_context_of(a.session())),
+           options.rules.addresses ? nullptr : options.symbols_a},
+        b_{b, ExitDecoder(decode_context_of(b.session())),
+           options.rules.addresses ? nullptr : options.symbols_b},
         kernels_(a_.decoder.context(), b_.decoder.context()),
         normaliser_(a_.decoder.context(), b_.decoder.context(), options.rules),
         log_(options, diff_) {}
@@ -79,11 +81,12 @@ class Comparison {
                      side.reader.path(),
                      {}};
       ExitIdentity identity = cache.of(walk.recorded(), walk.calls(), [&] {
-        return normaliser.identity(walk.decoded(), walk.slots());
+        return normaliser.identity(walk.decoded(), {walk.slots(), side.symbols});
       });
       if (!walk.taken().empty())
-        identity = with_rest(identity, hash_registers(side.decoder.context(), walk.taken(),
-                                                      options_.rules, kernels_.all().empty()));
+        identity =
+            with_rest(identity, hash_registers({side.decoder.context(), walk.taken(), side.symbols},
+                                               options_.rules, kernels_.all().empty()));
       side.exits.push_back(identity);
     }
     side.lost = walk.take_lost();

@@ -111,6 +111,9 @@ struct Diff {
 
 struct DiffOptions {
   DiffRules rules;
+  // Of the guest in each recording, where addresses are to be compared by symbol; outlive the call.
+  const Symbols* symbols_a = nullptr;
+  const Symbols* symbols_b = nullptr;
   AlignmentLimits limits;
   Selection selection;            // of either recording: only these exits
   uint64_t tail = 0;              // and of a vCPU's the last ones; 0: all

@@ -38,8 +38,9 @@ FieldSide flags_side(const Exit& exit) {
   return side;
 }
 
-FieldSide side_of(Architecture architecture, const Field* field, const DecodedExit& decoded,
+FieldSide side_of(Architecture architecture, const Field* field, const ComparedExit& exit,
                   bool in_answer) {
+  const DecodedExit& decoded = exit.decoded;
   if (field == nullptr && in_answer && !decoded.has_answer)
     return {false, Validity::kAbsent, {}, {}, "no answer was recorded"};
   if (field == nullptr) return {};
@@ -52,6 +53,8 @@ FieldSide side_of(Architecture architecture, const Field* field, const DecodedEx
       fmt::format_to(std::back_inserter(side.text), "{:02x}", byte);
   else
     side.text = fmt::format("{:#x}", field->value);
+  if (exit.addresses.symbols != nullptr && is_virtual_address(field->name))
+    side.value_name = exit.addresses.symbols->at(field->value);
   return side;
 }
 
@@ -105,8 +108,8 @@ void find_differences(const ComparedExit& a, const ComparedExit& b, Normaliser& 
   if (in_a.moment.ret != in_b.moment.ret) found.push_back({.of = Of::kErrno, .explained_by = {}});
   if (normaliser.compares_field("flags") && flags_differ(in_a.exit, in_b.exit))
     found.push_back({.of = Of::kFlags, .explained_by = {}});
-  const auto fields_a = normaliser.compared_fields(in_a, a.slots, 0);
-  const auto fields_b = normaliser.compared_fields(in_b, b.slots, 1);
+  const auto fields_a = normaliser.compared_fields(in_a, a.addresses, 0);
+  const auto fields_b = normaliser.compared_fields(in_b, b.addresses, 1);
   const auto find = [](std::span<const ComparedField> fields, uint64_t name_hash) {
     return std::ranges::find(fields, name_hash, &ComparedField::name_hash);
   };
@@ -142,7 +145,7 @@ uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const 
 }
 
 FieldChange described(const FieldDifference& difference, Architecture architecture,
-                      const DecodedExit& a, const DecodedExit& b) {
+                      const ComparedExit& a, const ComparedExit& b) {
   const auto change = [&](FieldSide in_a, FieldSide in_b) {
     std::string name =
         fmt::format("{}{}", difference.in_answer ? "answer." : "", difference.name());
@@ -152,11 +155,11 @@ FieldChange described(const FieldDifference& difference, Architecture architectu
   };
   switch (difference.of) {
     case Of::kReason:
-      return change(text_side(name_of(a)), text_side(name_of(b)));
+      return change(text_side(name_of(a.decoded)), text_side(name_of(b.decoded)));
     case Of::kErrno:
-      return change(text_side(errno_text(a)), text_side(errno_text(b)));
+      return change(text_side(errno_text(a.decoded)), text_side(errno_text(b.decoded)));
     case Of::kFlags:
-      return change(flags_side(a.exit), flags_side(b.exit));
+      return change(flags_side(a.decoded.exit), flags_side(b.decoded.exit));
     case Of::kField:
       break;
   }

@@ -12,7 +12,7 @@ namespace kvmtape {
 
 struct ComparedExit {
   const DecodedExit& decoded;
-  const MemorySlots& slots;
+  GuestAddresses addresses;
   std::string_view guest;  // ExitWalk::guest()
 };
 
@@ -37,6 +37,6 @@ uint64_t kind_of(const FieldDifference& difference, const DecodedExit& a, const 
 
 // What is returned owns its text.
 FieldChange described(const FieldDifference& difference, Architecture architecture,
-                      const DecodedExit& a, const DecodedExit& b);
+                      const ComparedExit& a, const ComparedExit& b);
 
 }  // namespace kvmtape

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "analysis/diff/hash.h"
-#include "analysis/exit_numbers.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/trace_format.h"
 
 namespace kvmtape {
@@ -21,6 +21,9 @@ constexpr std::string_view kPlaceFields[] = {
 constexpr std::string_view kAddressFields[] = {"mmio.phys_addr", "arm_nisv.fault_ipa",
                                                "memory_fault.gpa", "arm_sea.gpa"};
 
+constexpr std::string_view kVirtualFields[] = {"debug.arch.pc", "debug.arch.far", "arm_sea.gva",
+                                               "tpr_access.rip"};
+
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -34,6 +37,8 @@ bool is_stale(const Exit& exit) {
 }
 
 }  // namespace
+
+bool is_virtual_address(std::string_view field) { return is_one_of(field, kVirtualFields); }
 
 Normaliser::Normaliser(const DecodeContext& a, const DecodeContext& b, DiffRules rules)
     : rules_(std::move(rules)), differences_(a, b), decoder_a_(a), decoder_b_(b) {}
@@ -73,8 +78,12 @@ bool Normaliser::kernels_differ(uint32_t reason, std::string_view name) const {
 }
 
 Normaliser::NamedRole Normaliser::judge(uint32_t reason, std::string_view name) const {
-  NamedRole named{reason, name, hash_text(name), FieldRole::kAligned,
-                  is_one_of(name, kAddressFields)};
+  NamedRole named{reason,
+                  name,
+                  hash_text(name),
+                  FieldRole::kAligned,
+                  is_one_of(name, kAddressFields),
+                  is_virtual_address(name)};
   if (!compares_field(name))
     named.role = FieldRole::kIgnored;
   else if (kernels_differ(reason, name))
@@ -98,24 +107,29 @@ const Normaliser::NamedRole& Normaliser::role_of(uint32_t reason, std::string_vi
   return *recent;
 }
 
-uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, bool is_address,
-                              const MemorySlots& slots) const {
+uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, const NamedRole& named,
+                              const GuestAddresses& addresses) const {
   if (field.kind == FieldKind::kBytes) return hash_bytes(raw_bytes(field, moment));
-  if (!is_address || rules_.addresses) return field.value;
-  const MemorySlots::Slot* slot = slots.find(field.value);
+  if (rules_.addresses) return field.value;
+  if (named.is_virtual && addresses.symbols != nullptr)
+    if (const std::string symbol = addresses.symbols->at(field.value); !symbol.empty())
+      return hash_text(symbol);
+  if (!named.is_physical) return field.value;
+  const MemorySlots::Slot* slot = addresses.slots.find(field.value);
   if (slot == nullptr) return field.value;
   return mix(uint64_t{slot->number} + 1, field.value - slot->guest_physical);
 }
 
 std::span<const ComparedField> Normaliser::compared_fields(const DecodedExit& decoded,
-                                                           const MemorySlots& slots, size_t list) {
+                                                           const GuestAddresses& addresses,
+                                                           size_t list) {
   std::vector<ComparedField>& fields = fields_[list];
   fields.clear();
   const auto take = [&](const Field& field, const RawMoment& moment, bool in_answer) {
     const NamedRole& named = role_of(decoded.exit.reason, field.name);
     if (named.role == FieldRole::kIgnored) return;
     const uint64_t name = mix(named.hash, static_cast<uint64_t>(field.element) << 1 | in_answer);
-    fields.push_back({&field, in_answer, name, value_of(field, moment, named.is_address, slots),
+    fields.push_back({&field, in_answer, name, value_of(field, moment, named, addresses),
                       in_answer ? FieldRole::kRest : named.role});
   };
   for (const Field& field : decoded.exit.all_fields())
@@ -127,7 +141,7 @@ std::span<const ComparedField> Normaliser::compared_fields(const DecodedExit& de
   return fields;
 }
 
-ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots& slots) {
+ExitIdentity Normaliser::identity(const DecodedExit& decoded, const GuestAddresses& addresses) {
   const Exit& exit = decoded.exit;
   const uint64_t reason = is_stale(exit) ? kNoReason : exit.reason;
   uint64_t place = 0, values = mix(reason, static_cast<uint32_t>(decoded.moment.ret)), rest = 0;
@@ -140,7 +154,7 @@ ExitIdentity Normaliser::identity(const DecodedExit& decoded, const MemorySlots&
       values += both * kHashFactor;  // in whatever order the kernels' tables have them
     }
   };
-  for (const ComparedField& compared : compared_fields(decoded, slots, 0))
+  for (const ComparedField& compared : compared_fields(decoded, addresses, 0))
     add(compared.role, compared.name_hash, compared.value);
   if (exit.flags_validity == Validity::kValid)
     if (const NamedRole& flags = role_of(exit.reason, "flags"); flags.role != FieldRole::kIgnored)

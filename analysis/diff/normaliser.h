@@ -17,8 +17,8 @@
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/exit_identity.h"
+#include "analysis/diff/guest_addresses.h"
 #include "analysis/kernel_changes.h"
-#include "analysis/memory_slots.h"
 
 namespace kvmtape {
 
@@ -26,13 +26,16 @@ namespace kvmtape {
 struct DiffRules {
   bool eintr = false;       // KVM_RUN that a signal interrupted
   bool interrupts = false;  // interrupt windows, and fields that say whether one could be injected
-  bool addresses = false;   // in guest memory: as they are, not by slot and offset
+  bool addresses = false;   // as they are, not by memory slot or symbol
   bool answers = true;      // what the monitor left for the next KVM_RUN
   bool registers = true;    // what the recorder took with an exit, where both did
   std::vector<uint32_t> ignored_exits{};
   std::vector<std::string> ignored_fields{};   // "debug.arch.far"
   std::vector<std::string> ignored_changes{};  // ids of kernel_changes.h
 };
+
+// A field that holds a virtual address of the guest's: of code, or of what it touched.
+bool is_virtual_address(std::string_view field);
 
 enum class FieldRole : uint8_t { kIgnored, kAligned, kPlace, kRest };
 
@@ -51,10 +54,10 @@ class Normaliser {
 
   const DiffRules& rules() const { return rules_; }
   bool leaves_out(const RecordedExit& exit) const;
-  ExitIdentity identity(const DecodedExit& decoded, const MemorySlots& slots);
+  ExitIdentity identity(const DecodedExit& decoded, const GuestAddresses& addresses);
   // The fields behind identity(), in one of two lists: until the next call for that one.
   std::span<const ComparedField> compared_fields(const DecodedExit& decoded,
-                                                 const MemorySlots& slots, size_t list);
+                                                 const GuestAddresses& addresses, size_t list);
   ByteOrder byte_order() const { return decoder_a_.context().byte_order; }
   bool compares_field(std::string_view name) const;
 
@@ -64,13 +67,13 @@ class Normaliser {
     std::string_view name;
     uint64_t hash;
     FieldRole role;
-    bool is_address;
+    bool is_physical, is_virtual;  // an address of the guest
   };
   const NamedRole& role_of(uint32_t reason, std::string_view name);
   NamedRole judge(uint32_t reason, std::string_view name) const;
   bool kernels_differ(uint32_t reason, std::string_view name) const;
-  uint64_t value_of(const Field& field, const RawMoment& moment, bool is_address,
-                    const MemorySlots& slots) const;
+  uint64_t value_of(const Field& field, const RawMoment& moment, const NamedRole& named,
+                    const GuestAddresses& addresses) const;
 
   DiffRules rules_;
   KernelDifferences differences_;

@@ -71,30 +71,39 @@ class Lookup {
   std::map<Key, const RegisterValue*> known_;
 };
 
-FieldSide side_of(const RegisterValue* shown) {
+// "do_idle+0x12"; empty: not known to be an address of code or data.
+std::string symbol_of(const TakenRegisters& taken, const RegisterValue& shown) {
+  const bool is_number = shown.validity == Validity::kValid && shown.is_number;
+  return taken.symbols == nullptr || !is_number ? std::string() : taken.symbols->at(shown.value);
+}
+
+FieldSide side_of(const TakenRegisters& taken, const RegisterValue* shown) {
   if (shown == nullptr) return {false, Validity::kAbsent, {}, {}, "not in the recording"};
-  FieldSide side{true, shown->validity, shown->text, {}, {}};
+  FieldSide side{true, shown->validity, shown->text, symbol_of(taken, *shown), {}};
   if (shown->validity != Validity::kValid) side.why = shown->why;
   return side;
 }
 
 }  // namespace
 
-uint64_t hash_registers(const DecodeContext& context, const RegisterSets& sets,
-                        const DiffRules& rules, bool one_kernel) {
+uint64_t hash_registers(const TakenRegisters& taken, const DiffRules& rules, bool one_kernel) {
   uint64_t hash = 0;
   if (!rules.registers) return hash;
   const auto hash_text = std::hash<std::string_view>();
-  for (const auto& [set, contents] : sets) {
+  for (const auto& [set, contents] : taken.sets) {
     if (!was_asked_for(contents)) continue;
-    if (one_kernel || (set != RegisterSet::kOneReg && set != RegisterSet::kVcpuEvents)) {
+    const bool same_validity =
+        one_kernel || (set != RegisterSet::kOneReg && set != RegisterSet::kVcpuEvents);
+    if (same_validity && taken.symbols == nullptr) {
       hash += mix(static_cast<uint64_t>(set), hash_bytes(contents.bytes));
       continue;
     }
-    for (const RegisterValue& shown : values_of(context, set, contents))
-      if (is_valid(&shown))
-        hash += mix(mix(hash_text(shown.name), static_cast<uint64_t>(shown.element)),
-                    hash_text(shown.text));
+    for (const RegisterValue& shown : values_of(taken.context, set, contents)) {
+      if (!is_valid(&shown)) continue;
+      const std::string symbol = symbol_of(taken, shown);
+      hash += mix(mix(hash_text(shown.name), static_cast<uint64_t>(shown.element)),
+                  hash_text(symbol.empty() ? shown.text : symbol));
+    }
   }
   return hash;
 }
@@ -119,12 +128,16 @@ std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRe
     const auto compare = [&, set = set](const RegisterValue* left, const RegisterValue* right) {
       if (!is_valid(left) && !is_valid(right)) return;
       if (is_unknown(left) || is_unknown(right)) return;
-      if (is_valid(left) && is_valid(right) && left->text == right->text) return;
+      if (is_valid(left) && is_valid(right)) {
+        if (left->text == right->text) return;
+        const std::string symbol = symbol_of(a, *left);
+        if (!symbol.empty() && symbol == symbol_of(b, *right)) return;
+      }
       const RegisterValue& any = left != nullptr ? *left : *right;
       std::string name = full_name(set, any);
       if (!is_compared(name, rules)) return;
       if (any.element >= 0) name += fmt::format("[{}]", any.element);
-      FieldChange change{std::move(name), side_of(left), side_of(right), {}};
+      FieldChange change{std::move(name), side_of(a, left), side_of(b, right), {}};
       if (set == RegisterSet::kOneReg)
         change.explained_by =
             kernels.explaining(ChangePlace::at_register(any.id), {nullptr, nullptr, false, guest});

@@ -14,15 +14,16 @@
 
 namespace kvmtape {
 
-// Other numbers for sets in which anything is different that is compared. `one_kernel`: both
-// recordings are of one, so that what may be believed is the same in both.
-uint64_t hash_registers(const DecodeContext& context, const RegisterSets& sets,
-                        const DiffRules& rules, bool one_kernel);
-
 struct TakenRegisters {
   const DecodeContext& context;
   const RegisterSets& sets;
+  const Symbols* symbols = nullptr;  // of the guest; nullptr: addresses as they are
 };
+
+// Other numbers for sets in which anything is different that is compared. `one_kernel`: both
+// recordings are of one, so that what may be believed is the same in both.
+uint64_t hash_registers(const TakenRegisters& taken, const DiffRules& rules, bool one_kernel);
+
 // Named "kvm_one_reg.OSLSR_EL1", "kvm_debugregs.db[2]"; "kvm_vcpu_events" where the kernel refused
 // the whole set on one side. `guest` as ExitWalk::guest() says.
 std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRegisters& b,

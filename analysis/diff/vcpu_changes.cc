@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "analysis/diff/hash.h"
-#include "analysis/diff/register_changes.h"
 #include "analysis/exit_key.h"
 
 namespace kvmtape {
@@ -206,11 +205,9 @@ void VcpuChanges::only_in(ChangeKind kind) {
 
 void VcpuChanges::changed() {
   const DecodedExit &in_a = a_.walk.decoded(), &in_b = b_.walk.decoded();
-  find_differences({in_a, a_.walk.slots(), a_.walk.guest()},
-                   {in_b, b_.walk.slots(), b_.walk.guest()}, normaliser_, kernels_, differences_);
-  std::vector<FieldChange> registers = register_changes(
-      {a_.side.decoder.context(), a_.walk.taken()}, {b_.side.decoder.context(), b_.walk.taken()},
-      options_.rules, kernels_, a_.walk.guest());
+  find_differences(a_.compared(), b_.compared(), normaliser_, kernels_, differences_);
+  std::vector<FieldChange> registers =
+      register_changes(a_.taken(), b_.taken(), options_.rules, kernels_, a_.walk.guest());
   const bool any = !differences_.empty() || !registers.empty();
   if (a_.lost_answer() || b_.lost_answer())
     std::erase_if(differences_, [](const FieldDifference& field) { return field.in_answer; });
@@ -240,7 +237,7 @@ void VcpuChanges::changed() {
                       {},    explained_by};
     const Architecture architecture = a_.side.decoder.context().architecture;
     for (const FieldDifference& field : differences_)
-      change.fields.push_back(described(field, architecture, in_a, in_b));
+      change.fields.push_back(described(field, architecture, a_.compared(), b_.compared()));
     std::ranges::move(registers, std::back_inserter(change.fields));
     return change;
   });

@@ -9,6 +9,7 @@
 #include "analysis/diff/change_log.h"
 #include "analysis/diff/field_changes.h"
 #include "analysis/diff/lost_exits.h"
+#include "analysis/diff/register_changes.h"
 #include "analysis/diff/walk_ahead.h"
 
 namespace kvmtape {
@@ -17,6 +18,7 @@ namespace kvmtape {
 struct DiffSide {
   TraceReader& reader;
   ExitDecoder decoder;
+  const Symbols* symbols = nullptr;
   std::vector<ExitIdentity> exits = {};  // of the vCPU at hand
   LostList lost = {};                    // likewise
   size_t skipped = 0;                    // in front of those
@@ -47,6 +49,8 @@ class VcpuChanges {
     bool lost_answer() const {
       return !walk.has_answer() && !LossesBetween(side.lost, next + 1, next + 1).empty();
     }
+    ComparedExit compared() { return {walk.decoded(), {walk.slots(), side.symbols}, walk.guest()}; }
+    TakenRegisters taken() const { return {side.decoder.context(), walk.taken(), side.symbols}; }
     ExitSide here() { return exit_side(side.decoder, walk.seq(), walk.decoded()); }
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
   };

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <tuple>
 
-#include "analysis/exit_numbers.h"
 #include "replayer/arch_names/x86_registers.h"
 #include "replayer/struct_decoder.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/base/byte_cursor.h"
 
 namespace kvmtape {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/kept_exit.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

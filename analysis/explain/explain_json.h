@@ -7,7 +7,7 @@
 
 #include "analysis/explain/explain.h"
 #include "analysis/explain/probe_guests.h"
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 
 namespace kvmtape {
 

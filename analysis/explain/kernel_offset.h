@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "analysis/explain/case.h"
-#include "analysis/explain/kernel_image.h"
+#include "analysis/symbols/kernel_image.h"
 
 namespace kvmtape {
 

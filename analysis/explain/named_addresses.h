@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "analysis/explain/case.h"
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 
 namespace kvmtape {
 

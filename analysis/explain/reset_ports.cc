@@ -1,7 +1,7 @@
 #include "analysis/explain/reset_ports.h"
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/kept_exit.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

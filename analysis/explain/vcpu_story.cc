@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "analysis/exit_numbers.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

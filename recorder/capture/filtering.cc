@@ -1,12 +1,8 @@
 // Exits that the session was told to leave out.
 #include "recorder/capture/vcpu_capture.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
-namespace {
-
-constexpr uint32_t kExitIo = 2, kExitMmio = 6;  // include/uapi/linux/kvm.h
-
-}  // namespace
 
 bool VcpuCapture::passes_filter() noexcept {
   const CaptureFilter& filter = options_.filter;

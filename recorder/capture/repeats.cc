@@ -2,6 +2,7 @@
 // Each exit and each answer becomes visible by one store to its count, so that whoever reads the
 // ring of a producer that was killed finds every exit once.
 #include "recorder/capture/vcpu_capture.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
@@ -10,12 +11,9 @@ namespace {
 constexpr size_t kTime = 1, kOf = 2, kCount = 3, kFirst = 4, kLast = 5, kLeast = 6, kGreatest = 7;
 constexpr uint32_t kWords = kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes;
 
-// The exits that end a run: each is worth a record of its own, with registers.
-constexpr uint32_t kExitIo = 2;
-constexpr uint64_t kFolded = uint64_t{1} << kExitIo | uint64_t{1} << 5 |  // HLT
-                             uint64_t{1} << 6 |                           // MMIO
-                             uint64_t{1} << 3 | uint64_t{1} << 7 |   // HYPERCALL, IRQ_WINDOW_OPEN
-                             uint64_t{1} << 29 | uint64_t{1} << 30;  // X86_RDMSR, X86_WRMSR
+// The exits that are folded: each other one is worth a record of its own, with registers.
+constexpr uint64_t kFolded = set_of_exits(kExitIo, kExitHlt, kExitMmio, kExitHypercall,
+                                          kExitIrqWindowOpen, kExitX86Rdmsr, kExitX86Wrmsr);
 
 uint64_t get(const uint64_t* word) {
   const uint64_t value = __atomic_load_n(word, __ATOMIC_RELAXED);  // relaxed: this thread wrote it
@@ -35,7 +33,7 @@ void publish_count(uint64_t* record, uint64_t count) {
 // counted in the run's record.
 bool VcpuCapture::repeat_exit(const Moment& moment, uint64_t tsc) noexcept {
   const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
-  if (!is_unchanged(moment) || reason >= 64 || (kFolded >> reason & 1) == 0 ||
+  if (!is_unchanged(moment) || !holds_exit(kFolded, reason) ||
       moment.data_bytes != exit_data_bytes_ || moment.data_bytes > kWordBytes ||
       registers_due_possible_ ||
       guest_debug_changed_.load(std::memory_order_relaxed))  // relaxed: a hint

@@ -6,18 +6,15 @@
 #include <cstring>
 
 #include "recorder/ring/clock.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
 
-// Exit reasons that this file must know; include/uapi/linux/kvm.h.
-constexpr uint32_t kExitUnknown = 0, kExitIo = 2, kExitDebug = 4, kExitShutdown = 8,
-                   kExitFailEntry = 9, kExitInternalError = 17, kExitSystemEvent = 24,
-                   kExitArmNisv = 28, kExitMemoryFault = 39;
-constexpr uint64_t bit(uint32_t reason) { return uint64_t{1} << reason; }
-constexpr uint64_t kCrashReasons = bit(kExitUnknown) | bit(kExitShutdown) | bit(kExitFailEntry) |
-                                   bit(kExitInternalError) | bit(kExitSystemEvent) |
-                                   bit(kExitArmNisv) | bit(kExitMemoryFault);
+// After which nothing of the guest follows, unless its monitor resets it: worth its registers.
+constexpr uint64_t kCrashReasons =
+    set_of_exits(kExitUnknown, kExitShutdown, kExitFailEntry, kExitInternalError, kExitSystemEvent,
+                 kExitArmNisv, kExitMemoryFault);
 
 constexpr size_t kValidRegsWord = 0;  // of the sync area
 
@@ -177,7 +174,7 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   exit_may_repeat_ = coalesce_ && ret >= 0 && !moment.has_sync;
   exit_dropped_ = false;
 
-  const bool crash = reason < 64 && (kCrashReasons >> reason & 1) != 0;
+  const bool crash = holds_exit(kCrashReasons, reason);
   if (crash || reason == kExitDebug || registers_due_possible_ || ret < 0 ||
       guest_debug_changed_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: a hint
     take_registers(tsc, reason, recorded_ret);
@@ -250,8 +247,7 @@ void VcpuCapture::ask_for_sync_registers() noexcept {
 
 void VcpuCapture::take_registers(uint64_t tsc, uint32_t reason, int32_t ret) noexcept {
   if (options_.registers == RegisterPolicy::kNever) return;
-  const bool crash = ret == 0 ? reason < 64 && (kCrashReasons >> reason & 1) != 0
-                              : ret != -EINTR && ret != -EAGAIN;
+  const bool crash = ret == 0 ? holds_exit(kCrashReasons, reason) : ret != -EINTR && ret != -EAGAIN;
   bool debug = ret == 0 && reason == kExitDebug;
   // relaxed: a hint; the ioctl below reads the registers themselves
   if (guest_debug_changed_.exchange(false, std::memory_order_relaxed)) debug = true;

@@ -11,6 +11,7 @@
 
 #include "recorder/import/byte_source.h"
 #include "recorder/import/moment_writer.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/base/uuid_text.h"
 #include "schema/chunk_codec.h"
 #include "schema/trace_file.h"
@@ -18,7 +19,6 @@
 namespace kvmtape {
 namespace {
 
-constexpr int32_t kErrnoMax = 4095;  // MAX_ERRNO of include/linux/err.h
 constexpr uint32_t kVcpu = 0;
 
 // What KVM_RUN returned for one page after another.

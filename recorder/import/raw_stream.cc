@@ -7,6 +7,7 @@
 
 #include "recorder/import/byte_source.h"
 #include "recorder/import/moment_writer.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/base/byte_cursor.h"
 #include "schema/base/uuid_text.h"
 #include "schema/chunk_codec.h"
@@ -17,7 +18,6 @@ namespace {
 
 constexpr size_t kHeadBytes = 32;
 constexpr size_t kRunBytes = kCoreWords * kWordBytes;
-constexpr int32_t kErrnoMax = 4095;  // MAX_ERRNO of include/linux/err.h
 
 struct RawRecord {
   uint64_t monotonic_ns = 0;

@@ -10,13 +10,13 @@
 #include "recorder/probe/arch.h"
 #include "recorder/probe/completion.h"
 #include "recorder/probe/exit_name.h"
+#include "recorder/probe/machine.h"
 #include "recorder/probe/noted_ioctl.h"
 #include "schema/base/check.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr size_t kPageBytes = 4096;
 constexpr size_t kStandInBytes = 3 * kPageBytes;  // kvm_run, port-I/O data, coalesced ring
 constexpr uint8_t kPoison = 0xaa;
 

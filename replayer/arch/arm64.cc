@@ -13,7 +13,7 @@ constexpr uint64_t kFnV = 1 << 10;
 
 // 18f3976fdb5d (5.19): flags is cleared as KVM_RUN begins and assigned for a debug exit, 1 and
 // nothing else up to 7.2 (arm.c, handle_exit.c).
-void judge_flags(const RuleView& view) {
+void judge_arm64_flags(const RuleView& view) {
   Exit& exit = view.exit;
   if (view.moment.ret_known && view.moment.ret < 0 && exit.reason_validity != Validity::kValid) {
     exit.flags_validity = exit.reason_validity;
@@ -77,7 +77,7 @@ void judge_far(const RuleView& view, uint32_t exception_class) {
               "fault, and this kernel is older or does not say its stable release");
 }
 
-void judge_debug(const RuleView& view) {
+void judge_arm64_debug(const RuleView& view) {
   const uint32_t hsr = view.u32(0);
   judge_hsr_high(view);
   judge_far(view, hsr >> 26);
@@ -121,13 +121,13 @@ void judge_arm_sea(const RuleView& view) {
   view.exit.esr = view.u64(8);
 }
 
-void judge_exit(const RuleView& view) {
+void judge_arm64_exit(const RuleView& view) {
   switch (view.exit.reason) {
     case 0:
       judge_hw_never_written(view);
       break;
     case kExitDebug:
-      judge_debug(view);
+      judge_arm64_debug(view);
       break;
     case 6:
       judge_access(view, kMmio);
@@ -153,6 +153,6 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules arm64_rules() { return {judge_flags, judge_plain_header, judge_exit}; }
+ArchRules arm64_rules() { return {judge_arm64_flags, judge_plain_header, judge_arm64_exit}; }
 
 }  // namespace kvmtape

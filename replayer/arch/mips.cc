@@ -5,7 +5,7 @@
 namespace kvmtape {
 namespace {
 
-void judge_exit(const RuleView& view) {
+void judge_mips_exit(const RuleView& view) {
   switch (view.exit.reason) {
     case 0:
       judge_hw_never_written(view);
@@ -26,6 +26,6 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules mips_rules() { return {judge_flags_never_written, judge_plain_header, judge_exit}; }
+ArchRules mips_rules() { return {judge_flags_never_written, judge_plain_header, judge_mips_exit}; }
 
 }  // namespace kvmtape

@@ -8,7 +8,7 @@ namespace {
 constexpr uint32_t kExitNmi = 16;
 
 // book3s_hv.c sets the disposition for an NMI exit, since 4.13, and clears it at the next one only.
-void judge_flags(const RuleView& view) {
+void judge_ppc_flags(const RuleView& view) {
   Exit& exit = view.exit;
   const Known writes = view.kernel.since(4, 13);
   if (exit.reason != kExitNmi || exit.reason_validity != Validity::kValid) {
@@ -46,7 +46,7 @@ void judge_debug(const RuleView& view) {
               "the address of no instruction: a single step of PR, which does not write it");
 }
 
-void judge_exit(const RuleView& view) {
+void judge_ppc_exit(const RuleView& view) {
   switch (view.exit.reason) {
     case 4:
       judge_debug(view);
@@ -73,6 +73,6 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules ppc_rules() { return {judge_flags, judge_plain_header, judge_exit}; }
+ArchRules ppc_rules() { return {judge_ppc_flags, judge_plain_header, judge_ppc_exit}; }
 
 }  // namespace kvmtape

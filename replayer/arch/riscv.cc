@@ -5,7 +5,7 @@
 namespace kvmtape {
 namespace {
 
-void judge_exit(const RuleView& view) {
+void judge_riscv_exit(const RuleView& view) {
   switch (view.exit.reason) {
     case 0:
       judge_hw_never_written(view);
@@ -28,6 +28,8 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules riscv_rules() { return {judge_flags_never_written, judge_plain_header, judge_exit}; }
+ArchRules riscv_rules() {
+  return {judge_flags_never_written, judge_plain_header, judge_riscv_exit};
+}
 
 }  // namespace kvmtape

@@ -8,7 +8,7 @@ namespace {
 
 // store_regs in kvm-s390.c writes the PSW after every __vcpu_run, whatever that returned. The
 // errors before it are EINTR for immediate_exit, which leaves the reason alone, and EINVAL.
-void judge_header(const RuleView& view) {
+void judge_s390_header(const RuleView& view) {
   if (view.exit.reason_validity == Validity::kValid) return;
   const bool did_not_run = view.moment.ret == -kEintr &&
                            view.exit.reason_validity == Validity::kStale && view.immediate_exit();
@@ -19,7 +19,7 @@ void judge_header(const RuleView& view) {
 }
 
 // debug_exit_required of guestdbg.c and kvm_s390_deliver_pending_interrupts of interrupt.c.
-void judge_debug(const RuleView& view) {
+void judge_s390_debug(const RuleView& view) {
   constexpr uint8_t kHwBp = 1, kHwWpWrite = 2, kSinglestep = 4;
   const uint8_t type = view.u8(8);
   if (type != kHwBp && type != kHwWpWrite && type != kSinglestep)
@@ -39,13 +39,13 @@ void judge_tsch(const RuleView& view) {
                             : "written if one was dequeued, which dequeued does not say");
 }
 
-void judge_exit(const RuleView& view) {
+void judge_s390_exit(const RuleView& view) {
   switch (view.exit.reason) {
     case 0:
       judge_hw_never_written(view);
       break;
     case 4:
-      judge_debug(view);
+      judge_s390_debug(view);
       break;
     case 17:
       judge_internal_error(view);
@@ -60,6 +60,6 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules s390_rules() { return {judge_flags_never_written, judge_header, judge_exit}; }
+ArchRules s390_rules() { return {judge_flags_never_written, judge_s390_header, judge_s390_exit}; }
 
 }  // namespace kvmtape

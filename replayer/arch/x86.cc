@@ -20,7 +20,7 @@ bool may_have_failed_early(const RuleView& view) {
 
 constexpr std::string_view kEarly = "KVM_RUN failed, maybe before it wrote this";
 
-void judge_flags(const RuleView& view) {
+void judge_x86_flags(const RuleView& view) {
   if (may_have_failed_early(view)) {
     view.exit.flags_validity = Validity::kUnknown;
     view.exit.flags_why = kEarly;
@@ -50,7 +50,7 @@ void judge_header_values(const RuleView& view) {
   }
 }
 
-void judge_header(const RuleView& view) {
+void judge_x86_header(const RuleView& view) {
   if (!view.moment.is_answer)
     view.mark("request_interrupt_window", Validity::kStale,
               "the monitor writes it for the next KVM_RUN; see the answer");
@@ -63,7 +63,7 @@ void judge_header(const RuleView& view) {
 // DR7 bit 10 reads as 1 and its upper half as 0 (Intel SDM vol. 3, "Debug Control Register").
 bool can_be_dr7(uint64_t value) { return value >> 32 == 0 && (value & 0x400) != 0; }
 
-void judge_debug(const RuleView& view) {
+void judge_x86_debug(const RuleView& view) {
   const uint32_t exception = view.u32(0);
   if (exception == kBreakpointException) {
     constexpr std::string_view kWhy = "not written for #BP";
@@ -176,7 +176,7 @@ void judge_tdx(const RuleView& view) {
   if (!view.moment.is_answer) view.mark("tdx.unknown.ret", Validity::kUnknown, kWhy);
 }
 
-void judge_exit(const RuleView& view) {
+void judge_x86_exit(const RuleView& view) {
   const Exit& exit = view.exit;
   switch (exit.reason) {
     case 0: {
@@ -195,7 +195,7 @@ void judge_exit(const RuleView& view) {
       judge_hypercall(view);
       break;
     case 4:
-      judge_debug(view);
+      judge_x86_debug(view);
       break;
     case 6:
       judge_access(view, kMmio);
@@ -229,6 +229,6 @@ void judge_exit(const RuleView& view) {
 
 }  // namespace
 
-ArchRules x86_rules() { return {judge_flags, judge_header, judge_exit}; }
+ArchRules x86_rules() { return {judge_x86_flags, judge_x86_header, judge_x86_exit}; }
 
 }  // namespace kvmtape

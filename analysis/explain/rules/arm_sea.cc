@@ -2,10 +2,10 @@
 // claim: mostly an uncorrected memory error. arch/arm64/kvm/mmu.c, kvm_handle_guest_sea().
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/esr.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -2,9 +2,9 @@
 // or a PMU that only some CPUs have. arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run(), Linux 6.12.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

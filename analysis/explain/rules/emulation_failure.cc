@@ -7,12 +7,12 @@
 #include <optional>
 #include <string>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
 #include "replayer/arch_names/svm.h"
 #include "replayer/arch_names/vmx.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

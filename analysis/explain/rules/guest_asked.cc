@@ -2,10 +2,10 @@
 // is wrong with the machine; that riscv guests name a failure as their reason is another matter.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/system_event.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -1,8 +1,8 @@
 // KVM_SYSTEM_EVENT_CRASH: a guest that knows Hyper-V wrote its crash MSRs: Windows with a stop
 // code, Linux with hv_ panic reporting.
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

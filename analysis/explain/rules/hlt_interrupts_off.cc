@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

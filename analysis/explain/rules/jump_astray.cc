@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

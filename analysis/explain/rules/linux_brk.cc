@@ -3,10 +3,10 @@
 // arch/arm64/include/asm/brk-imm.h, Linux 6.12. Kprobes and kgdb are no faults.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/esr.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

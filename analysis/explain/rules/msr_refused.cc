@@ -6,10 +6,10 @@
 #include <map>
 #include <string>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/msr_names.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -4,10 +4,10 @@
 // with ENOSYS. io_mem_abort() in arch/arm64/kvm/mmio.c, Linux 6.12.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/esr.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

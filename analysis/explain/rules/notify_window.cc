@@ -1,8 +1,8 @@
 // KVM_EXIT_NOTIFY (6.0, Intel): the guest kept the processor from taking any event for a whole
 // notify window: an instruction that never ends (a #DB or #AC loop), often an attack on the host.
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -2,9 +2,9 @@
 // emulates the OS Lock, which turns the guest's own debug exceptions off; before, it was ignored.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -3,9 +3,9 @@
 // BAR says, which is not known here.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

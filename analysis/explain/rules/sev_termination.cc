@@ -1,10 +1,10 @@
 // KVM_SYSTEM_EVENT_SEV_TERM: a SEV-ES or SEV-SNP guest asked the hypervisor to end it, with a code.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/confidential.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

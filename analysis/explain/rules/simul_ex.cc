@@ -4,10 +4,10 @@
 
 #include <string>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/vmx.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -2,9 +2,9 @@
 // KVM_DEBUG_ARCH_HSR_HIGH_VALID is not set: a monitor that reads it takes leftovers for ISS2.
 #include <fmt/format.h>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

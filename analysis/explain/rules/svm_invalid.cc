@@ -4,11 +4,11 @@
 
 #include <string>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/bit.h"
 #include "replayer/arch_names/svm.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -3,10 +3,10 @@
 
 #include <vector>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/confidential.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

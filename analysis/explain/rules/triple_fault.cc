@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <string>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "analysis/explain/x86_state.h"
 #include "replayer/arch_names/x86_registers.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {

@@ -11,10 +11,10 @@
 #include <array>
 #include <optional>
 
-#include "analysis/exit_numbers.h"
 #include "analysis/explain/reset_ports.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/abi/exit_numbers.h"
 #include "schema/trace_format.h"
 
 namespace kvmtape {

@@ -13,7 +13,7 @@ KVMTAPE_GUEST_CODE(brk_by_guest_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_brk_by_guest(Stage& stage) {
   Machine machine(stage);
   machine.load_code(brk_by_guest_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -25,7 +25,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kBrkByGuest = {"brk_by_guest",
-                           "BRK that the guest takes itself: ESR_EL1 by KVM_EXIT_MMIO", play};
+const Guest kBrkByGuest = {
+    "brk_by_guest", "BRK that the guest takes itself: ESR_EL1 by KVM_EXIT_MMIO", play_brk_by_guest};
 
 }  // namespace kvmtape::arm64

@@ -20,7 +20,7 @@ KVMTAPE_GUEST_CODE(coalesced_mmio_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_coalesced_mmio(Stage& stage) {
   Machine machine(stage);
   const int ring_page = coalesce_mmio(machine);
   machine.load_code(coalesced_mmio_code);
@@ -34,7 +34,8 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kCoalescedMmio = {
-    "coalesced_mmio", "three stores into a coalesced zone, one outside: one KVM_EXIT_MMIO", play};
+const Guest kCoalescedMmio = {"coalesced_mmio",
+                              "three stores into a coalesced zone, one outside: one KVM_EXIT_MMIO",
+                              play_coalesced_mmio};
 
 }  // namespace kvmtape::arm64

@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t kClassBrk64 = 0x3c;
 
-void play(Stage& stage) {
+void play_debug_brk(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_brk_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -39,6 +39,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kDebugBrk = {
-    "debug_brk", "BRK #0, #1, #0x1234, #0xffff under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG", play};
+    "debug_brk", "BRK #0, #1, #0x1234, #0xffff under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG",
+    play_debug_brk};
 
 }  // namespace kvmtape::arm64

@@ -13,9 +13,9 @@ KVMTAPE_GUEST_CODE(debug_hw_breakpoint_code, R"(
 
 namespace {
 
-constexpr uint32_t kClassBreakpoint = 0x30;  // of a lower exception level
+constexpr uint32_t kClassBreakpointBelow = 0x30;  // of a lower exception level
 
-void play(Stage& stage) {
+void play_debug_hw_breakpoint(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_GUEST_DEBUG_HW_BPS, "KVM_CAP_GUEST_DEBUG_HW_BPS");
   machine.load_code(debug_hw_breakpoint_code);
@@ -25,7 +25,7 @@ void play(Stage& stage) {
   registers.dbg_bcr[0] = kBreakpointControl;
   set_guest_debug(vcpu, KVM_GUESTDBG_USE_HW, registers);
   if (!vcpu.expect(KVM_EXIT_DEBUG)) return;
-  stage.check(vcpu.run().debug.arch.hsr >> 26 == kClassBreakpoint,
+  stage.check(vcpu.run().debug.arch.hsr >> 26 == kClassBreakpointBelow,
               "debug.arch.hsr is not that of a breakpoint");
   stage.check(get_register(vcpu, kPc) == kCodeAddress + kInstructionBytes,
               "the pc is not at the breakpoint");
@@ -36,6 +36,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kDebugHwBreakpoint = {"debug_hw_breakpoint", "a hardware breakpoint: KVM_EXIT_DEBUG",
-                                  play};
+                                  play_debug_hw_breakpoint};
 
 }  // namespace kvmtape::arm64

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint32_t kClassStep = 0x32;  // of a lower exception level
 
-void play(Stage& stage) {
+void play_debug_single_step(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_single_step_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -35,6 +35,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kDebugSingleStep = {"debug_single_step",
-                                "three NOPs under KVM_GUESTDBG_SINGLESTEP: KVM_EXIT_DEBUG", play};
+                                "three NOPs under KVM_GUESTDBG_SINGLESTEP: KVM_EXIT_DEBUG",
+                                play_debug_single_step};
 
 }  // namespace kvmtape::arm64

@@ -18,27 +18,29 @@ KVMTAPE_GUEST_CODE(debug_step_hvc_code, R"(
 
 namespace {
 
-constexpr int kSteps = 4;  // in front of the store
-constexpr int kExitsMax = 2 * kSteps;
+constexpr int kStepsToHvc = 4;  // in front of the store
+constexpr int kHvcExitsMax = 2 * kStepsToHvc;
 
-void play(Stage& stage) {
+void play_debug_step_hvc(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_step_hvc_code);
   Vcpu& vcpu = machine.add_vcpu();
   set_guest_debug(vcpu, KVM_GUESTDBG_SINGLESTEP);
   int steps = 0;
-  for (int exits = 0; exits < kExitsMax; ++exits) {
+  for (int exits = 0; exits < kHvcExitsMax; ++exits) {
     if (vcpu.run_once() != 0 || vcpu.run().exit_reason != KVM_EXIT_DEBUG) break;
     ++steps;
   }
   if (stage.going() && vcpu.run().exit_reason != KVM_EXIT_MMIO) {
     return stage.differ("gave " + vcpu.describe_last() + " instead of KVM_EXIT_MMIO");
   }
-  stage.check(steps == kSteps, fmt::format("{} of {} steps gave KVM_EXIT_DEBUG", steps, kSteps));
+  stage.check(steps == kStepsToHvc,
+              fmt::format("{} of {} steps gave KVM_EXIT_DEBUG", steps, kStepsToHvc));
 }
 
 }  // namespace
 
-const Guest kDebugStepHvc = {"debug_step_hvc", "single steps over HVC: KVM_EXIT_DEBUG", play};
+const Guest kDebugStepHvc = {"debug_step_hvc", "single steps over HVC: KVM_EXIT_DEBUG",
+                             play_debug_step_hvc};
 
 }  // namespace kvmtape::arm64

@@ -18,16 +18,16 @@ KVMTAPE_GUEST_CODE(debug_step_mmio_code, R"(
 
 namespace {
 
-constexpr int kSteps = 5;  // in front of the last store
-constexpr int kExitsMax = 3 * kSteps;
+constexpr int kStepsToStore = 5;  // in front of the last store
+constexpr int kStepExitsMax = 3 * kStepsToStore;
 
-void play(Stage& stage) {
+void play_debug_step_mmio(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_step_mmio_code);
   Vcpu& vcpu = machine.add_vcpu();
   set_guest_debug(vcpu, KVM_GUESTDBG_SINGLESTEP);
   int steps = 0;
-  for (int exits = 0; exits < kExitsMax; ++exits) {
+  for (int exits = 0; exits < kStepExitsMax; ++exits) {
     if (vcpu.run_once() != 0) break;
     kvm_run& run = vcpu.run();
     if (run.exit_reason == KVM_EXIT_DEBUG) ++steps;
@@ -35,12 +35,14 @@ void play(Stage& stage) {
     if (run.mmio.phys_addr == kMmioAddress + 16) break;
     if (run.mmio.is_write == 0) answer_load(vcpu, 0x5a);
   }
-  stage.check(steps == kSteps, fmt::format("{} of {} steps gave KVM_EXIT_DEBUG", steps, kSteps));
+  stage.check(steps == kStepsToStore,
+              fmt::format("{} of {} steps gave KVM_EXIT_DEBUG", steps, kStepsToStore));
 }
 
 }  // namespace
 
 const Guest kDebugStepMmio = {"debug_step_mmio",
-                              "single steps over MMIO: KVM_EXIT_MMIO, then KVM_EXIT_DEBUG", play};
+                              "single steps over MMIO: KVM_EXIT_MMIO, then KVM_EXIT_DEBUG",
+                              play_debug_step_mmio};
 
 }  // namespace kvmtape::arm64

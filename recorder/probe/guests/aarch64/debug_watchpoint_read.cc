@@ -18,11 +18,13 @@ KVMTAPE_GUEST_CODE(debug_watchpoint_read_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_watchpoint(stage, debug_watchpoint_read_code, Watched::kLoad); }
+void play_debug_watchpoint_read(Stage& stage) {
+  play_watchpoint(stage, debug_watchpoint_read_code, Watched::kLoad);
+}
 
 }  // namespace
 
-const Guest kDebugWatchpointRead = {"debug_watchpoint_read",
-                                    "a watchpoint on a load: KVM_EXIT_DEBUG", play};
+const Guest kDebugWatchpointRead = {
+    "debug_watchpoint_read", "a watchpoint on a load: KVM_EXIT_DEBUG", play_debug_watchpoint_read};
 
 }  // namespace kvmtape::arm64

@@ -18,11 +18,14 @@ KVMTAPE_GUEST_CODE(debug_watchpoint_write_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_watchpoint(stage, debug_watchpoint_write_code, Watched::kStore); }
+void play_debug_watchpoint_write(Stage& stage) {
+  play_watchpoint(stage, debug_watchpoint_write_code, Watched::kStore);
+}
 
 }  // namespace
 
 const Guest kDebugWatchpointWrite = {"debug_watchpoint_write",
-                                     "a watchpoint on a store: KVM_EXIT_DEBUG", play};
+                                     "a watchpoint on a store: KVM_EXIT_DEBUG",
+                                     play_debug_watchpoint_write};
 
 }  // namespace kvmtape::arm64

@@ -21,14 +21,15 @@ namespace {
 
 constexpr uint32_t kRingBytes = 256 * sizeof(kvm_dirty_gfn);  // a page, the least there is
 
-void play(Stage& stage) {
+void play_dirty_ring(Stage& stage) {
   play_dirty_ring(stage, dirty_ring_code,
                   {.memory_bytes = 4u << 20, .ring_bytes = kRingBytes, .last_exit = KVM_EXIT_MMIO});
 }
 
 }  // namespace
 
-const Guest kDirtyRing = {
-    "dirty_ring", "stores to more pages than the ring holds: KVM_EXIT_DIRTY_RING_FULL", play};
+const Guest kDirtyRing = {"dirty_ring",
+                          "stores to more pages than the ring holds: KVM_EXIT_DIRTY_RING_FULL",
+                          play_dirty_ring};
 
 }  // namespace kvmtape::arm64

@@ -16,7 +16,7 @@ KVMTAPE_GUEST_CODE(external_abort_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_external_abort(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_ARM_INJECT_EXT_DABT, "KVM_CAP_ARM_INJECT_EXT_DABT");
   machine.load_code(external_abort_code);
@@ -33,6 +33,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kExternalAbort = {
-    "external_abort", "an MMIO load answered by an external abort: ESR_EL1 by KVM_EXIT_MMIO", play};
+    "external_abort", "an MMIO load answered by an external abort: ESR_EL1 by KVM_EXIT_MMIO",
+    play_external_abort};
 
 }  // namespace kvmtape::arm64

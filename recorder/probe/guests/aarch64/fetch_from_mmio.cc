@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kClassInstructionAbort = 0x21;  // of the same exception level
 
-void play(Stage& stage) {
+void play_fetch_from_mmio(Stage& stage) {
   Machine machine(stage);
   machine.load_code(fetch_from_mmio_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -28,6 +28,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kFetchFromMmio = {"fetch_from_mmio",
-                              "a jump to where no memory is: ESR_EL1 by KVM_EXIT_MMIO", play};
+                              "a jump to where no memory is: ESR_EL1 by KVM_EXIT_MMIO",
+                              play_fetch_from_mmio};
 
 }  // namespace kvmtape::arm64

@@ -18,11 +18,14 @@ KVMTAPE_GUEST_CODE(hypercall_hvc_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_forwarded_call(stage, hypercall_hvc_code, Conduit::kHvc); }
+void play_hypercall_hvc(Stage& stage) {
+  play_forwarded_call(stage, hypercall_hvc_code, Conduit::kHvc);
+}
 
 }  // namespace
 
 const Guest kHypercallHvc = {"hypercall_hvc",
-                             "HVC that a filter forwards, answered: KVM_EXIT_HYPERCALL", play};
+                             "HVC that a filter forwards, answered: KVM_EXIT_HYPERCALL",
+                             play_hypercall_hvc};
 
 }  // namespace kvmtape::arm64

@@ -18,11 +18,14 @@ KVMTAPE_GUEST_CODE(hypercall_smc_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_forwarded_call(stage, hypercall_smc_code, Conduit::kSmc); }
+void play_hypercall_smc(Stage& stage) {
+  play_forwarded_call(stage, hypercall_smc_code, Conduit::kSmc);
+}
 
 }  // namespace
 
 const Guest kHypercallSmc = {"hypercall_smc",
-                             "SMC that a filter forwards, answered: KVM_EXIT_HYPERCALL", play};
+                             "SMC that a filter forwards, answered: KVM_EXIT_HYPERCALL",
+                             play_hypercall_smc};
 
 }  // namespace kvmtape::arm64

@@ -15,7 +15,7 @@ KVMTAPE_GUEST_CODE(id_aa64dfr0_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_id_aa64dfr0(Stage& stage) {
   Machine machine(stage);
   machine.load_code(id_aa64dfr0_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -29,6 +29,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kIdAa64dfr0 = {"id_aa64dfr0", "ID_AA64DFR0_EL1 as the guest sees it, by KVM_EXIT_MMIO",
-                           play};
+                           play_id_aa64dfr0};
 
 }  // namespace kvmtape::arm64

@@ -16,7 +16,7 @@ KVMTAPE_GUEST_CODE(intr_immediate_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_intr_immediate(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT");
   machine.load_code(intr_immediate_code);
@@ -31,6 +31,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kIntrImmediate = {"intr_immediate", "immediate_exit: KVM_RUN fails with EINTR", play};
+const Guest kIntrImmediate = {"intr_immediate", "immediate_exit: KVM_RUN fails with EINTR",
+                              play_intr_immediate};
 
 }  // namespace kvmtape::arm64

@@ -36,7 +36,7 @@ namespace {
 
 constexpr std::array<uint8_t, 8> kBytes = {0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
 
-void play(Stage& stage) {
+void play_mmio_big_endian(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_big_endian_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -64,6 +64,6 @@ void play(Stage& stage) {
 
 const Guest kMmioBigEndian = {
     "mmio_big_endian", "store and load of 1, 2, 4 and 8 bytes under SCTLR_EL1.EE: KVM_EXIT_MMIO",
-    play};
+    play_mmio_big_endian};
 
 }  // namespace kvmtape::arm64

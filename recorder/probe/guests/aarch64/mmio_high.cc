@@ -21,7 +21,7 @@ namespace {
 constexpr uint64_t kHighAddress = 0x1234567000;  // within the 40 bits that every machine has
 constexpr uint64_t kAnswer = 0x1122334455667788;
 
-void play(Stage& stage) {
+void play_mmio_high(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_high_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -36,6 +36,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kMmioHigh = {"mmio_high", "store and load above 4 GiB: KVM_EXIT_MMIO", play};
+const Guest kMmioHigh = {"mmio_high", "store and load above 4 GiB: KVM_EXIT_MMIO", play_mmio_high};
 
 }  // namespace kvmtape::arm64

@@ -20,7 +20,7 @@ namespace {
 constexpr uint64_t kRomAddress = 0xe0000000;
 alignas(kPageBytes) std::array<uint8_t, kPageBytes> rom;
 
-void play(Stage& stage) {
+void play_mmio_read_only_slot(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM");
   rom[8] = 0x5a;
@@ -34,6 +34,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kMmioReadOnlySlot = {"mmio_read_only_slot",
-                                 "store into a KVM_MEM_READONLY slot: KVM_EXIT_MMIO", play};
+                                 "store into a KVM_MEM_READONLY slot: KVM_EXIT_MMIO",
+                                 play_mmio_read_only_slot};
 
 }  // namespace kvmtape::arm64

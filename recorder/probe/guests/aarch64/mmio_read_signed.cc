@@ -38,7 +38,7 @@ constexpr Load kLoads[] = {
     {"LDRSW X", 4, 0xfffffffff4f3f2f1},
 };
 
-void play(Stage& stage) {
+void play_mmio_read_signed(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_read_signed_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -58,6 +58,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kMmioReadSigned = {"mmio_read_signed",
-                               "LDRSB, LDRSH, LDRSW, answered with a sign: KVM_EXIT_MMIO", play};
+                               "LDRSB, LDRSH, LDRSW, answered with a sign: KVM_EXIT_MMIO",
+                               play_mmio_read_signed};
 
 }  // namespace kvmtape::arm64

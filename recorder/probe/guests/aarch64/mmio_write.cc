@@ -20,7 +20,7 @@ KVMTAPE_GUEST_CODE(mmio_write_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_mmio_write(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_write_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -37,6 +37,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kMmioWrite = {"mmio_write", "store of 1, 2, 4 and 8 bytes: KVM_EXIT_MMIO", play};
+const Guest kMmioWrite = {"mmio_write", "store of 1, 2, 4 and 8 bytes: KVM_EXIT_MMIO",
+                          play_mmio_write};
 
 }  // namespace kvmtape::arm64

@@ -15,7 +15,7 @@ KVMTAPE_GUEST_CODE(nisv_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_nisv(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER");
   machine.load_code(nisv_code);
@@ -32,6 +32,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kNisv = {
-    "nisv", "write-back and pair under KVM_CAP_ARM_NISV_TO_USER, skipped: KVM_EXIT_ARM_NISV", play};
+    "nisv", "write-back and pair under KVM_CAP_ARM_NISV_TO_USER, skipped: KVM_EXIT_ARM_NISV",
+    play_nisv};
 
 }  // namespace kvmtape::arm64

@@ -14,7 +14,7 @@ KVMTAPE_GUEST_CODE(nisv_abort_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_nisv_abort(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_ARM_INJECT_EXT_DABT, "KVM_CAP_ARM_INJECT_EXT_DABT");
   machine.enable_cap(KVM_CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER");
@@ -29,7 +29,8 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kNisvAbort = {
-    "nisv_abort", "load with write-back, answered by an abort: KVM_EXIT_ARM_NISV, ESR_EL1", play};
+const Guest kNisvAbort = {"nisv_abort",
+                          "load with write-back, answered by an abort: KVM_EXIT_ARM_NISV, ESR_EL1",
+                          play_nisv_abort};
 
 }  // namespace kvmtape::arm64

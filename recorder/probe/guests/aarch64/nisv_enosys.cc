@@ -16,7 +16,7 @@ KVMTAPE_GUEST_CODE(nisv_enosys_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_nisv_enosys(Stage& stage) {
   Machine machine(stage);
   machine.load_code(nisv_enosys_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -27,6 +27,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kNisvEnosys = {"nisv_enosys",
-                           "load with write-back, capability off: KVM_RUN fails with ENOSYS", play};
+                           "load with write-back, capability off: KVM_RUN fails with ENOSYS",
+                           play_nisv_enosys};
 
 }  // namespace kvmtape::arm64

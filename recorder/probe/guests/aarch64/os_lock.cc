@@ -34,7 +34,7 @@ namespace {
 
 constexpr uint64_t kOsLocked = 1u << 1;  // OSLSR_EL1.OSLK
 
-void play(Stage& stage) {
+void play_os_lock(Stage& stage) {
   Machine machine(stage);
   machine.load_code(os_lock_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -52,6 +52,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kOsLock = {
-    "os_lock", "OSLAR_EL1, OSLSR_EL1 and MDSCR_EL1 as the guest sees them, by KVM_EXIT_MMIO", play};
+    "os_lock", "OSLAR_EL1, OSLSR_EL1 and MDSCR_EL1 as the guest sees them, by KVM_EXIT_MMIO",
+    play_os_lock};
 
 }  // namespace kvmtape::arm64

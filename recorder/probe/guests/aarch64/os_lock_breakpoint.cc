@@ -30,9 +30,9 @@ KVMTAPE_GUEST_CODE(os_lock_breakpoint_code, R"(
 
 namespace {
 
-constexpr uint64_t kClassBreakpoint = 0x31;  // of the same exception level
+constexpr uint64_t kClassBreakpointHere = 0x31;  // of the same exception level
 
-void play(Stage& stage) {
+void play_os_lock_breakpoint(Stage& stage) {
   Machine machine(stage);
   machine.load_code(os_lock_breakpoint_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -44,7 +44,7 @@ void play(Stage& stage) {
   }
   stage.check(stored_value(vcpu) == 1, "another store came");
   const GuestException seen = expect_exception(vcpu);
-  stage.check(seen.exception_class() == kClassBreakpoint,
+  stage.check(seen.exception_class() == kClassBreakpointHere,
               fmt::format("the guest saw ESR_EL1 {:#x}", seen.esr));
 }
 
@@ -52,6 +52,7 @@ void play(Stage& stage) {
 
 const Guest kOsLockBreakpoint = {
     "os_lock_breakpoint",
-    "a guest's own breakpoint, OS Lock set, then not: ESR_EL1 by KVM_EXIT_MMIO", play};
+    "a guest's own breakpoint, OS Lock set, then not: ESR_EL1 by KVM_EXIT_MMIO",
+    play_os_lock_breakpoint};
 
 }  // namespace kvmtape::arm64

@@ -20,7 +20,7 @@ KVMTAPE_GUEST_CODE(os_lock_step_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_os_lock_step(Stage& stage) {
   Machine machine(stage);
   machine.load_code(os_lock_step_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -39,7 +39,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kOsLockStep = {"os_lock_step",
-                           "single steps of the monitor, OS Lock set: KVM_EXIT_DEBUG", play};
+const Guest kOsLockStep = {
+    "os_lock_step", "single steps of the monitor, OS Lock set: KVM_EXIT_DEBUG", play_os_lock_step};
 
 }  // namespace kvmtape::arm64

@@ -37,7 +37,7 @@ KVMTAPE_GUEST_CODE(psci_features_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_features(Stage& stage) {
   Machine machine(stage);
   machine.load_code(psci_features_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -50,6 +50,6 @@ void play(Stage& stage) {
 
 const Guest kPsciFeatures = {
     "psci_features", "PSCI_VERSION and PSCI_FEATURES as the guest sees them, by KVM_EXIT_MMIO",
-    play};
+    play_psci_features};
 
 }  // namespace kvmtape::arm64

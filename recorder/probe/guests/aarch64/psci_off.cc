@@ -12,7 +12,7 @@ KVMTAPE_GUEST_CODE(psci_off_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_off(Stage& stage) {
   Machine machine(stage);
   machine.load_code(psci_off_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -23,6 +23,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kPsciOff = {"psci_off", "PSCI SYSTEM_OFF: KVM_EXIT_SYSTEM_EVENT", play};
+const Guest kPsciOff = {"psci_off", "PSCI SYSTEM_OFF: KVM_EXIT_SYSTEM_EVENT", play_psci_off};
 
 }  // namespace kvmtape::arm64

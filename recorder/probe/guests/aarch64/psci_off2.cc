@@ -19,12 +19,12 @@ KVMTAPE_GUEST_CODE(psci_off2_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_off2(Stage& stage) {
   play_psci_call(stage, psci_off2_code, {"SYSTEM_OFF2", KVM_SYSTEM_EVENT_SHUTDOWN, "SHUTDOWN"});
 }
 
 }  // namespace
 
-const Guest kPsciOff2 = {"psci_off2", "PSCI SYSTEM_OFF2: KVM_EXIT_SYSTEM_EVENT", play};
+const Guest kPsciOff2 = {"psci_off2", "PSCI SYSTEM_OFF2: KVM_EXIT_SYSTEM_EVENT", play_psci_off2};
 
 }  // namespace kvmtape::arm64

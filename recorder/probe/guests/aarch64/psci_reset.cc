@@ -12,7 +12,7 @@ KVMTAPE_GUEST_CODE(psci_reset_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_reset(Stage& stage) {
   Machine machine(stage);
   machine.load_code(psci_reset_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -23,6 +23,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kPsciReset = {"psci_reset", "PSCI SYSTEM_RESET: KVM_EXIT_SYSTEM_EVENT", play};
+const Guest kPsciReset = {"psci_reset", "PSCI SYSTEM_RESET: KVM_EXIT_SYSTEM_EVENT",
+                          play_psci_reset};
 
 }  // namespace kvmtape::arm64

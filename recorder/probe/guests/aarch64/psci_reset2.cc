@@ -19,13 +19,13 @@ KVMTAPE_GUEST_CODE(psci_reset2_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_reset2(Stage& stage) {
   play_psci_call(stage, psci_reset2_code, {"SYSTEM_RESET2", KVM_SYSTEM_EVENT_RESET, "RESET"});
 }
 
 }  // namespace
 
 const Guest kPsciReset2 = {"psci_reset2", "PSCI SYSTEM_RESET2, architected: KVM_EXIT_SYSTEM_EVENT",
-                           play};
+                           play_psci_reset2};
 
 }  // namespace kvmtape::arm64

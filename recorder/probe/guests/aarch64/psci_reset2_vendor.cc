@@ -18,7 +18,7 @@ KVMTAPE_GUEST_CODE(psci_reset2_vendor_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_psci_reset2_vendor(Stage& stage) {
   play_psci_call(stage, psci_reset2_vendor_code,
                  {"SYSTEM_RESET2", KVM_SYSTEM_EVENT_RESET, "RESET"});
 }
@@ -26,6 +26,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kPsciReset2Vendor = {"psci_reset2_vendor",
-                                 "PSCI SYSTEM_RESET2, vendor type: KVM_EXIT_SYSTEM_EVENT", play};
+                                 "PSCI SYSTEM_RESET2, vendor type: KVM_EXIT_SYSTEM_EVENT",
+                                 play_psci_reset2_vendor};
 
 }  // namespace kvmtape::arm64

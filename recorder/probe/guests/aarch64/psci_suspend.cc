@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kPsciDenied = static_cast<uint64_t>(-3);
 
-void play(Stage& stage) {
+void play_psci_suspend(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_ARM_SYSTEM_SUSPEND, "KVM_CAP_ARM_SYSTEM_SUSPEND");
   machine.load_code(psci_suspend_code);
@@ -33,6 +33,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kPsciSuspend = {"psci_suspend", "PSCI SYSTEM_SUSPEND: KVM_EXIT_SYSTEM_EVENT", play};
+const Guest kPsciSuspend = {"psci_suspend", "PSCI SYSTEM_SUSPEND: KVM_EXIT_SYSTEM_EVENT",
+                            play_psci_suspend};
 
 }  // namespace kvmtape::arm64

@@ -7,13 +7,14 @@
 namespace kvmtape::arm64 {
 namespace {
 
-void play(Stage& stage) {
+void play_run_enoexec(Stage& stage) {
   Machine machine(stage);
   machine.add_bare_vcpu().expect_error(ENOEXEC);
 }
 
 }  // namespace
 
-const Guest kRunEnoexec = {"run_enoexec", "a vCPU without KVM_ARM_VCPU_INIT: ENOEXEC", play};
+const Guest kRunEnoexec = {"run_enoexec", "a vCPU without KVM_ARM_VCPU_INIT: ENOEXEC",
+                           play_run_enoexec};
 
 }  // namespace kvmtape::arm64

@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kClassSerror = 0x2f;
 
-void play(Stage& stage) {
+void play_serror(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS");
   machine.load_code(serror_code);
@@ -34,6 +34,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kSerror = {"serror", "an injected SError: ESR_EL1 by KVM_EXIT_MMIO", play};
+const Guest kSerror = {"serror", "an injected SError: ESR_EL1 by KVM_EXIT_MMIO", play_serror};
 
 }  // namespace kvmtape::arm64

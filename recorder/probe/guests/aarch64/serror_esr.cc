@@ -20,7 +20,7 @@ namespace {
 constexpr uint64_t kSyndrome = 0x12345;  // the 25 bits of an ISS
 constexpr uint64_t kEsr = uint64_t{0x2f} << 26 | 1u << 25 | kSyndrome;
 
-void play(Stage& stage) {
+void play_serror_esr(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_ARM_INJECT_SERROR_ESR, "KVM_CAP_ARM_INJECT_SERROR_ESR");
   machine.load_code(serror_esr_code);
@@ -35,7 +35,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kSerrorEsr = {"serror_esr",
-                          "an injected SError with a syndrome: ESR_EL1 by KVM_EXIT_MMIO", play};
+const Guest kSerrorEsr = {
+    "serror_esr", "an injected SError with a syndrome: ESR_EL1 by KVM_EXIT_MMIO", play_serror_esr};
 
 }  // namespace kvmtape::arm64

@@ -28,7 +28,7 @@ void run_vcpu(Vcpu& vcpu) {
   }
 }
 
-void play(Stage& stage) {
+void play_several_vcpus(Stage& stage) {
   Machine machine(stage);
   machine.load_code(several_vcpus_code);
   std::array<Vcpu*, kVcpus> vcpus = {};
@@ -43,6 +43,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kSeveralVcpus = {"several_vcpus", "stores of four vCPUs at once: KVM_EXIT_MMIO", play};
+const Guest kSeveralVcpus = {"several_vcpus", "stores of four vCPUs at once: KVM_EXIT_MMIO",
+                             play_several_vcpus};
 
 }  // namespace kvmtape::arm64

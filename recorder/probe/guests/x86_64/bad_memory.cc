@@ -12,13 +12,13 @@ KVMTAPE_GUEST_CODE(bad_memory_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_inaccessible_memory(stage, bad_memory_code); }
+void play_bad_memory(Stage& stage) { play_inaccessible_memory(stage, bad_memory_code); }
 
 }  // namespace
 
 const Guest kBadMemory = {"bad_memory",
                           "load from a slot without accessible user memory: KVM_RUN fails with "
                           "EFAULT",
-                          play};
+                          play_bad_memory};
 
 }  // namespace kvmtape::x86

@@ -11,7 +11,7 @@ KVMTAPE_GUEST_CODE(bus_lock_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_bus_lock(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_X86_BUS_LOCK_EXIT, "KVM_CAP_X86_BUS_LOCK_EXIT");
   machine.enable_cap(KVM_CAP_X86_BUS_LOCK_EXIT, "KVM_CAP_X86_BUS_LOCK_EXIT",
@@ -24,6 +24,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kBusLock = {"bus_lock", "LOCK INC across a cache line: KVM_EXIT_X86_BUS_LOCK", play};
+const Guest kBusLock = {"bus_lock", "LOCK INC across a cache line: KVM_EXIT_X86_BUS_LOCK",
+                        play_bus_lock};
 
 }  // namespace kvmtape::x86

@@ -18,7 +18,7 @@ KVMTAPE_GUEST_CODE(coalesced_mmio_full_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_coalesced_mmio_full(Stage& stage) {
   Machine machine(stage);
   const int ring_page = coalesce_mmio(machine);
   machine.load_code(coalesced_mmio_full_code);
@@ -33,6 +33,6 @@ void play(Stage& stage) {
 const Guest kCoalescedMmioFull = {"coalesced_mmio_full",
                                   "stores into a coalesced zone until its ring is full: "
                                   "KVM_EXIT_MMIO",
-                                  play};
+                                  play_coalesced_mmio_full};
 
 }  // namespace kvmtape::x86

@@ -15,7 +15,7 @@ KVMTAPE_GUEST_CODE(coalesced_pio_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_coalesced_pio(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_COALESCED_PIO, "KVM_CAP_COALESCED_PIO");
   const int ring_page = machine.require(KVM_CAP_COALESCED_MMIO, "KVM_CAP_COALESCED_MMIO");
@@ -38,6 +38,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kCoalescedPio = {"coalesced_pio",
-                             "two OUTs into a coalesced zone, one outside: one KVM_EXIT_IO", play};
+                             "two OUTs into a coalesced zone, one outside: one KVM_EXIT_IO",
+                             play_coalesced_pio};
 
 }  // namespace kvmtape::x86

@@ -16,6 +16,7 @@ inline constexpr uint64_t kGdtAddress = 0x1000;
 inline constexpr uint64_t kIdtAddress = 0x2000;
 inline constexpr uint64_t kPageTableAddress = 0x3000;
 inline constexpr uint64_t kGateBytes = 16;
+inline constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;  // of a guest that has one
 inline constexpr uint16_t kCodeSelector = 0x08;
 inline constexpr uint16_t kDataSelector = 0x10;
 inline constexpr uint16_t kUserCodeSelector = 0x18 | 3;
@@ -24,6 +25,9 @@ inline constexpr uint16_t kUserDataSelector = 0x20 | 3;
 inline constexpr uint64_t kRflagsFixed = 1u << 1;
 
 inline constexpr uint64_t kRflagsIopl3 = 3u << 12;
+
+// A watchpoint in DR0: fixed bit, G0, R/W0 = write, LEN0 = 4 bytes.
+inline constexpr uint64_t kDr7Write0 = 1u << 10 | 1u << 1 | 1u << 16 | 3u << 18;
 
 inline constexpr uint64_t kCr0ExtensionType = 1u << 4;
 inline constexpr uint64_t kCr0NumericError = 1u << 5;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kDr7Execute0 = 1u << 10 | 1u << 1;  // fixed bit, G0; R/W0 = LEN0 = 0
 
-void play(Stage& stage) {
+void play_debug_hw_breakpoint(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_hw_breakpoint_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -28,7 +28,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kDebugHwBreakpoint = {"debug_hw_breakpoint",
-                                  "execution breakpoint in dr0: KVM_EXIT_DEBUG", play};
+const Guest kDebugHwBreakpoint = {
+    "debug_hw_breakpoint", "execution breakpoint in dr0: KVM_EXIT_DEBUG", play_debug_hw_breakpoint};
 
 }  // namespace kvmtape::x86

@@ -11,7 +11,7 @@ KVMTAPE_GUEST_CODE(debug_int3_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_debug_int3(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_int3_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -29,6 +29,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kDebugInt3 = {"debug_int3", "INT3 under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG", play};
+const Guest kDebugInt3 = {"debug_int3", "INT3 under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG",
+                          play_debug_int3};
 
 }  // namespace kvmtape::x86

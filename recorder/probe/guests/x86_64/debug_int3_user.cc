@@ -12,7 +12,7 @@ KVMTAPE_GUEST_CODE(debug_int3_user_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_debug_int3_user(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_int3_user_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -32,6 +32,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kDebugInt3User = {"debug_int3_user",
-                              "INT3 in ring 3 under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG", play};
+                              "INT3 in ring 3 under KVM_GUESTDBG_USE_SW_BP: KVM_EXIT_DEBUG",
+                              play_debug_int3_user};
 
 }  // namespace kvmtape::x86

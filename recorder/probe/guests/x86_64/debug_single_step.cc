@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kDr6SingleStep = 1u << 14;
 
-void play(Stage& stage) {
+void play_debug_single_step(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_single_step_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -33,6 +33,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kDebugSingleStep = {"debug_single_step",
-                                "three NOPs under KVM_GUESTDBG_SINGLESTEP: KVM_EXIT_DEBUG", play};
+                                "three NOPs under KVM_GUESTDBG_SINGLESTEP: KVM_EXIT_DEBUG",
+                                play_debug_single_step};
 
 }  // namespace kvmtape::x86

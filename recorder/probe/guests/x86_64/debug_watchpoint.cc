@@ -12,10 +12,7 @@ KVMTAPE_GUEST_CODE(debug_watchpoint_code, R"(
 
 namespace {
 
-// Fixed bit, G0, R/W0 = write, LEN0 = 4 bytes.
-constexpr uint64_t kDr7Write0 = 1u << 10 | 1u << 1 | 1u << 16 | 3u << 18;
-
-void play(Stage& stage) {
+void play_debug_watchpoint(Stage& stage) {
   Machine machine(stage);
   machine.load_code(debug_watchpoint_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -30,7 +27,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kDebugWatchpoint = {"debug_watchpoint",
-                                "4-byte write watchpoint in dr0: KVM_EXIT_DEBUG", play};
+const Guest kDebugWatchpoint = {
+    "debug_watchpoint", "4-byte write watchpoint in dr0: KVM_EXIT_DEBUG", play_debug_watchpoint};
 
 }  // namespace kvmtape::x86

@@ -19,14 +19,15 @@ namespace {
 // A ring must hold a page's worth, and on VMX more than the 512 entries of the processor's own log.
 constexpr uint32_t kRingBytes = 1024 * sizeof(kvm_dirty_gfn);
 
-void play(Stage& stage) {
+void play_dirty_ring(Stage& stage) {
   play_dirty_ring(stage, dirty_ring_code,
                   {.memory_bytes = 8u << 20, .ring_bytes = kRingBytes, .last_exit = KVM_EXIT_HLT});
 }
 
 }  // namespace
 
-const Guest kDirtyRing = {
-    "dirty_ring", "stores to more pages than the ring holds: KVM_EXIT_DIRTY_RING_FULL", play};
+const Guest kDirtyRing = {"dirty_ring",
+                          "stores to more pages than the ring holds: KVM_EXIT_DIRTY_RING_FULL",
+                          play_dirty_ring};
 
 }  // namespace kvmtape::x86

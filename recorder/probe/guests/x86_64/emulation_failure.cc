@@ -14,7 +14,7 @@ KVMTAPE_GUEST_CODE(emulation_failure_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_emulation_failure(Stage& stage) {
   Machine machine(stage);
   machine.load_code(emulation_failure_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -27,6 +27,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kEmulationFailure = {"emulation_failure",
-                                 "ADDPS from where no memory is: KVM_EXIT_INTERNAL_ERROR", play};
+                                 "ADDPS from where no memory is: KVM_EXIT_INTERNAL_ERROR",
+                                 play_emulation_failure};
 
 }  // namespace kvmtape::x86

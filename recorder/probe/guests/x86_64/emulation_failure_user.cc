@@ -12,7 +12,7 @@ KVMTAPE_GUEST_CODE(emulation_failure_user_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_emulation_failure_user(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_EXIT_ON_EMULATION_FAILURE, "KVM_CAP_EXIT_ON_EMULATION_FAILURE", 1);
   machine.load_code(emulation_failure_user_code);
@@ -30,6 +30,7 @@ void play(Stage& stage) {
 
 const Guest kEmulationFailureUser = {
     "emulation_failure_user",
-    "the same in ring 3 under KVM_CAP_EXIT_ON_EMULATION_FAILURE: KVM_EXIT_INTERNAL_ERROR", play};
+    "the same in ring 3 under KVM_CAP_EXIT_ON_EMULATION_FAILURE: KVM_EXIT_INTERNAL_ERROR",
+    play_emulation_failure_user};
 
 }  // namespace kvmtape::x86

@@ -11,7 +11,7 @@ KVMTAPE_GUEST_CODE(event_delivery_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_event_delivery(Stage& stage) {
   Machine machine(stage);
   machine.load_code(event_delivery_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -26,6 +26,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kEventDelivery = {"event_delivery",
-                              "UD2 with the IDT where no memory is: KVM_EXIT_INTERNAL_ERROR", play};
+                              "UD2 with the IDT where no memory is: KVM_EXIT_INTERNAL_ERROR",
+                              play_event_delivery};
 
 }  // namespace kvmtape::x86

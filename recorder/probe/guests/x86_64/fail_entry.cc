@@ -12,7 +12,7 @@ KVMTAPE_GUEST_CODE(fail_entry_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_fail_entry(Stage& stage) {
   Machine machine(stage);
   machine.load_code(fail_entry_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -27,6 +27,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kFailEntry = {"fail_entry", "64-bit mode with cs.l and cs.db: KVM_EXIT_FAIL_ENTRY",
-                          play};
+                          play_fail_entry};
 
 }  // namespace kvmtape::x86

@@ -11,7 +11,7 @@ KVMTAPE_GUEST_CODE(fetch_from_mmio_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_fetch_from_mmio(Stage& stage) {
   Machine machine(stage);
   machine.load_code(fetch_from_mmio_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -22,7 +22,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kFetchFromMmio = {"fetch_from_mmio",
-                              "jump to where no memory is: KVM_EXIT_INTERNAL_ERROR", play};
+const Guest kFetchFromMmio = {
+    "fetch_from_mmio", "jump to where no memory is: KVM_EXIT_INTERNAL_ERROR", play_fetch_from_mmio};
 
 }  // namespace kvmtape::x86

@@ -10,7 +10,7 @@ KVMTAPE_GUEST_CODE(hlt_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_hlt(Stage& stage) {
   Machine machine(stage);
   machine.load_code(hlt_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -21,6 +21,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kHlt = {"hlt", "HLT twice: KVM_EXIT_HLT", play};
+const Guest kHlt = {"hlt", "HLT twice: KVM_EXIT_HLT", play_hlt};
 
 }  // namespace kvmtape::x86

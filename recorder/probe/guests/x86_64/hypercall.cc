@@ -29,9 +29,9 @@ KVMTAPE_GUEST_CODE(hypercall_amd_code, R"(
 namespace {
 
 constexpr uint64_t kHcMapGpaRange = 12;  // include/uapi/linux/kvm_para.h
-constexpr uint64_t kAnswer = 0x4242;
+constexpr uint64_t kHypercallAnswer = 0x4242;
 
-void play(Stage& stage) {
+void play_hypercall(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL", 1u << kHcMapGpaRange);
   machine.load_code(is_amd() ? hypercall_amd_code : hypercall_intel_code);
@@ -41,13 +41,15 @@ void play(Stage& stage) {
   stage.check(hypercall.nr == kHcMapGpaRange && hypercall.args[0] == kDataAddress &&
                   hypercall.args[1] == 2 && hypercall.args[2] == 0x10,
               "hypercall says another number or arguments");
-  hypercall.ret = kAnswer;
+  hypercall.ret = kHypercallAnswer;
   if (!vcpu.expect(KVM_EXIT_HLT)) return;
-  stage.check(machine.load<uint64_t>(kDataAddress) == kAnswer, "the guest did not see our answer");
+  stage.check(machine.load<uint64_t>(kDataAddress) == kHypercallAnswer,
+              "the guest did not see our answer");
 }
 
 }  // namespace
 
-const Guest kHypercall = {"hypercall", "KVM_HC_MAP_GPA_RANGE, answered: KVM_EXIT_HYPERCALL", play};
+const Guest kHypercall = {"hypercall", "KVM_HC_MAP_GPA_RANGE, answered: KVM_EXIT_HYPERCALL",
+                          play_hypercall};
 
 }  // namespace kvmtape::x86

@@ -19,7 +19,7 @@ KVMTAPE_GUEST_CODE(hyperv_crash_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_hyperv_crash(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_HYPERV, "KVM_CAP_HYPERV");
   machine.call_value(KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
@@ -35,6 +35,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kHypervCrash = {"hyperv_crash",
-                            "a Hyper-V guest's crash and reset MSRs: KVM_EXIT_SYSTEM_EVENT", play};
+                            "a Hyper-V guest's crash and reset MSRs: KVM_EXIT_SYSTEM_EVENT",
+                            play_hyperv_crash};
 
 }  // namespace kvmtape::x86

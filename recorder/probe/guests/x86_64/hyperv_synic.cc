@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint32_t kMsrScontrol = 0x40000080;
 
-void play(Stage& stage) {
+void play_hyperv_synic(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_HYPERV_SYNIC2, "KVM_CAP_HYPERV_SYNIC2");
   machine.call_value(KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
@@ -34,6 +34,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kHypervSynic = {"hyperv_synic", "a Hyper-V guest's SynIC switched on: KVM_EXIT_HYPERV",
-                            play};
+                            play_hyperv_synic};
 
 }  // namespace kvmtape::x86

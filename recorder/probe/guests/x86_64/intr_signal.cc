@@ -11,11 +11,11 @@ KVMTAPE_GUEST_CODE(intr_signal_code, R"(
 
 namespace {
 
-void play(Stage& stage) { play_signal(stage, intr_signal_code); }
+void play_intr_signal(Stage& stage) { play_signal(stage, intr_signal_code); }
 
 }  // namespace
 
 const Guest kIntrSignal = {"intr_signal", "a signal: KVM_RUN fails with EINTR, KVM_EXIT_INTR",
-                           play};
+                           play_intr_signal};
 
 }  // namespace kvmtape::x86

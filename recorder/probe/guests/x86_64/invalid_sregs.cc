@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kCr0Paging = 1u << 31;
 
-void play(Stage& stage) {
+void play_invalid_sregs(Stage& stage) {
   Machine machine(stage);
   machine.load_code(invalid_sregs_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -24,7 +24,8 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kInvalidSregs = {
-    "invalid_sregs", "cr0.PG without cr0.PE: KVM_SET_SREGS refuses, or KVM_EXIT_FAIL_ENTRY", play};
+const Guest kInvalidSregs = {"invalid_sregs",
+                             "cr0.PG without cr0.PE: KVM_SET_SREGS refuses, or KVM_EXIT_FAIL_ENTRY",
+                             play_invalid_sregs};
 
 }  // namespace kvmtape::x86

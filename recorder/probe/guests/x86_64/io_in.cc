@@ -21,7 +21,7 @@ KVMTAPE_GUEST_CODE(io_in_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_io_in(Stage& stage) {
   Machine machine(stage);
   machine.load_code(io_in_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -42,6 +42,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kIoIn = {"io_in", "IN of 1, 2 and 4 bytes, answered: KVM_EXIT_IO", play};
+const Guest kIoIn = {"io_in", "IN of 1, 2 and 4 bytes, answered: KVM_EXIT_IO", play_io_in};
 
 }  // namespace kvmtape::x86

@@ -17,7 +17,7 @@ KVMTAPE_GUEST_CODE(io_out_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_io_out(Stage& stage) {
   Machine machine(stage);
   machine.load_code(io_out_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -35,6 +35,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kIoOut = {"io_out", "OUT of 1, 2 and 4 bytes: KVM_EXIT_IO", play};
+const Guest kIoOut = {"io_out", "OUT of 1, 2 and 4 bytes: KVM_EXIT_IO", play_io_out};
 
 }  // namespace kvmtape::x86

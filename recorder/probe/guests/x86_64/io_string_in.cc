@@ -25,7 +25,7 @@ constexpr unsigned kBytesTotal = 3 * 1 + 17 * 2 + 128 * 4;
 
 uint8_t pattern(unsigned position) { return static_cast<uint8_t>(position * 7 + 1); }
 
-void play(Stage& stage) {
+void play_io_string_in(Stage& stage) {
   Machine machine(stage);
   machine.load_code(io_string_in_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -49,6 +49,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kIoStringIn = {"io_string_in", "REP INS of 1, 2 and 4 bytes, answered: KVM_EXIT_IO",
-                           play};
+                           play_io_string_in};
 
 }  // namespace kvmtape::x86

@@ -31,7 +31,7 @@ struct Burst {
   unsigned count;
 };
 
-void play(Stage& stage) {
+void play_io_string_out(Stage& stage) {
   Machine machine(stage);
   machine.load_code(io_string_out_code);
   for (uint32_t word = 0; word < 40; ++word) machine.store(kDataAddress + word * 4, word * 0x10001);
@@ -60,6 +60,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kIoStringOut = {"io_string_out", "REP OUTS of 1, 2 and 4 bytes: KVM_EXIT_IO, count",
-                            play};
+                            play_io_string_out};
 
 }  // namespace kvmtape::x86

@@ -28,10 +28,9 @@ KVMTAPE_GUEST_CODE(ioapic_eoi_handler, R"(
 
 namespace {
 
-constexpr uint8_t kVector = 0x40;
+constexpr uint8_t kIoapicVector = 0x40;
 constexpr uint32_t kPin = 5;
 constexpr uint32_t kPins = 24;
-constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
 constexpr uint32_t kMsiAddress = 0xfee00000;               // physical destination: APIC id 0
 constexpr uint32_t kMsiLevelAssert = 1u << 15 | 1u << 14;  // trigger mode level, asserted
 
@@ -43,7 +42,7 @@ struct Routing {
 };
 constexpr unsigned long kSetGsiRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, offsetof(Routing, entry));
 
-void play(Stage& stage) {
+void play_ioapic_eoi(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP", kPins);
   Routing routing = {};
@@ -51,25 +50,26 @@ void play(Stage& stage) {
   routing.entry.gsi = kPin;
   routing.entry.type = KVM_IRQ_ROUTING_MSI;
   routing.entry.u.msi.address_lo = kMsiAddress;
-  routing.entry.u.msi.data = kMsiLevelAssert | kVector;
+  routing.entry.u.msi.data = kMsiLevelAssert | kIoapicVector;
   machine.load_code(ioapic_eoi_code);
   machine.load_code(ioapic_eoi_handler, kHandlerAddress);
-  set_gate(machine, kVector, kHandlerAddress);
+  set_gate(machine, kIoapicVector, kHandlerAddress);
   Vcpu& vcpu = machine.add_vcpu();
   if (!vcpu.expect(KVM_EXIT_IO)) return;
   machine.call(kSetGsiRouting, "KVM_SET_GSI_ROUTING", &routing);
   kvm_msi msi = {};
   msi.address_lo = kMsiAddress;
-  msi.data = kMsiLevelAssert | kVector;
+  msi.data = kMsiLevelAssert | kIoapicVector;
   machine.call(KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", &msi);
   if (!vcpu.expect(KVM_EXIT_IOAPIC_EOI)) return;
-  stage.check(vcpu.run().eoi.vector == kVector, "eoi.vector is another one");
+  stage.check(vcpu.run().eoi.vector == kIoapicVector, "eoi.vector is another one");
   vcpu.expect(KVM_EXIT_IO);
 }
 
 }  // namespace
 
 const Guest kIoapicEoi = {"ioapic_eoi",
-                          "EOI of a level-triggered MSI, split irqchip: KVM_EXIT_IOAPIC_EOI", play};
+                          "EOI of a level-triggered MSI, split irqchip: KVM_EXIT_IOAPIC_EOI",
+                          play_ioapic_eoi};
 
 }  // namespace kvmtape::x86

@@ -19,7 +19,7 @@ namespace {
 constexpr uint64_t kPrivateAddress = 0x40000000;
 alignas(kPageBytes) std::array<uint8_t, kPageBytes> shared_memory;
 
-void play(Stage& stage) {
+void play_memory_fault(Stage& stage) {
   Machine machine(stage, {.vm_type = KVM_X86_SW_PROTECTED_VM});
   machine.require(KVM_CAP_MEMORY_ATTRIBUTES, "KVM_CAP_MEMORY_ATTRIBUTES");
   machine.add_memory(0, kPrivateAddress, shared_memory.data(), shared_memory.size());
@@ -37,6 +37,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kMemoryFault = {"memory_fault",
-                            "load from a private page without memory: KVM_EXIT_MEMORY_FAULT", play};
+                            "load from a private page without memory: KVM_EXIT_MEMORY_FAULT",
+                            play_memory_fault};
 
 }  // namespace kvmtape::x86

@@ -22,7 +22,7 @@ KVMTAPE_GUEST_CODE(mmio_read_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_mmio_read(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_read_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -43,6 +43,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kMmioRead = {"mmio_read", "load of 1, 2, 4 and 8 bytes, answered: KVM_EXIT_MMIO", play};
+const Guest kMmioRead = {"mmio_read", "load of 1, 2, 4 and 8 bytes, answered: KVM_EXIT_MMIO",
+                         play_mmio_read};
 
 }  // namespace kvmtape::x86

@@ -17,7 +17,7 @@ namespace {
 
 alignas(kPageBytes) std::array<uint8_t, kPageBytes> rom;
 
-void play(Stage& stage) {
+void play_mmio_read_only_slot(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM");
   machine.add_memory(KVM_MEM_READONLY, 0xe0000000, rom.data(), rom.size());
@@ -31,6 +31,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kMmioReadOnlySlot = {"mmio_read_only_slot",
-                                 "store into a KVM_MEM_READONLY slot: KVM_EXIT_MMIO", play};
+                                 "store into a KVM_MEM_READONLY slot: KVM_EXIT_MMIO",
+                                 play_mmio_read_only_slot};
 
 }  // namespace kvmtape::x86

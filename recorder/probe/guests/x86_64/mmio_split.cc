@@ -19,7 +19,7 @@ struct Piece {
   uint32_t bytes;
 };
 
-void play(Stage& stage) {
+void play_mmio_split(Stage& stage) {
   Machine machine(stage);
   machine.load_code(mmio_split_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -35,6 +35,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kMmioSplit = {"mmio_split", "stores of 16 bytes and across a page: KVM_EXIT_MMIO twice",
-                          play};
+                          play_mmio_split};
 
 }  // namespace kvmtape::x86

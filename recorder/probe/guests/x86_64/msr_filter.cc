@@ -13,7 +13,7 @@ KVMTAPE_GUEST_CODE(msr_filter_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_msr_filter(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR",
                      KVM_MSR_EXIT_REASON_FILTER);
@@ -41,6 +41,6 @@ void play(Stage& stage) {
 
 const Guest kMsrFilter = {
     "msr_filter", "RDMSR and WRMSR of a filtered MSR: KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR",
-    play};
+    play_msr_filter};
 
 }  // namespace kvmtape::x86

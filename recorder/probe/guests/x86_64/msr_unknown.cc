@@ -24,10 +24,9 @@ namespace {
 
 constexpr uint8_t kGeneralProtection = 13;
 constexpr uint32_t kMsr = 0xc0de0001;
-constexpr uint64_t kAnswer = 0x1122334455667788;
-constexpr uint64_t kHandlerAddress = kCodeAddress + kPageBytes;
+constexpr uint64_t kMsrAnswer = 0x1122334455667788;
 
-void play(Stage& stage) {
+void play_msr_unknown(Stage& stage) {
   Machine machine(stage);
   machine.enable_cap(KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR",
                      KVM_MSR_EXIT_REASON_UNKNOWN);
@@ -39,11 +38,12 @@ void play(Stage& stage) {
   if (!vcpu.expect(KVM_EXIT_X86_RDMSR)) return;
   stage.check(msr.index == kMsr && msr.reason == KVM_MSR_EXIT_REASON_UNKNOWN,
               "msr says another index or reason");
-  msr.data = kAnswer;
+  msr.data = kMsrAnswer;
   msr.error = 0;
   if (!vcpu.expect(KVM_EXIT_X86_WRMSR)) return;
-  stage.check(msr.index == kMsr && msr.data == kAnswer, "msr.data is not what the guest wrote");
-  stage.check(machine.load<uint64_t>(kDataAddress) == kAnswer, "the guest did not see our answer");
+  stage.check(msr.index == kMsr && msr.data == kMsrAnswer, "msr.data is not what the guest wrote");
+  stage.check(machine.load<uint64_t>(kDataAddress) == kMsrAnswer,
+              "the guest did not see our answer");
   msr.error = 0;
   if (!vcpu.expect(KVM_EXIT_X86_RDMSR)) return;
   msr.error = 1;
@@ -54,6 +54,6 @@ void play(Stage& stage) {
 
 const Guest kMsrUnknown = {
     "msr_unknown", "RDMSR and WRMSR of an unknown MSR: KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR",
-    play};
+    play_msr_unknown};
 
 }  // namespace kvmtape::x86

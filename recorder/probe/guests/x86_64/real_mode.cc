@@ -17,7 +17,7 @@ KVMTAPE_GUEST_CODE(real_mode_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_real_mode(Stage& stage) {
   Machine machine(stage, {.memory_bytes = 512 * 1024});
   machine.load_code(real_mode_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -30,6 +30,6 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kRealMode = {"real_mode", "OUT, store and HLT in 16-bit real mode", play};
+const Guest kRealMode = {"real_mode", "OUT, store and HLT in 16-bit real mode", play_real_mode};
 
 }  // namespace kvmtape::x86

@@ -14,7 +14,7 @@ KVMTAPE_GUEST_CODE(run_einval_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_run_einval(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS");
   machine.load_code(run_einval_code);
@@ -29,6 +29,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kRunEinval = {"run_einval", "unknown kvm_valid_regs: KVM_RUN fails with EINVAL", play};
+const Guest kRunEinval = {"run_einval", "unknown kvm_valid_regs: KVM_RUN fails with EINVAL",
+                          play_run_einval};
 
 }  // namespace kvmtape::x86

@@ -14,7 +14,7 @@ KVMTAPE_GUEST_CODE(set_tpr_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_set_tpr(Stage& stage) {
   Machine machine(stage);
   machine.load_code(set_tpr_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -25,6 +25,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kSetTpr = {"set_tpr", "CR8 lowered, irqchip in user space: KVM_EXIT_SET_TPR", play};
+const Guest kSetTpr = {"set_tpr", "CR8 lowered, irqchip in user space: KVM_EXIT_SET_TPR",
+                       play_set_tpr};
 
 }  // namespace kvmtape::x86

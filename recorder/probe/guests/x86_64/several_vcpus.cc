@@ -32,7 +32,7 @@ void run_vcpu(Vcpu& vcpu) {
   vcpu.expect(KVM_EXIT_HLT);
 }
 
-void play(Stage& stage) {
+void play_several_vcpus(Stage& stage) {
   Machine machine(stage);
   machine.load_code(several_vcpus_code);
   std::array<Vcpu*, kVcpus> vcpus = {};
@@ -51,6 +51,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kSeveralVcpus = {"several_vcpus", "OUT and HLT on four vCPUs at once: KVM_EXIT_IO",
-                             play};
+                             play_several_vcpus};
 
 }  // namespace kvmtape::x86

@@ -9,7 +9,7 @@ KVMTAPE_GUEST_CODE(shutdown_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_shutdown(Stage& stage) {
   Machine machine(stage);
   machine.load_code(shutdown_code);
   Vcpu& vcpu = machine.add_vcpu();
@@ -21,6 +21,7 @@ void play(Stage& stage) {
 
 }  // namespace
 
-const Guest kShutdown = {"shutdown", "UD2 without an IDT, a triple fault: KVM_EXIT_SHUTDOWN", play};
+const Guest kShutdown = {"shutdown", "UD2 without an IDT, a triple fault: KVM_EXIT_SHUTDOWN",
+                         play_shutdown};
 
 }  // namespace kvmtape::x86

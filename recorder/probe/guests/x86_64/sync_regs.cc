@@ -14,7 +14,7 @@ KVMTAPE_GUEST_CODE(sync_regs_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_sync_regs(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS");
   machine.load_code(sync_regs_code);
@@ -34,6 +34,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kSyncRegs = {"sync_regs", "HLT with kvm_valid_regs and kvm_dirty_regs: KVM_EXIT_HLT",
-                         play};
+                         play_sync_regs};
 
 }  // namespace kvmtape::x86

@@ -21,7 +21,7 @@ KVMTAPE_GUEST_CODE(tpr_access_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_tpr_access(Stage& stage) {
   Machine machine(stage);
   machine.call_value(KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
   machine.load_code(tpr_access_code);
@@ -40,6 +40,7 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kTprAccess = {"tpr_access",
-                          "load and store of the APIC's TPR, reported: KVM_EXIT_TPR_ACCESS", play};
+                          "load and store of the APIC's TPR, reported: KVM_EXIT_TPR_ACCESS",
+                          play_tpr_access};
 
 }  // namespace kvmtape::x86

@@ -18,7 +18,7 @@ KVMTAPE_GUEST_CODE(xen_hypercall_amd_code, R"(
 
 namespace {
 
-void play(Stage& stage) {
+void play_xen_hypercall(Stage& stage) {
   Machine machine(stage);
   machine.require(KVM_CAP_XEN_HVM, "KVM_CAP_XEN_HVM");
   kvm_xen_hvm_config config = {};
@@ -39,6 +39,6 @@ void play(Stage& stage) {
 }  // namespace
 
 const Guest kXenHypercall = {"xen_hypercall", "a Xen guest's hypercall, answered: KVM_EXIT_XEN",
-                             play};
+                             play_xen_hypercall};
 
 }  // namespace kvmtape::x86

@@ -1,5 +1,6 @@
-// KVM_EXIT_ numbers that this folder asks for, and errno values as traces hold them (Linux generic
-// numbers). include/uapi/linux/kvm.h of Linux 7.3, asm-generic/errno.h. Constants only.
+// KVM_EXIT_ numbers that code asks for by themselves (exit_reasons.csv has all), and errno values
+// as traces hold them (Linux generic numbers). include/uapi/linux/kvm.h of Linux 7.3,
+// asm-generic/errno.h. Constants only.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,12 @@ enum ExitNumber : uint32_t {
   kExitArmSea = 41,
 };
 
+// A set of them is a word with a bit for each.
+constexpr uint64_t set_of_exits(auto... reasons) { return ((uint64_t{1} << reasons) | ...); }
+constexpr bool holds_exit(uint64_t set, uint32_t reason) {
+  return reason < 64 && (set >> reason & 1) != 0;
+}
+
 enum ErrorNumber : int32_t {
   kErrorPerm = 1,
   kErrorIntr = 4,
@@ -49,6 +56,8 @@ enum ErrorNumber : int32_t {
   kErrorNoSys = 38,
   kErrorHwPoison = 133,
 };
+
+inline constexpr int32_t kErrnoMax = 4095;  // MAX_ERRNO of include/linux/err.h
 
 enum SystemEventType : uint64_t {
   kEventShutdown = 1,

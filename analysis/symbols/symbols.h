@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "analysis/explain/kernel_image.h"
+#include "analysis/symbols/kernel_image.h"
 #include "schema/base/result.h"
 
 namespace kvmtape {
@@ -26,7 +26,7 @@ class Symbols {
   uint64_t offset() const { return offset_; }
   size_t count() const { return symbols_.size(); }
 
-  // "do_idle+0x12"; empty: no symbol is near.
+  // "do_idle+0x12", of a module's "vcpu_enter+0x12 [kvm]"; empty: no symbol is near.
   std::string at(uint64_t address) const;
   // "kernel/panic.c:432" of an address, moved; empty: not known, as without DWARF.
   std::string source_line(uint64_t address) const;
@@ -39,6 +39,7 @@ class Symbols {
   struct Symbol {
     uint64_t address = 0;
     std::string name;
+    std::string module{};  // "kvm"; empty: the kernel itself
   };
   std::vector<Symbol> symbols_;  // by address
   uint64_t offset_ = 0;

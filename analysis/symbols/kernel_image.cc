@@ -1,4 +1,4 @@
-#include "analysis/explain/kernel_image.h"
+#include "analysis/symbols/kernel_image.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>

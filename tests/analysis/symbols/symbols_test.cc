@@ -1,5 +1,5 @@
 // System.map and kallsyms, and where KASLR put the kernel.
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 
 #include <gmock/gmock.h>
 

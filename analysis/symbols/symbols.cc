@@ -1,4 +1,4 @@
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,8 @@ namespace kvmtape {
 namespace {
 
 // "ffffffff81000000 T _stext [module]"; false: another kind of line, or not of code or data.
-bool parse_line(std::string_view line, uint64_t& address, std::string_view& name) {
+bool parse_line(std::string_view line, uint64_t& address, std::string_view& name,
+                std::string_view& module) {
   const auto parsed = std::from_chars(line.data(), line.data() + line.size(), address, 16);
   if (parsed.ec != std::errc{}) return false;
   std::string_view rest = line.substr(static_cast<size_t>(parsed.ptr - line.data()));
@@ -21,6 +22,9 @@ bool parse_line(std::string_view line, uint64_t& address, std::string_view& name
   const char type = rest[1];
   if (type == 'a' || type == 'A' || type == 'U' || type == 'w') return false;
   name = rest.substr(3);
+  const size_t open = name.find('['), close = name.find(']');
+  module = open < close && close != std::string_view::npos ? name.substr(open + 1, close - open - 1)
+                                                           : std::string_view{};
   name = name.substr(0, name.find_first_of(" \t\r"));
   return !name.empty() && name[0] != '$';  // arm64's mapping symbols
 }
@@ -49,10 +53,10 @@ Result<Symbols> Symbols::load(const std::string& path) {
   constexpr size_t kSymbolsMax = 4'000'000;  // an allmodconfig kernel has a few hundred thousand
   while (table.symbols_.size() < kSymbolsMax && std::getline(file, line)) {
     uint64_t address = 0;
-    std::string_view name;
-    if (!parse_line(line, address, name)) continue;
+    std::string_view name, module;
+    if (!parse_line(line, address, name, module)) continue;
     hidden |= address == 0;
-    if (address != 0) table.symbols_.push_back({address, std::string(name)});
+    if (address != 0) table.symbols_.push_back({address, std::string(name), std::string(module)});
   }
   if (table.symbols_.empty())
     return Error{ErrorCode::kUsage,
@@ -72,8 +76,10 @@ std::string Symbols::at(uint64_t address) const {
   const Symbol& symbol = *std::prev(above);
   constexpr uint64_t kFar = 1 << 20;  // no function of Linux is so long
   if (linked - symbol.address > kFar) return {};
-  if (linked == symbol.address) return symbol.name;
-  return fmt::format("{}+{:#x}", symbol.name, linked - symbol.address);
+  std::string text = symbol.name;
+  if (linked != symbol.address) text += fmt::format("+{:#x}", linked - symbol.address);
+  if (!symbol.module.empty()) text += fmt::format(" [{}]", symbol.module);
+  return text;
 }
 
 std::string Symbols::source_line(uint64_t address) const {

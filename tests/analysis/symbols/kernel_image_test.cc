@@ -1,10 +1,10 @@
 // Source lines of a vmlinux with DWARF, and how far it was moved, found by a crash's addresses.
-#include "analysis/explain/kernel_image.h"
+#include "analysis/symbols/kernel_image.h"
 
 #include <gmock/gmock.h>
 
 #include "analysis/explain/kernel_offset.h"
-#include "analysis/explain/symbols.h"
+#include "analysis/symbols/symbols.h"
 #include "schema/base/byte_cursor.h"
 #include "tests/support/explained.h"
 

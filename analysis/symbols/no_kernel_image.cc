@@ -1,5 +1,5 @@
 // Of a build without elfutils.
-#include "analysis/explain/kernel_image.h"
+#include "analysis/symbols/kernel_image.h"
 
 namespace kvmtape {
 
