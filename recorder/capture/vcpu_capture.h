@@ -103,7 +103,6 @@ class VcpuCapture final : private RegisterSink {
   const uint64_t* run_;
   ChangedWordsFunction changed_words_;
   uint32_t run_bytes_;
-  uint32_t core_words_ = kCoreWords;
   bool has_sync_area_;  // the mapping is large enough for one
   CaptureOptions options_;
   int vcpu_fd_;
