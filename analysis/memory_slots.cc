@@ -12,8 +12,11 @@ constexpr uint32_t kAddressSpaces = 2;       // KVM_MAX_NR_ADDRESS_SPACES on x86
 
 void MemorySlots::note(const ControlCall& call) {
   if (call.result < 0 || call.error != 0) return;
-  if (call.number() == kCallCreateVm && call.descriptor == DescriptorKind::kSystem)
+  if (call.number() == kCallCreateVm && call.descriptor == DescriptorKind::kSystem) {
+    const uint64_t version = version_ + 1;
     *this = MemorySlots(order_);
+    version_ = version;
+  }
   if (call.number() != kCallSetUserMemoryRegion && call.number() != kCallSetUserMemoryRegion2)
     return;
   // struct kvm_userspace_memory_region, which the second call's begins with.
@@ -24,6 +27,7 @@ void MemorySlots::note(const ControlCall& call) {
   slot.guest_physical = region.read<uint64_t>();
   slot.bytes = region.read<uint64_t>();
   if (!region.ok()) return;
+  ++version_;
   if (const auto known = by_number_.find(slot.number); known != by_number_.end()) {
     if (removed_.size() == kRemovedMax) removed_.pop_front();
     removed_.push_back(slots_.at(known->second));

@@ -29,6 +29,8 @@ class MemorySlots {
   // A new VM has no slots. Calls of other kinds, and refused ones, change nothing.
   void note(const ControlCall& call);
 
+  // Another number after each call that changed something.
+  uint64_t version() const { return version_; }
   bool known() const { return !slots_.empty() && !overflow_; }
   // nullptr: no memory there. Of two address spaces (SMM has its own) the first one's.
   const Slot* find(uint64_t guest_physical) const;
@@ -48,6 +50,7 @@ class MemorySlots {
   std::map<uint32_t, Place> by_number_;
   std::deque<Slot> removed_;  // the last ones
   bool overflow_ = false;
+  uint64_t version_ = 0;
 };
 
 }  // namespace kvmtape

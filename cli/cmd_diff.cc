@@ -25,7 +25,7 @@ namespace {
 
 struct GuestSymbols {
   std::string path;
-  std::string moved = "0";
+  std::string moved;
 };
 
 struct DiffCommand {
@@ -124,8 +124,9 @@ Result<DiffOptions> options_of(const DiffCommand& command, const TraceReader& a,
 }
 
 // nullopt: none are given.
-Result<std::optional<Symbols>> load_symbols(const GuestSymbols& given, char side) {
-  const auto offset = hex_or_decimal(given.moved);
+Result<std::optional<Symbols>> load_symbols(const GuestSymbols& given, char side,
+                                            Console& console) {
+  const auto offset = given.moved.empty() ? 0 : hex_or_decimal(given.moved);
   if (!offset)
     return usage_error(
         fmt::format("--kaslr-{}: '{}' is no number; write 0x1a000000", side, given.moved));
@@ -134,6 +135,14 @@ Result<std::optional<Symbols>> load_symbols(const GuestSymbols& given, char side
         "--kaslr-{0}: there are no symbols to be moved; give --symbols-{0} as well", side));
   if (given.path.empty()) return std::optional<Symbols>();
   KVMTAPE_TRY_ASSIGN(Symbols symbols, Symbols::load(given.path));
+  if (symbols.as_it_ran() && *offset != 0)
+    return usage_error(fmt::format(
+        "--kaslr-{}: {} has modules' symbols, and so is of the running kernel: it is moved already",
+        side, given.path));
+  if (symbols.image() != nullptr && given.moved.empty())
+    console.warn(fmt::format(
+        "it is not known how far KASLR moved the kernel of {}: taken as 0; give --kaslr-{}",
+        given.path, side));
   symbols.set_offset(*offset);
   return std::optional(std::move(symbols));
 }
@@ -148,10 +157,13 @@ int run_diff(const DiffCommand& command, Console& console) {
   TraceReader &a = **opened_a, &b = **opened_b;
   auto options = options_of(command, a, b);
   if (!options.ok()) return console.fail(options.error());
-  const auto symbols_a = load_symbols(command.symbols_a, 'a');
+  const auto symbols_a = load_symbols(command.symbols_a, 'a', console);
   if (!symbols_a.ok()) return console.fail(symbols_a.error());
-  const auto symbols_b = load_symbols(command.symbols_b, 'b');
+  const auto symbols_b = load_symbols(command.symbols_b, 'b', console);
   if (!symbols_b.ok()) return console.fail(symbols_b.error());
+  if (*symbols_a && options->rules.addresses)
+    return console.fail(usage_error(
+        "--compare addresses: as they are, not by symbol; leave out that or --symbols-a and -b"));
   if (*symbols_a) options->symbols_a = &**symbols_a;
   if (*symbols_b) options->symbols_b = &**symbols_b;
   const auto diff = compare(a, b, *options);
@@ -218,11 +230,9 @@ void add_diff(CLI::App& app, Action& chosen) {
   const auto add_symbols = [&](char side, GuestSymbols& symbols) {
     CLI::Option* path = verb->add_option(
         fmt::format("--symbols-{}", side), symbols.path,
-        fmt::format("{}: addresses of the guest's code are compared by symbol, wherever KASLR put "
-                    "it",
-                    side == 'a' ? "a copy of the first guest's /proc/kallsyms, read as root, its "
-                                  "System.map or vmlinux"
-                                : "likewise of the second; both or neither"));
+        side == 'a' ? "a copy of the first guest's /proc/kallsyms, read as root, its System.map or "
+                      "vmlinux: addresses of its code are compared by symbol, wherever KASLR put it"
+                    : "likewise of the second guest; both or neither");
     verb->add_option(fmt::format("--kaslr-{}", side), symbols.moved,
                      "how far that kernel was moved, 0x1a000000; kallsyms says so itself")
         ->type_name("N");

@@ -29,6 +29,7 @@ option(KVMTAPE_STATIC "Link the tool statically, to run where no library is" OFF
 # Debian has no libfmt.a. Where a static tool and tests are built, both do so: they are then the same
 # objects, which ccache compiles once.
 option(KVMTAPE_FMT_STATIC "Compile fmt here instead of linking Debian's" OFF)
+option(KVMTAPE_QUICK_BUILD "For what is built to be tested only: less to compile, not all of it optimised" OFF)
 set(KVMTAPE_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 find_program(KVMTAPE_CCACHE ccache)
@@ -50,18 +51,18 @@ if(KVMTAPE_SANITIZE)
   add_link_options(-fsanitize=${KVMTAPE_SANITIZE})
 endif()
 
-# What sanitizers and cross builds are not there to test at length (analysis, cli) takes longer to
-# optimise than to run. Not the recorder, the codecs and the decoder: those are fuzzed.
+# What sanitizers and other architectures are not there to test at length (analysis, cli) takes
+# longer to optimise than to run. Not the recorder, the codecs and the decoder: those are fuzzed.
 set(KVMTAPE_BARELY_TESTED "")
-if(KVMTAPE_SANITIZE OR CMAKE_CROSSCOMPILING)
+if(KVMTAPE_QUICK_BUILD)
   set(KVMTAPE_BARELY_TESTED -O0)
 endif()
 
 # kvmtape_library(NAME [UNITY] SOURCES... [HEADERS ...] [DEPENDS ...]): a static library whose headers
 # are rooted at the repository and compile alone (target all_verify_interface_header_sets).
 # UNITY: a dozen of its sources are compiled at once, where each alone would read headers for longer
-# than it takes itself; under sanitizers and for another architecture all libraries are, which takes
-# half the time and is another reason why no two sources of one may give one name to two things.
+# than it takes itself; in a quick build all libraries are, which takes half the time and is another
+# reason why no two sources of one may give one name to two things.
 function(kvmtape_library name)
   cmake_parse_arguments(ARG "UNITY" "" "SOURCES;HEADERS;DEPENDS" ${ARGN})
   if(ARG_SOURCES)
@@ -77,7 +78,7 @@ function(kvmtape_library name)
   endif()
   target_include_directories(${name} ${scope} ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} ${scope} ${ARG_DEPENDS})
-  if(ARG_UNITY OR KVMTAPE_SANITIZE OR CMAKE_CROSSCOMPILING)
+  if(ARG_UNITY OR KVMTAPE_QUICK_BUILD)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
   endif()
   if(NOT ARG_UNITY)

@@ -1,6 +1,6 @@
 // From the session's clock (TSC, CNTVCT_EL0) to nanoseconds since the recording began: piecewise
 // linear through the pairs that were read together with CLOCK_MONOTONIC, so that a wrong estimate
-// of the frequency, or its drift, shows nowhere. Built once, then only read.
+// of the frequency, or its drift, shows nowhere. One thread: it remembers where it looked last.
 #pragma once
 
 #include <cstddef>

@@ -47,6 +47,7 @@ struct Gap {
 std::string_view to_string(GapReason why);  // "ring full"
 
 // Registers, memory slices, control calls: the record and where it stands.
+// After next(), members that are of another kind than this one hold anything.
 struct Item {
   enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kMemory, kOther };
   Kind kind = Kind::kExit;

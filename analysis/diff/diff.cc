@@ -80,7 +80,7 @@ class Comparison {
                      fmt::format("vCPU {} has more exits than can be compared", vcpu),
                      side.reader.path(),
                      {}};
-      ExitIdentity identity = cache.of(walk.recorded(), walk.calls(), [&] {
+      ExitIdentity identity = cache.of(walk.recorded(), walk.slots().version(), [&] {
         return normaliser.identity(walk.decoded(), {walk.slots(), side.symbols});
       });
       if (!walk.taken().empty())
@@ -160,6 +160,11 @@ std::string_view to_string(ChangeKind kind) {
 }
 
 Result<Diff> compare(TraceReader& a, TraceReader& b, const DiffOptions& options) {
+  if ((options.symbols_a == nullptr) != (options.symbols_b == nullptr))
+    return Error{ErrorCode::kUsage,
+                 "symbols of one guest alone: addresses can be compared with those of both",
+                 options.symbols_a == nullptr ? a.path() : b.path(),
+                 {}};
   const Architecture in_a = a.session().architecture, in_b = b.session().architecture;
   if (in_a != in_b)
     return Error{ErrorCode::kUsage,

@@ -1,10 +1,11 @@
 // What is different between two recordings: exit by exit, in their sessions, and in how long things
 // took; and which of it the two kernels explain. Works on whatever can be read of either.
 //
-// Memory: 8 bytes an exit of one vCPU at a time on each side, 56 a gap, what alignment takes, and a
-// list of at most `changes_max` differences; the exits are read again for what is said of them. The
-// caller's thread, and another that reads B while this one reads A: nobody else uses either reader
-// meanwhile. Text of the recordings may hold any bytes.
+// Memory: 8 bytes an exit of one vCPU at a time on each side, 56 a gap, what alignment takes, some
+// thousand exits of either side that are read ahead (walk_ahead.h), and a list of at most
+// `changes_max` differences; the exits are read again for what is said of them. The caller's
+// thread, and others that read A and B for it: nobody else uses either reader meanwhile. Text of
+// the recordings may hold any bytes.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "analysis/diff/alignment.h"
 #include "analysis/diff/lost_exits.h"
 #include "analysis/diff/normaliser.h"
+#include "analysis/symbols/symbols.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
@@ -32,8 +34,9 @@ std::string_view to_string(ChangeKind kind);  // "changed"
 struct FieldSide {
   bool present = false;  // this exit has such a field
   Validity validity = Validity::kAbsent;
-  std::string text;        // "0x1f" or, of bytes, "1f00"
-  std::string value_name;  // of a set of flags: "KVM_RUN_X86_SMM|KVM_RUN_X86_BUS_LOCK"
+  std::string text;  // "0x1f" or, of bytes, "1f00"
+  // Of a set of flags "KVM_RUN_X86_SMM|KVM_RUN_X86_BUS_LOCK", of an address its symbol.
+  std::string value_name;
   std::string why;
 };
 
@@ -111,7 +114,8 @@ struct Diff {
 
 struct DiffOptions {
   DiffRules rules;
-  // Of the guest in each recording, where addresses are to be compared by symbol; outlive the call.
+  // Of the guest in each recording, where addresses are to be compared by symbol: both or neither,
+  // or one table for both. They outlive the call.
   const Symbols* symbols_a = nullptr;
   const Symbols* symbols_b = nullptr;
   AlignmentLimits limits;
@@ -122,7 +126,8 @@ struct DiffOptions {
   uint64_t context = 3;  // exits on either side
 };
 
-// An error: recordings of two architectures, or more than 2^32 - 1 exits on one vCPU.
+// An error: recordings of two architectures, symbols of one of the guests only, or more than 2^32 -
+// 1 exits on one vCPU.
 Result<Diff> compare(TraceReader& a, TraceReader& b, const DiffOptions& options);
 
 }  // namespace kvmtape

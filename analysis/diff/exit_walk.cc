@@ -74,10 +74,7 @@ void ExitWalk::note(const Item& item) {
         taken_[record->set].join(*record, item.stream->byte_order);
       break;
     case Item::Kind::kOther:
-      if (const auto call = control_call_of(*item.side)) {
-        slots_.note(*call);
-        ++calls_;
-      }
+      if (const auto call = control_call_of(*item.side)) slots_.note(*call);
       break;
     case Item::Kind::kGap:
       note_gap(item.gap, item.time_ns);

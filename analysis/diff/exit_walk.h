@@ -29,7 +29,6 @@ class ExitWalk {
   const RecordedExit& recorded() const { return *item_.exit; }
   const RegisterSets& taken() const { return taken_; }  // with it
   const MemorySlots& slots() const { return slots_; }
-  uint64_t calls() const { return calls_; }            // that may have changed them
   const std::string& guest() const { return guest_; }  // of `kvmtape probe`, by its marks
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
@@ -60,7 +59,6 @@ class ExitWalk {
   LostList lost_;
   uint64_t seq_ = 0;
   uint64_t left_out_ = 0;
-  uint64_t calls_ = 0;
 };
 
 }  // namespace kvmtape

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "schema/base/byte_cursor.h"
 
@@ -23,6 +24,11 @@ constexpr uint64_t fold(uint64_t a, uint64_t b) {
   __extension__ using Product = unsigned __int128;
   const Product product = static_cast<Product>(a ^ kHashFactor) * (b ^ kOtherFactor);
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+inline uint64_t hash_bytes(std::span<const uint8_t> bytes);
+inline uint64_t hash_text(std::string_view text) {
+  return hash_bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 // Two words at a time and two sums, since a multiplication has to wait for the one before.

@@ -21,15 +21,12 @@ constexpr std::string_view kPlaceFields[] = {
 constexpr std::string_view kAddressFields[] = {"mmio.phys_addr", "arm_nisv.fault_ipa",
                                                "memory_fault.gpa", "arm_sea.gpa"};
 
-constexpr std::string_view kVirtualFields[] = {"debug.arch.pc", "debug.arch.far", "arm_sea.gva",
-                                               "tpr_access.rip"};
+constexpr std::string_view kVirtualFields[] = {
+    "debug.arch.pc",  "debug.arch.far", "debug.arch.addr", "debug.arch.address",
+    "debug.arch.epc", "arm_sea.gva",    "tpr_access.rip",  "psw_addr"};
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
-}
-
-uint64_t hash_text(std::string_view text) {
-  return hash_bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 bool is_stale(const Exit& exit) {
@@ -111,9 +108,8 @@ uint64_t Normaliser::value_of(const Field& field, const RawMoment& moment, const
                               const GuestAddresses& addresses) const {
   if (field.kind == FieldKind::kBytes) return hash_bytes(raw_bytes(field, moment));
   if (rules_.addresses) return field.value;
-  if (named.is_virtual && addresses.symbols != nullptr)
-    if (const std::string symbol = addresses.symbols->at(field.value); !symbol.empty())
-      return hash_text(symbol);
+  if (named.is_virtual)
+    if (const auto place = hash_place(addresses.symbols, field.value)) return *place;
   if (!named.is_physical) return field.value;
   const MemorySlots::Slot* slot = addresses.slots.find(field.value);
   if (slot == nullptr) return field.value;

@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "analysis/diff/guest_addresses.h"
 #include "analysis/diff/hash.h"
 #include "analysis/exit_label.h"
 
@@ -71,10 +72,17 @@ class Lookup {
   std::map<Key, const RegisterValue*> known_;
 };
 
-// "do_idle+0x12"; empty: not known to be an address of code or data.
+bool is_number(const RegisterValue& shown) {
+  return shown.validity == Validity::kValid && shown.is_number;
+}
+
+// nullopt: not known to be an address of code or data.
+std::optional<uint64_t> place_of(const TakenRegisters& taken, const RegisterValue& shown) {
+  return is_number(shown) ? hash_place(taken.symbols, shown.value) : std::nullopt;
+}
 std::string symbol_of(const TakenRegisters& taken, const RegisterValue& shown) {
-  const bool is_number = shown.validity == Validity::kValid && shown.is_number;
-  return taken.symbols == nullptr || !is_number ? std::string() : taken.symbols->at(shown.value);
+  return taken.symbols == nullptr || !is_number(shown) ? std::string()
+                                                       : taken.symbols->at(shown.value);
 }
 
 FieldSide side_of(const TakenRegisters& taken, const RegisterValue* shown) {
@@ -89,7 +97,6 @@ FieldSide side_of(const TakenRegisters& taken, const RegisterValue* shown) {
 uint64_t hash_registers(const TakenRegisters& taken, const DiffRules& rules, bool one_kernel) {
   uint64_t hash = 0;
   if (!rules.registers) return hash;
-  const auto hash_text = std::hash<std::string_view>();
   for (const auto& [set, contents] : taken.sets) {
     if (!was_asked_for(contents)) continue;
     const bool same_validity =
@@ -100,9 +107,9 @@ uint64_t hash_registers(const TakenRegisters& taken, const DiffRules& rules, boo
     }
     for (const RegisterValue& shown : values_of(taken.context, set, contents)) {
       if (!is_valid(&shown)) continue;
-      const std::string symbol = symbol_of(taken, shown);
-      hash += mix(mix(hash_text(shown.name), static_cast<uint64_t>(shown.element)),
-                  hash_text(symbol.empty() ? shown.text : symbol));
+      const uint64_t name = mix(mix(static_cast<uint64_t>(set), hash_text(shown.name)),
+                                static_cast<uint16_t>(shown.element));
+      hash += mix(name, place_of(taken, shown).value_or(hash_text(shown.text)));
     }
   }
   return hash;
@@ -130,8 +137,8 @@ std::vector<FieldChange> register_changes(const TakenRegisters& a, const TakenRe
       if (is_unknown(left) || is_unknown(right)) return;
       if (is_valid(left) && is_valid(right)) {
         if (left->text == right->text) return;
-        const std::string symbol = symbol_of(a, *left);
-        if (!symbol.empty() && symbol == symbol_of(b, *right)) return;
+        const auto place = place_of(a, *left);
+        if (place && place == place_of(b, *right)) return;
       }
       const RegisterValue& any = left != nullptr ? *left : *right;
       std::string name = full_name(set, any);

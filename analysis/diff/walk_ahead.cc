@@ -32,7 +32,9 @@ bool WalkAhead::next() {
       here_ = {batches_[current_].end_seq, here_.time_ns, kNotWanted};
       return false;
     }
-    filling_.get();
+    std::future<void> filled = std::move(filling_);
+    if (!filled.valid()) return false;  // it has thrown
+    filled.get();
     current_ = 1 - current_;
     at_ = 0;
     if (!batches_[current_].is_last) fill_ahead();
@@ -51,7 +53,8 @@ void WalkAhead::fill(Batch& batch) {
   batch.exits.clear();
   batch.wanted_count = 0;
   for (; skipped_ != 0; --skipped_) walk_.next();
-  while (batch.exits.size() < kExitsMax && batch.wanted_count < kWantedMax) {
+  size_t bytes = 0;
+  while (batch.exits.size() < kExitsMax && batch.wanted_count < kWantedMax && bytes < kBytesMax) {
     if (!walk_.next()) {
       batch.is_last = true;
       batch.end_seq = walk_.seq();
@@ -61,32 +64,39 @@ void WalkAhead::fill(Batch& batch) {
     if (is_wanted_(number_++)) {
       if (batch.wanted_count == batch.wanted.size()) batch.wanted.emplace_back();
       here.wanted = static_cast<uint32_t>(batch.wanted_count++);
-      keep(batch.wanted[here.wanted]);
+      bytes += keep(batch.wanted[here.wanted]);
     }
     batch.exits.push_back(here);
   }
 }
 
-void WalkAhead::keep(Wanted& wanted) {
-  if (walk_.calls() != calls_) slots_ = std::make_shared<MemorySlots>(walk_.slots());
-  calls_ = walk_.calls();
+size_t WalkAhead::keep(Wanted& wanted) {
+  constexpr size_t kSlotBytes = 256;  // in both of its maps, about
+  size_t bytes = 0;
+  if (walk_.slots().version() != slots_->version()) {
+    slots_ = std::make_shared<MemorySlots>(walk_.slots());
+    bytes += slots_->count() * kSlotBytes;
+  }
   if (walk_.guest() != *guest_) guest_ = std::make_shared<std::string>(walk_.guest());
   wanted.slots = slots_;
   wanted.guest = guest_;
   wanted.taken = walk_.taken();
+  for (const auto& [set, contents] : wanted.taken)
+    bytes += contents.bytes.size() + contents.without.size() * sizeof contents.without[0];
 
   wanted.recorded = walk_.recorded();
   std::span<const uint8_t>* const borrowed[] = {&wanted.recorded.kvm_run, &wanted.recorded.data,
                                                 &wanted.recorded.answer_kvm_run,
                                                 &wanted.recorded.answer_data};
   wanted.bytes.clear();
-  for (const auto* bytes : borrowed)
-    wanted.bytes.insert(wanted.bytes.end(), bytes->begin(), bytes->end());
+  for (const auto* part : borrowed)
+    wanted.bytes.insert(wanted.bytes.end(), part->begin(), part->end());
   const uint8_t* at = wanted.bytes.data();
-  for (auto* bytes : borrowed) {
-    *bytes = {at, bytes->size()};
-    at += bytes->size();
+  for (auto* part : borrowed) {
+    *part = {at, part->size()};
+    at += part->size();
   }
+  return bytes + wanted.bytes.size();
 }
 
 }  // namespace kvmtape

@@ -4,7 +4,8 @@
 // stand. Memory: two batches. What its accessors give lives until next().
 //
 // One thread uses it; nobody else uses the reader meanwhile. Where no second thread can be had,
-// batches are read when they are needed.
+// batches are read when they are needed. What reading throws (no memory) comes out of next(), and
+// is the walk's end.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ namespace kvmtape {
 class WalkAhead {
  public:
   // `is_wanted` is asked, on whichever thread, about the numbers of exits behind `skipped`: 0, 1, 2
-  // and so on. The rest as for ExitWalk.
+  // and so on; what it looks at does not change meanwhile. The rest as for ExitWalk.
   WalkAhead(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
             const Selection& selection, uint32_t vcpu_index, uint64_t skipped,
             std::function<bool(uint32_t)> is_wanted);
@@ -44,7 +45,8 @@ class WalkAhead {
   const RegisterSets& taken() const { return wanted().taken; }
 
  private:
-  static constexpr size_t kExitsMax = 16384, kWantedMax = 4096;  // of a batch
+  // Of a batch, whichever comes first.
+  static constexpr size_t kExitsMax = 16384, kWantedMax = 4096, kBytesMax = 16 << 20;
   static constexpr uint32_t kNotWanted = ~uint32_t{0};
 
   struct Here {
@@ -68,7 +70,7 @@ class WalkAhead {
   };
 
   void fill(Batch& batch);
-  void keep(Wanted& wanted);
+  size_t keep(Wanted& wanted);  // returns its bytes
   void fill_ahead();
   const Wanted& wanted() const { return batches_[current_].wanted[here_.wanted]; }
 
@@ -79,7 +81,6 @@ class WalkAhead {
   uint64_t skipped_;
   uint32_t number_ = 0;
   std::function<bool(uint32_t)> is_wanted_;
-  uint64_t calls_ = 0;
   std::shared_ptr<const MemorySlots> slots_;
   std::shared_ptr<const std::string> guest_;
 

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <tuple>
 #include <utility>
 
 namespace kvmtape {
@@ -43,7 +45,7 @@ Result<Symbols> Symbols::load(const std::string& path) {
     KVMTAPE_TRY_ASSIGN(table.image_, KernelImage::open(path));
     for (auto& [address, name] : table.image_->take_symbols())
       table.symbols_.push_back({address, std::move(name)});
-    std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
+    table.arrange();
     return table;
   }
   file.clear();
@@ -65,20 +67,38 @@ Result<Symbols> Symbols::load(const std::string& path) {
                      : "holds no symbols; expected: lines as of System.map or /proc/kallsyms",
                  path,
                  {}};
-  std::ranges::stable_sort(table.symbols_, {}, &Symbol::address);
+  table.arrange();
   return table;
 }
 
-std::string Symbols::at(uint64_t address) const {
+void Symbols::arrange() {
+  std::ranges::sort(symbols_, {}, [](const Symbol& symbol) {
+    return std::tie(symbol.address, symbol.module, symbol.name);
+  });
+  std::map<std::pair<std::string_view, std::string_view>, uint32_t> seen;
+  for (Symbol& symbol : symbols_) {
+    symbol.which = seen[{symbol.module, symbol.name}]++;
+    has_modules_ |= !symbol.module.empty();
+  }
+}
+
+std::optional<Symbols::Place> Symbols::place_of(uint64_t address) const {
   const uint64_t linked = address - offset_;
   auto above = std::ranges::upper_bound(symbols_, linked, {}, &Symbol::address);
-  if (above == symbols_.begin()) return {};
-  const Symbol& symbol = *std::prev(above);
+  if (above == symbols_.begin()) return std::nullopt;
+  const uint64_t begin = std::prev(above)->address;
   constexpr uint64_t kFar = 1 << 20;  // no function of Linux is so long
-  if (linked - symbol.address > kFar) return {};
-  std::string text = symbol.name;
-  if (linked != symbol.address) text += fmt::format("+{:#x}", linked - symbol.address);
-  if (!symbol.module.empty()) text += fmt::format(" [{}]", symbol.module);
+  if (linked - begin > kFar) return std::nullopt;
+  const Symbol& symbol = *std::ranges::lower_bound(symbols_, begin, {}, &Symbol::address);
+  return Place{symbol.name, symbol.module, symbol.which, linked - begin};
+}
+
+std::string Symbols::at(uint64_t address) const {
+  const auto place = place_of(address);
+  if (!place) return {};
+  std::string text(place->name);
+  if (place->offset != 0) text += fmt::format("+{:#x}", place->offset);
+  if (!place->module.empty()) text += fmt::format(" [{}]", place->module);
   return text;
 }
 

@@ -1,7 +1,7 @@
 // The guest's kernel symbols, from vmlinux or what nm prints of it, System.map (addresses as
 // linked), or from /proc/kallsyms (as they ran), and how far KASLR moved them. A table is built
-// once, then only read; by one thread where it is of a vmlinux. Errors: kIo, and kUsage where the
-// file holds no symbols or hides their addresses.
+// once, then only read, by any thread but for source_line(). Errors: kIo, and kUsage where the file
+// holds no symbols or hides their addresses.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,22 @@ class Symbols {
   uint64_t offset() const { return offset_; }
   size_t count() const { return symbols_.size(); }
 
+  // What an address is, wherever the kernel was put. Of several symbols at one address the first by
+  // name; of several with one name (static functions) which of them, from the lowest address.
+  struct Place {
+    std::string_view name, module;
+    uint32_t which = 0;
+    uint64_t offset = 0;
+    bool operator==(const Place&) const = default;
+  };
+  std::optional<Place> place_of(uint64_t address) const;  // nullopt: no symbol is near
+
   // "do_idle+0x12", of a module's "vcpu_enter+0x12 [kvm]"; empty: no symbol is near.
   std::string at(uint64_t address) const;
-  // "kernel/panic.c:432" of an address, moved; empty: not known, as without DWARF.
+  // "kernel/panic.c:432" of an address, moved; empty: not known, as without DWARF. One thread.
   std::string source_line(uint64_t address) const;
+  // Addresses are those of a running kernel: its modules stand in the table.
+  bool as_it_ran() const { return has_modules_; }
   const KernelImage* image() const { return image_.get(); }  // nullptr: it was no vmlinux
 
   // Where a function or variable lies, moved; nullopt: the table has none of this name.
@@ -40,9 +52,13 @@ class Symbols {
     uint64_t address = 0;
     std::string name;
     std::string module{};  // "kvm"; empty: the kernel itself
+    uint32_t which = 0;    // of those with this name
   };
+  void arrange();
+
   std::vector<Symbol> symbols_;  // by address
   uint64_t offset_ = 0;
+  bool has_modules_ = false;
   std::unique_ptr<KernelImage> image_;
 };
 

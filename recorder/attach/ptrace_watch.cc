@@ -47,7 +47,7 @@ class WakeUpCalls {
   struct sigaction before_ {};
 };
 
-Error refused(int error, const std::string& what) {
+Error ptrace_refused(int error, const std::string& what) {
   std::string text = "ptrace cannot be used: " + what + ": " + std::strerror(error);
   if (error == EPERM || error == EACCES)
     text +=
@@ -75,12 +75,13 @@ Result<std::unique_ptr<PtraceWatch>> PtraceWatch::prepare(uint32_t pid) {
   std::unique_ptr<PtraceWatch> watch(new PtraceWatch);
   watch->pid_ = static_cast<pid_t>(pid);
   watch->process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!watch->process_.valid()) return refused(errno, "pidfd_open");
+  if (!watch->process_.valid()) return ptrace_refused(errno, "pidfd_open");
   watch->run_bytes_ = host_run_bytes();
-  if (watch->run_bytes_ == 0) return refused(errno, "opening /dev/kvm, for the size of kvm_run");
+  if (watch->run_bytes_ == 0)
+    return ptrace_refused(errno, "opening /dev/kvm, for the size of kvm_run");
   // The permission that PTRACE_SEIZE asks for, asked without stopping anything.
   const UniqueFd probe(static_cast<int>(::syscall(SYS_pidfd_getfd, watch->process_.get(), 0, 0)));
-  if (!probe.valid() && errno != EBADF) return refused(errno, "pidfd_getfd");
+  if (!probe.valid() && errno != EBADF) return ptrace_refused(errno, "pidfd_getfd");
   return watch;
 }
 
@@ -99,7 +100,7 @@ Result<void> PtraceWatch::seize_all() {
       if (::ptrace(PTRACE_SEIZE, thread, nullptr, kOptions) != 0) {
         if (errno == ESRCH) continue;                       // it has just ended
         if (errno == EPERM && !threads_.empty()) continue;  // came by itself, from one we have
-        return refused(errno, "PTRACE_SEIZE");
+        return ptrace_refused(errno, "PTRACE_SEIZE");
       }
       threads_[thread];
       ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr);

@@ -46,6 +46,16 @@ class MemorySlotsTest : public ::testing::Test {
   MemorySlots slots;
 };
 
+TEST_F(MemorySlotsTest, OnlyACallThatSetsOneIsAnotherVersion) {
+  const uint64_t before = set(0, 0x1000, 0x1000).version();
+  constexpr uint32_t kInterrupt = 0x4004ae86;
+  EXPECT_EQ(call(DescriptorKind::kVcpu, kInterrupt, 0, {}).version(), before);
+  EXPECT_EQ(set(1, 0x4000, 0x1000, 0, /*error=*/22).version(), before);
+  EXPECT_NE(set(1, 0x4000, 0x1000).version(), before);
+  const uint64_t last = slots.version();
+  EXPECT_GT(call(DescriptorKind::kSystem, kCreateVm, 0, {}).version(), last);
+}
+
 TEST_F(MemorySlotsTest, AnAddressIsInTheSlotThatHoldsIt) {
   EXPECT_FALSE(slots.known());
   EXPECT_FALSE(slots.is_outside(0xfff));

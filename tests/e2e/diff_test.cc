@@ -301,5 +301,36 @@ TEST_F(DiffTest, PoisonIsToldAndIsTakenForNothingThatTheKernelWrote) {
   EXPECT_EQ(run.status, 0) << run.out << run.err;
 }
 
+TEST_F(DiffTest, TwoBootsAreComparedBySymbol) {
+  const auto boot = [&](const std::string& name, uint64_t pc) {
+    SyntheticTrace trace;
+    trace.intel().debug_x86(3, pc, 0xffff0ff0, 0x400).console("up");
+    return trace.write_to(tool.file(name));
+  };
+  const auto map = [&](const std::string& name, const std::string& text) {
+    write_file(tool.file(name), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    return tool.file(name);
+  };
+  const std::string both = boot("a", 0xffffffff81000102) + " " + boot("b", 0xffffffff9b000102);
+  const std::string linked = map("map", "ffffffff81000100 t do_idle\n");
+  const std::string ran =
+      map("ran", "ffffffff9b000100 t do_idle\nffffffffc0001000 t irq\t[nvme]\n");
+  EXPECT_EQ(tool.run("diff " + both).status, 1);
+  EXPECT_EQ(tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " + ran).status, 0);
+  EXPECT_EQ(tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " + linked +
+                     " --kaslr-b 0x1a000000")
+                .status,
+            0);
+  const auto told = tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " + linked);
+  EXPECT_EQ(told.status, 1);
+  EXPECT_THAT(told.out, HasSubstr("do_idle+0x2"));
+  const auto moved_twice = tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " +
+                                    ran + " --kaslr-b 0x1a000000");
+  EXPECT_EQ(moved_twice.status, 2);
+  EXPECT_THAT(moved_twice.err, HasSubstr("it is moved already"));
+  for (const char* wrong : {" --kaslr-a 0x10", " --symbols-a x", " --symbols-a x --symbols-b x"})
+    EXPECT_EQ(tool.run("diff " + both + wrong).status, 2) << wrong;
+}
+
 }  // namespace
 }  // namespace kvmtape::testing

@@ -101,7 +101,17 @@ TEST_F(GuestAddressesTest, WithoutSymbolsAnAddressIsANumber) {
 
 TEST_F(GuestAddressesTest, TheSameNumberElsewhereIsAnotherPlace) {
   const Diff found = diff(boot(kIdle + kMovedBy, 0), boot(kIdle + kMovedBy, 0), with_symbols());
-  EXPECT_EQ(found.totals.differences(), 2u) << "a symbol on one side, none on the other";
+  EXPECT_EQ(found.totals.differences(), 1u) << "a symbol on one side, none on the other";
+}
+
+TEST_F(GuestAddressesTest, SymbolsOfOneGuestAloneAreAMistake) {
+  DiffOptions options;
+  options.symbols_a = &symbols_a_;
+  auto in_a = TraceReader::open(boot(kIdle, kIdle).write_to(scratch_.file("a")));
+  auto in_b = TraceReader::open(boot(kIdle, kIdle).write_to(scratch_.file("b")));
+  const auto found = compare(**in_a, **in_b, options);
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code, ErrorCode::kUsage);
 }
 
 }  // namespace

@@ -42,7 +42,25 @@ TEST_F(SymbolsTest, ModulesAndAbsoluteSymbolsAreTold) {
   auto symbols = load("0000000000001000 A per_cpu\nffffffffc0001000 t nvme_irq\t[nvme]\n");
   ASSERT_TRUE(symbols.ok());
   EXPECT_EQ(symbols->count(), 1u);
-  EXPECT_EQ(symbols->at(0xffffffffc0001004), "nvme_irq+0x4");
+  EXPECT_EQ(symbols->at(0xffffffffc0001004), "nvme_irq+0x4 [nvme]");
+  EXPECT_TRUE(symbols->as_it_ran());
+}
+
+TEST_F(SymbolsTest, FunctionsOfOneNameAreTwoPlaces) {
+  auto symbols = load("ffffffff81000100 t t_next\nffffffff81020100 t t_next\n");
+  ASSERT_TRUE(symbols.ok());
+  EXPECT_EQ(symbols->at(0xffffffff81000110), symbols->at(0xffffffff81020110));
+  EXPECT_NE(symbols->place_of(0xffffffff81000110), symbols->place_of(0xffffffff81020110));
+}
+
+TEST_F(SymbolsTest, OfTwoNamesOfOneAddressTheFirstIsTakenInWhateverOrderTheyStand) {
+  for (const char* text : {"ffffffff81000100 t sys_b\nffffffff81000100 t sys_a\n",
+                           "ffffffff81000100 t sys_a\nffffffff81000100 t sys_b\n"}) {
+    auto symbols = load(text);
+    ASSERT_TRUE(symbols.ok());
+    EXPECT_EQ(symbols->at(0xffffffff81000101), "sys_a+0x1");
+    EXPECT_EQ(symbols->address_of("sys_b"), 0xffffffff81000100);
+  }
 }
 
 TEST_F(SymbolsTest, HiddenAddressesAreAMistakeWithAWayOut) {
