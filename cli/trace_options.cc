@@ -32,7 +32,7 @@ Result<uint32_t> parse_exit_name(const std::string& name) {
   std::vector<std::string> names;
   for (const abi::ExitReason& reason : abi::exit_reasons()) {
     names.emplace_back(reason.name);
-    names.emplace_back(reason.name.substr(std::string_view("KVM_EXIT_").size()));
+    names.emplace_back(without_exit_prefix(reason.name));
   }
   std::string upper = name;
   std::ranges::transform(upper, upper.begin(),

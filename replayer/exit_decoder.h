@@ -74,6 +74,8 @@ class ExitDecoder {
 
 // The name of an exit reason, "KVM_EXIT_IO"; empty when this build knows none.
 std::string_view exit_reason_name(uint32_t reason);
+// "IO" of that; what is no such name as it is.
+std::string_view without_exit_prefix(std::string_view name);
 // Inverse, for --exit: accepts "KVM_EXIT_IO", "IO", "io" and "44"; -1 if it is neither.
 int64_t exit_reason_number(std::string_view name);
 

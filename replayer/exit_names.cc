@@ -24,11 +24,16 @@ std::string_view exit_reason_name(uint32_t reason) {
   return known == nullptr ? std::string_view{} : known->name;
 }
 
-int64_t exit_reason_number(std::string_view name) {
+std::string_view without_exit_prefix(std::string_view name) {
   if (name.size() > kPrefix.size() && equal_in_any_case(name.substr(0, kPrefix.size()), kPrefix))
     name.remove_prefix(kPrefix.size());
+  return name;
+}
+
+int64_t exit_reason_number(std::string_view name) {
+  name = without_exit_prefix(name);
   for (const abi::ExitReason& reason : abi::exit_reasons())
-    if (equal_in_any_case(name, reason.name.substr(kPrefix.size()))) return reason.number;
+    if (equal_in_any_case(name, without_exit_prefix(reason.name))) return reason.number;
   uint32_t number = 0;
   auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
   const bool whole = failure == std::errc{} && end == name.data() + name.size();

@@ -7,8 +7,6 @@
 namespace kvmtape {
 namespace {
 
-constexpr std::string_view kExitPrefix = "KVM_EXIT_";
-
 std::string byte_count(uint64_t bytes) {
   return bytes == 1 ? "1 byte" : fmt::format("{} bytes", bytes);
 }
@@ -98,7 +96,7 @@ std::string exit_text(const DecodeContext& context, const RawMoment& moment, con
   const abi::ExitReason* reason = abi::find_exit_reason(exit.reason);
   const bool is_made_here = reason == nullptr || context.architecture == Architecture::kUnknown ||
                             (reason->architectures & abi::mask_of(context.architecture)) != 0;
-  const std::string_view name = exit.name.substr(std::min(exit.name.size(), kExitPrefix.size()));
+  const std::string_view name = without_exit_prefix(exit.name);
   if (!is_made_here)
     text.print("no known KVM of this architecture exits so");
   else if (name == "IO")

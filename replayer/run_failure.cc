@@ -2,13 +2,10 @@
 #include <string_view>
 
 #include "replayer/exit_rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
-
-constexpr uint32_t kExitUnknown = 0;
-constexpr uint32_t kExitIntr = 10;
-constexpr uint32_t kExitMemoryFault = 39;
 
 void set_reason(const RuleView& view, Validity validity, std::string_view why) {
   view.exit.reason_validity = validity;

@@ -30,8 +30,7 @@ void add_symbols(Elf* elf, Elf_Scn* section, const GElf_Shdr& header, Found& fou
     const bool is_place = type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE;
     if (!is_place || symbol.st_shndx == SHN_UNDEF || symbol.st_shndx == SHN_ABS) continue;
     const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
-    // '$': arm64's marks of code and data.
-    if (name != nullptr && *name != '\0' && *name != '$' && symbol.st_value != 0)
+    if (name != nullptr && *name != '\0' && symbol.st_value != 0)
       found.emplace_back(symbol.st_value, name);
   }
 }

@@ -14,6 +14,9 @@
 namespace kvmtape {
 namespace {
 
+// "$x", "$d.1": where code and data begin, which are no names of anything.
+bool is_arm64_mark(std::string_view name) { return name.starts_with('$'); }
+
 // "ffffffff81000000 T _stext [module]"; false: another kind of line, or not of code or data.
 bool parse_line(std::string_view line, uint64_t& address, std::string_view& name,
                 std::string_view& module) {
@@ -28,7 +31,7 @@ bool parse_line(std::string_view line, uint64_t& address, std::string_view& name
   module = open < close && close != std::string_view::npos ? name.substr(open + 1, close - open - 1)
                                                            : std::string_view{};
   name = name.substr(0, name.find_first_of(" \t\r"));
-  return !name.empty() && name[0] != '$';  // arm64's mapping symbols
+  return !name.empty() && !is_arm64_mark(name);
 }
 
 }  // namespace
@@ -44,7 +47,7 @@ Result<Symbols> Symbols::load(const std::string& path) {
   if (std::ranges::equal(magic, kElf)) {
     KVMTAPE_TRY_ASSIGN(table.image_, KernelImage::open(path));
     for (auto& [address, name] : table.image_->take_symbols())
-      table.symbols_.push_back({address, std::move(name)});
+      if (!is_arm64_mark(name)) table.symbols_.push_back({address, std::move(name)});
     table.arrange();
     return table;
   }

@@ -6,15 +6,12 @@
 #include <bit>
 #include <cstring>
 
+#include "schema/abi/exit_numbers.h"
 #include "schema/base/byte_cursor.h"
 
 namespace kvmtape {
 namespace {
 
-// include/uapi/linux/kvm.h.
-constexpr uint32_t kExitUnknown = 0, kExitShutdown = 8, kExitFailEntry = 9, kExitInternalError = 17,
-                   kExitSystemEvent = 24, kExitRdmsr = 29, kExitWrmsr = 30, kExitMemoryFault = 39;
-constexpr uint32_t kEventCrash = 3, kEventSevTerm = 6, kEventTdxFatal = 7;
 constexpr size_t kUnionWord = 4;
 
 constexpr size_t kRepeatWords = kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes;
@@ -150,7 +147,7 @@ void VcpuWatch::take_exit(std::span<const uint64_t> record) {
          (ret < 0 ? ", errno " + std::to_string(-ret) : ", reason " + std::to_string(reason())));
   if (triggers_.same_count == 0 || ret < 0) return;
   // An MSR's number stands in the second word of the union, all other places in the first.
-  const bool msr = reason() == kExitRdmsr || reason() == kExitWrmsr;
+  const bool msr = reason() == kExitX86Rdmsr || reason() == kExitX86Wrmsr;
   const std::array<uint64_t, 2> place{image_[kUnionWord], msr ? image_[kUnionWord + 1] : 0};
   if (place != place_ || reason() != place_reason_ || same_exits_ == 0) {
     place_ = place;

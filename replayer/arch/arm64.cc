@@ -2,11 +2,11 @@
 // 6.12.117; what 5.10 does was seen on its pages in traces/raw.
 #include "replayer/arch/arch_rules.h"
 #include "replayer/exit_rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
 
-constexpr uint32_t kExitDebug = 4;
 constexpr uint16_t kHsrHighValid = 1;  // KVM_DEBUG_ARCH_HSR_HIGH_VALID
 constexpr uint32_t kEcWatchpointLower = 0x34;
 constexpr uint64_t kFnV = 1 << 10;

@@ -1,11 +1,10 @@
 // ppc64, of either byte order. Read in arch/powerpc/kvm of Debian's linux-source 6.12.117.
 #include "replayer/arch/arch_rules.h"
 #include "replayer/exit_rules.h"
+#include "schema/abi/exit_numbers.h"
 
 namespace kvmtape {
 namespace {
-
-constexpr uint32_t kExitNmi = 16;
 
 // book3s_hv.c sets the disposition for an NMI exit, since 4.13, and clears it at the next one only.
 void judge_ppc_flags(const RuleView& view) {

@@ -20,6 +20,7 @@ enum ExitNumber : uint32_t {
   kExitFailEntry = 9,
   kExitIntr = 10,
   kExitDcr = 15,
+  kExitNmi = 16,
   kExitInternalError = 17,
   kExitPaprHcall = 19,
   kExitSystemEvent = 24,
