@@ -26,9 +26,6 @@ option(KVMTAPE_TESTS "Build the tests" ON)
 option(KVMTAPE_BENCH "Build the benchmarks" OFF)
 option(KVMTAPE_FUZZ "Build the fuzzers beside the tests (clang)" OFF)
 option(KVMTAPE_STATIC "Link the tool statically, to run where no library is" OFF)
-# Debian has no libfmt.a. Where a static tool and tests are built, both do so: they are then the same
-# objects, which ccache compiles once.
-option(KVMTAPE_FMT_STATIC "Compile fmt here instead of linking Debian's" OFF)
 option(KVMTAPE_QUICK_BUILD "For what is built to be tested only: less to compile, not all of it optimised" OFF)
 set(KVMTAPE_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 

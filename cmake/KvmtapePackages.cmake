@@ -4,7 +4,7 @@ if(KVMTAPE_STATIC)
 endif()
 find_package(Threads REQUIRED)
 find_package(CapnProto CONFIG REQUIRED)
-if(KVMTAPE_FMT_STATIC)
+if(KVMTAPE_STATIC)  # Debian has no libfmt.a
   add_library(kvmtape_fmt STATIC ${PROJECT_SOURCE_DIR}/cmake/fmt.cc)
   add_library(fmt::fmt ALIAS kvmtape_fmt)
 else()

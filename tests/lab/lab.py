@@ -54,8 +54,8 @@ def record(kernel, build, poison, golden_too):
     """Records one kernel's probe; says in one line what came of it."""
     lab = build / "lab"
     tool = existing(build / "kvmtape", "./dev build")
-    static = existing(lab / "tool/kvmtape", "./dev lab")
-    init = existing(lab / "tool/lab_init", "./dev lab")
+    static = existing(build / "aarch64/kvmtape", "./dev lab")
+    init = existing(build / "aarch64/lab_init", "./dev lab")
     image, package, version = image_of(kernel, lab)
     probe = "/kvmtape probe" + " --poison" * poison
     archive = machine.initramfs(init, {"kvmtape": static}, [f"{probe} -o once", f"{probe} -o again"])

@@ -85,7 +85,7 @@ def problems_of(tool, name, plain, recorded, trace):
 
 
 def problems(build):
-    tools = build / "lab/tool"
+    tools = build / "aarch64"
     own = {name: lab.existing(tools / name, "./dev lab") for name in ("kvmtape", "libkvmtape_preload.so")}
     init = lab.existing(tools / "lab_init", "./dev lab")
     tool = lab.existing(build / "kvmtape", "./dev build")
