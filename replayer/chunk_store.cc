@@ -96,7 +96,14 @@ Result<std::span<const uint8_t>> ChunkStore::bytes(size_t number, bool verify) {
 
 Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder) {
   KVMTAPE_TRY_ASSIGN(const auto chunk, bytes(number, verify));
-  return decoder.open(chunk);
+  KVMTAPE_TRY(decoder.open(chunk));
+  const IndexEntry& entry = chunks_[number].entry;
+  if (decoder.lost() != entry.lost)
+    return Error{ErrorCode::kCorrupt,
+                 "the chunk's gaps are not those that the index names",
+                 {},
+                 entry.offset};
+  return {};
 }
 
 void ChunkStore::note_session_lost() {

@@ -34,6 +34,7 @@ struct ChunkDecoder::State {
   size_t exit_index = 0, answer_index = 0, escape_index = 0, data_at = 0, sync_at = 0, side_at = 0;
   uint64_t tsc = 0;
   uint64_t seq = 0;
+  uint64_t folded_left = 0, lost_left = 0;  // of what the header has room for in repeats and gaps
   RecordedExit exit;
   SideRecord side_record;
   Error error;
@@ -162,10 +163,14 @@ bool ChunkDecoder::State::take_side() {
   if (side_record.kind == RecordKind::kGap) {
     if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
     advance = number(record[1]);
+    if (advance > lost_left) return false;
+    lost_left -= advance;
     is_run_seen = false;
   } else if (side_record.kind == RecordKind::kRepeat) {
     if (record.size() == sizeof(RepeatRecord) / kWordBytes) {
       advance = number(record[1]);
+      if (advance > folded_left) return false;
+      folded_left -= advance;
       tsc = side_record.tsc;
     }
   } else if (side_record.kind == RecordKind::kEntry) {
@@ -175,7 +180,6 @@ bool ChunkDecoder::State::take_side() {
     is_run_seen = true;
     tsc = side_record.tsc;
   }
-  if (advance > ~uint64_t{0} - seq) return false;
   seq += advance;
   side_record.next_seq = seq;
   return true;
@@ -235,6 +239,13 @@ Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
 
 Result<void> ChunkDecoder::begin() {
   State& state = *state_;
+  const ChunkHeader& header = state.header;
+  const uint64_t sequences = header.end_seq - header.first_seq;
+  if (header.end_seq < header.first_seq || header.exits > sequences ||
+      state.message.lost > sequences - header.exits)
+    return corrupt_chunk("the chunk has more exits than sequences");
+  state.lost_left = state.message.lost;
+  state.folded_left = sequences - header.exits - state.message.lost;
   KVMTAPE_TRY(state.reader.read_times(state.columns));
   KVMTAPE_TRY(state.reader.read_rest(state.columns, state.exit_words, state.answer_words));
   state.image.fill(0);

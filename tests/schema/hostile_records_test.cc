@@ -2,6 +2,8 @@
 // whatever the encoder takes, a decoder hands back; what cannot be stored is not taken.
 #include <gmock/gmock.h>
 
+#include <cstddef>
+#include <cstring>
 #include <vector>
 
 #include "schema/chunk_codec.h"
@@ -10,6 +12,7 @@ namespace kvmtape::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 void append_record(RecordKind kind, uint8_t flags, uint64_t tsc,
                    const std::vector<uint64_t>& payload, std::vector<uint64_t>& words) {
@@ -115,6 +118,48 @@ TEST(HostileRecords, sequences_end_before_they_wrap) {
   ASSERT_TRUE(decoder.begin());
   ASSERT_EQ(decoder.next(), ChunkDecoder::Item::kSide);
   EXPECT_EQ(decoder.next(), ChunkDecoder::Item::kEnd);
+}
+
+// What a chunk of one exit, one record of another kind and one exit decodes to when its header says
+// that so many fewer sequences are in it.
+std::vector<ChunkDecoder::Item> items_when_short(uint64_t sequences, RecordKind kind,
+                                                 const std::vector<uint64_t>& payload) {
+  std::vector<uint64_t> words;
+  append_record(RecordKind::kExit, 0, 10, {0}, words);
+  append_record(kind, 0, 20, payload, words);
+  append_record(RecordKind::kExit, 0, 40, {0}, words);
+  ChunkEncoder encoder = new_encoder();
+  EXPECT_EQ(encoder.add(words, true), words.size());
+  auto chunk = chunk_of(encoder);
+  uint64_t end_seq = 0;
+  uint8_t* const field = chunk.data() + offsetof(ChunkHeader, end_seq);
+  std::memcpy(&end_seq, field, sizeof end_seq);
+  end_seq -= sequences;
+  std::memcpy(field, &end_seq, sizeof end_seq);
+  ChunkDecoder decoder;
+  EXPECT_TRUE(decoder.open(chunk));
+  std::vector<ChunkDecoder::Item> items;
+  if (!decoder.begin()) return items;
+  do items.push_back(decoder.next());
+  while (items.back() == ChunkDecoder::Item::kExit || items.back() == ChunkDecoder::Item::kSide);
+  return items;
+}
+
+TEST(HostileRecords, a_repeat_of_more_exits_than_the_header_has_is_not_shown) {
+  using enum ChunkDecoder::Item;
+  const std::vector<uint64_t> repeat = {0, 36, 12, 20, 0, 0};
+  EXPECT_THAT(items_when_short(0, RecordKind::kRepeat, repeat),
+              ElementsAre(kExit, kSide, kExit, kEnd));
+  EXPECT_THAT(items_when_short(1, RecordKind::kRepeat, repeat), ElementsAre(kExit, kCorrupt));
+  EXPECT_THAT(items_when_short(36, RecordKind::kRepeat, repeat), ElementsAre(kExit, kCorrupt));
+}
+
+TEST(HostileRecords, more_exits_and_gaps_than_the_header_has_sequences_are_not_shown) {
+  using enum ChunkDecoder::Item;
+  const std::vector<uint64_t> gap = {1, 3, 3, 0};
+  EXPECT_THAT(items_when_short(0, RecordKind::kGap, gap), ElementsAre(kExit, kSide, kExit, kEnd));
+  EXPECT_THAT(items_when_short(1, RecordKind::kGap, gap), IsEmpty());
+  EXPECT_THAT(items_when_short(4, RecordKind::kGap, gap), IsEmpty());
 }
 
 }  // namespace
