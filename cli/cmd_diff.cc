@@ -179,7 +179,7 @@ int run_diff(const DiffCommand& command, Console& console) {
   a.check();
   b.check();
   if (command.a.json)
-    console.print(to_line(diff_json(a, b, *diff, session, distributions, equal)));
+    console.print(to_line(diff_json(a, b, *diff, session, distributions, *options, equal)));
   else
     print_diff(a, b, *diff, session, distributions,
                {options->only_unexplained, command.a.verbose, command.top, noise}, console);

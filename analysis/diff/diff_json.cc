@@ -1,5 +1,7 @@
 #include "analysis/diff/diff_json.h"
 
+#include <fmt/format.h>
+
 #include "analysis/recording_json.h"
 
 namespace kvmtape {
@@ -56,11 +58,16 @@ Json divergence_json(const std::optional<Divergence>& divergence) {
   return json;
 }
 
-Json recording_json(const TraceReader& reader) {
-  return {{"path", reader.path()},
-          {"complete", reader.health().complete()},
-          {"session", session_json(reader.session())},
-          {"totals", totals_json(reader)}};
+Json recording_json(const TraceReader& reader, const Symbols* symbols) {
+  Json json = {{"path", reader.path()},
+               {"complete", reader.health().complete()},
+               {"session", session_json(reader.session())},
+               {"totals", totals_json(reader)}};
+  if (symbols != nullptr)
+    json["symbols"] = {{"path", symbols->path()},
+                       {"count", symbols->count()},
+                       {"kaslr", fmt::format("{:#x}", symbols->offset())}};
+  return json;
 }
 
 Json diff_totals_json(const DiffTotals& totals) {
@@ -129,10 +136,11 @@ Json times_json(const Histogram& a, const Histogram& b, const TimeComparison& co
 
 Json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
                const std::vector<SessionChange>& session,
-               const std::vector<Distribution>& distributions, bool equal) {
+               const std::vector<Distribution>& distributions, const DiffOptions& options,
+               bool equal) {
   Json json = {{"kvmtape_json", 1}};
-  json["a"] = recording_json(a);
-  json["b"] = recording_json(b);
+  json["a"] = recording_json(a, options.symbols_a);
+  json["b"] = recording_json(b, options.symbols_b);
   json["equal"] = equal;
   json["complete"] = a.health().complete() && b.health().complete();
   json["totals"] = diff_totals_json(diff.totals);

@@ -13,6 +13,7 @@ namespace kvmtape {
 
 nlohmann::ordered_json diff_json(const TraceReader& a, const TraceReader& b, const Diff& diff,
                                  const std::vector<SessionChange>& session,
-                                 const std::vector<Distribution>& distributions, bool equal);
+                                 const std::vector<Distribution>& distributions,
+                                 const DiffOptions& options, bool equal);
 
 }  // namespace kvmtape

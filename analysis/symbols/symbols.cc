@@ -41,6 +41,7 @@ Result<Symbols> Symbols::load(const std::string& path) {
   if (!file)
     return Error{ErrorCode::kIo, std::string("cannot be read: ") + std::strerror(errno), path, {}};
   Symbols table;
+  table.path_ = path;
   constexpr char kElf[] = {0x7f, 'E', 'L', 'F'};
   char magic[sizeof kElf] = {};
   file.read(magic, sizeof magic);

@@ -25,6 +25,7 @@ class Symbols {
   void set_offset(uint64_t offset) { offset_ = offset; }
   uint64_t offset() const { return offset_; }
   size_t count() const { return symbols_.size(); }
+  const std::string& path() const { return path_; }  // as it was given
 
   // What an address is, wherever the kernel was put. Of several symbols at one address the first by
   // name; of several with one name (static functions) which of them, from the lowest address.
@@ -56,6 +57,7 @@ class Symbols {
   };
   void arrange();
 
+  std::string path_;
   std::vector<Symbol> symbols_;  // by address
   uint64_t offset_ = 0;
   bool has_modules_ = false;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
@@ -324,6 +325,11 @@ TEST_F(DiffTest, TwoBootsAreComparedBySymbol) {
   const auto told = tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " + linked);
   EXPECT_EQ(told.status, 1);
   EXPECT_THAT(told.out, HasSubstr("do_idle+0x2"));
+  const auto json = nlohmann::json::parse(
+      tool.run("diff --json " + both + " --symbols-a " + linked + " --symbols-b " + ran).out);
+  EXPECT_EQ(json["a"]["symbols"]["path"], linked);
+  EXPECT_EQ(json["b"]["symbols"]["count"], 2);
+  EXPECT_EQ(json["b"]["symbols"]["kaslr"], "0x0");
   const auto moved_twice = tool.run("diff " + both + " --symbols-a " + linked + " --symbols-b " +
                                     ran + " --kaslr-b 0x1a000000");
   EXPECT_EQ(moved_twice.status, 2);

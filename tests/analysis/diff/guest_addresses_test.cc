@@ -89,6 +89,32 @@ TEST_F(GuestAddressesTest, AnotherPlaceIsAChangeAndHasItsName) {
   EXPECT_THAT(lines(found), ElementsAre("kvm_regs.rip do_idle+0x2|vcpu_enter+0x2 [kvm]"));
 }
 
+TEST_F(GuestAddressesTest, ATableAsLinkedIsMovedByItsOffset) {
+  Symbols moved = kallsyms(0, kModuleA);
+  moved.set_offset(kMovedBy);
+  DiffOptions options = with_symbols();
+  options.symbols_b = &moved;
+  EXPECT_EQ(diff(boot(kIdle + 2, kPanic), boot(kIdle + kMovedBy + 2, kPanic + kMovedBy), options)
+                .totals.differences(),
+            0u);
+  EXPECT_GT(diff(boot(kIdle, 0), boot(kIdle, 0), options).totals.differences(), 0u);
+}
+
+TEST_F(GuestAddressesTest, SoAreAddressesOfArm64Guests) {
+  const auto boot = [](uint64_t pc, uint64_t far) {
+    SyntheticTrace trace;
+    trace.arm64("7.3.0").sea(0x92000010, far, 0x40000000);
+    trace.one_regs({{0x6030000000100040, pc}, {0x603000000013c510, 1}});  // PC and MAIR_EL1
+    return trace;
+  };
+  EXPECT_EQ(diff(boot(kIdle, kPanic), boot(kIdle + kMovedBy, kPanic + kMovedBy), with_symbols())
+                .totals.differences(),
+            0u);
+  EXPECT_THAT(
+      lines(diff(boot(kIdle, kPanic), boot(kPanic + kMovedBy, kIdle + kMovedBy), with_symbols())),
+      ElementsAre("arm_sea.gva panic|do_idle", "kvm_one_reg.PC do_idle|panic"));
+}
+
 TEST_F(GuestAddressesTest, WithoutSymbolsAnAddressIsANumber) {
   const auto moved = [&](const DiffOptions& options) {
     return diff(boot(kIdle, kIdle), boot(kIdle + kMovedBy, kIdle + kMovedBy), options);

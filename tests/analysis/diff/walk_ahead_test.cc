@@ -25,6 +25,7 @@ class WalkAheadTest : public ::testing::Test {
       else
         trace.in(0x3fd, {static_cast<uint8_t>(i)});
       if (i % 1'000 == 9) trace.regs(long_mode(i));
+      if (i % 7'000 == 6'999) trace.builder().cut();
     }
     return trace.write_to(path);
   }
@@ -69,6 +70,23 @@ TEST_F(WalkAheadTest, SomeOfTheExitsSelected) {
   selection.reasons = {6};  // KVM_EXIT_MMIO
   selection.seq = {100, 30'000};
   expect_the_same(selection, 3, 2);
+}
+
+TEST_F(WalkAheadTest, PartsOfTheRecordingDamaged) {
+  auto bytes = file_bytes(path_);
+  for (const size_t part : {3, 5, 6}) bytes[bytes.size() / 8 * part] ^= 0xff;
+  write_file(path_, bytes);
+  expect_the_same({}, 0, 3);
+  const auto reader = TraceReader::open(path_);
+  ASSERT_TRUE(reader.ok());
+  (*reader)->verify();
+  EXPECT_GT((*reader)->health().lost, 0u);
+}
+TEST_F(WalkAheadTest, TheRecordingTorn) {
+  auto bytes = file_bytes(path_);
+  bytes.resize(bytes.size() / 3 * 2);
+  write_file(path_, bytes);
+  expect_the_same({}, 100, 5);
 }
 
 TEST_F(WalkAheadTest, MayBeLeftBeforeItsEnd) {
