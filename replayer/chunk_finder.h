@@ -26,6 +26,7 @@ struct ChunkRef {
   bool duplicate = false;       // everything in it stands in an earlier chunk
   uint64_t missing_before = 0;  // exits between the chunk before and this one
   uint64_t skip_below = 0;      // sequences below stand in an earlier chunk
+  uint64_t exits = 0;           // counted in health: as many of its own as can be read, or more
 };
 
 struct FoundChunks {

@@ -59,14 +59,16 @@ void ChunkStore::build_streams() {
     if (ref.duplicate) continue;
     ref.skip_below = entry.first_seq < stream.end_seq ? stream.end_seq : 0;
     ref.missing_before = entry.first_seq > stream.end_seq ? entry.first_seq - stream.end_seq : 0;
-    const uint64_t overlap = ref.skip_below == 0 ? 0 : stream.end_seq - entry.first_seq;
-    const uint64_t recorded = entry.recorded();
-    const uint64_t exits = recorded - std::min<uint64_t>(recorded, overlap);
-    folded_ += recorded - entry.exits;
-    stream.exits += exits;
-    stream.lost += entry.lost + ref.missing_before;
-    (ref.from_ring ? health_.ring_exits : health_.file_exits) += exits;
-    health_.lost += entry.lost + ref.missing_before;
+    // Which of what overlaps was lost is seen when it is read.
+    const uint64_t begin = std::max(entry.first_seq, ref.skip_below);
+    const uint64_t own = entry.end_seq - std::min(entry.end_seq, begin);
+    const uint64_t lost = std::min(entry.lost, own) + ref.missing_before;
+    ref.exits = std::min(entry.recorded(), own);
+    folded_ += entry.recorded() - entry.exits;
+    stream.exits += ref.exits;
+    stream.lost += lost;
+    (ref.from_ring ? health_.ring_exits : health_.file_exits) += ref.exits;
+    health_.lost += lost;
     stream.end_seq = std::max(stream.end_seq, entry.end_seq);
     stream.last_tsc = std::max(stream.last_tsc, entry.last_tsc);
   }
@@ -139,16 +141,20 @@ void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t l
   if (!why.byte_offset) why.byte_offset = ref.entry.offset;
   health_.note(std::move(why));
   if (ref.entry.type != ChunkType::kExits || ref.duplicate) return;
-  for (ChunkStream& stream : streams_) {
-    if (stream.vcpu_index != ref.entry.vcpu_index) continue;
-    const uint64_t unreadable = std::min(
-        stream.exits, ref.entry.recorded() - std::min(ref.entry.recorded(), readable_exits));
-    stream.exits -= unreadable;
-    stream.lost += lost_exits;
-    uint64_t& readable = ref.from_ring ? health_.ring_exits : health_.file_exits;
-    readable -= std::min(readable, unreadable);
-    health_.lost += lost_exits;
-  }
+  note_exits(number, readable_exits);
+  for (ChunkStream& stream : streams_)
+    if (stream.vcpu_index == ref.entry.vcpu_index) stream.lost += lost_exits;
+  health_.lost += lost_exits;
+}
+
+void ChunkStore::note_exits(size_t number, uint64_t readable) {
+  ChunkRef& ref = chunks_[number];
+  if (readable >= ref.exits) return;
+  const uint64_t unreadable = ref.exits - readable;
+  ref.exits = readable;
+  for (ChunkStream& stream : streams_)
+    if (stream.vcpu_index == ref.entry.vcpu_index) stream.exits -= unreadable;
+  (ref.from_ring ? health_.ring_exits : health_.file_exits) -= unreadable;
 }
 
 }  // namespace kvmtape

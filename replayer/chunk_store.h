@@ -66,6 +66,8 @@ class ChunkStore {
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
   // Notes, once, that a chunk cannot be read from sequence `from` on.
   void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
+  // Not more of its own exits can be read than these.
+  void note_exits(size_t number, uint64_t readable);
   // No session chunk can be read: those that were noted are no redundant damage.
   void note_session_lost();
   // The same of every chunk that an index names and that is not there; after build_streams().

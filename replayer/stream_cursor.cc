@@ -76,6 +76,7 @@ bool StreamCursor::advance() {
         read_in_chunk_ = 0;
         behind_exit_ = false;
         seq_ = store_.chunks()[number_].entry.first_seq;
+        lost_ahead_ = store_.chunks()[number_].entry.lost;
         Result<void> opened = store_.open(number_, verify_, decoder_);
         if (opened) opened = decoder_.begin();
         if (!opened) {
@@ -129,10 +130,9 @@ void StreamCursor::abandon_chunk(Error why) {
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t first = std::max(seq_, ref.skip_below);
   const uint64_t lost = ref.entry.end_seq > first ? ref.entry.end_seq - first : 0;
-  // Gaps in what cannot be read were counted already, by the header; none of it is counted twice.
-  const uint64_t counted = read_in_chunk_ == 0 ? ref.entry.lost : 0;
   const uint64_t tsc = ref.entry.first_tsc;
-  store_.mark_damaged(number_, read_in_chunk_, lost - std::min(lost, counted), std::move(why));
+  // Gaps in what cannot be read were counted already, by the header.
+  store_.mark_damaged(number_, read_in_chunk_, lost - std::min(lost, lost_ahead_), std::move(why));
   emit_gap({first, lost, GapReason::kDamaged}, tsc);
 }
 
@@ -146,6 +146,7 @@ bool StreamCursor::next_in_chunk() {
         if (take_side()) return true;
         break;
       case ChunkDecoder::Item::kEnd:
+        if (store_.chunks()[number_].skip_below != 0) store_.note_exits(number_, read_in_chunk_);
         phase_ = Phase::kBetween;
         return false;
       case ChunkDecoder::Item::kCorrupt:
@@ -159,12 +160,13 @@ bool StreamCursor::take_exit() {
   const RecordedExit& exit = decoder_.exit();
   // A chunk does not know whether the exit before its first one was answered; we may.
   const bool entered = exit.previous_tsc != 0 && exit_answered_;
+  const bool is_own = exit.seq >= store_.chunks()[number_].skip_below;
   seq_ = exit.seq + 1;
-  ++read_in_chunk_;
+  read_in_chunk_ += is_own;
   exit_answered_ = exit.has_answer;
   exit_selected_ = false;
   behind_exit_ = true;
-  if (exit.seq < store_.chunks()[number_].skip_below || !seq_selected(exit.seq, exit.seq) ||
+  if (!is_own || !seq_selected(exit.seq, exit.seq) ||
       (!selection_.reasons.empty() &&
        std::find(selection_.reasons.begin(), selection_.reasons.end(), exit.reason) ==
            selection_.reasons.end()))
@@ -193,7 +195,9 @@ bool StreamCursor::take_side() {
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t before = seq_;
   seq_ = side.next_seq;
-  if (side.kind == RecordKind::kRepeat) read_in_chunk_ += seq_ - before;
+  const uint64_t own = seq_ - std::min(seq_, std::max(before, ref.skip_below));
+  if (side.kind == RecordKind::kRepeat) read_in_chunk_ += own;
+  if (side.kind == RecordKind::kGap) lost_ahead_ -= seq_ - before;
   if (side.kind == RecordKind::kGap || side.kind == RecordKind::kEntry)
     exit_answered_ = side.kind == RecordKind::kEntry;
   if (side.next_seq < ref.skip_below || (side.next_seq == ref.skip_below && before != seq_))
@@ -218,12 +222,13 @@ bool StreamCursor::take_side() {
   item_.seq = seq;
   item_.side = &side;
   item_.kind = side.kind == RecordKind::kRegisters ? Item::Kind::kRegisters : Item::Kind::kOther;
-  if (side.kind == RecordKind::kRepeat && read_payload(side, item_.repeat)) {
+  if (side.kind == RecordKind::kRepeat && seq_ != before && read_payload(side, item_.repeat)) {
     item_.kind = Item::Kind::kRepeat;
     for (uint64_t* value :
          {&item_.repeat.of_seq, &item_.repeat.count, &item_.repeat.first_tsc,
           &item_.repeat.last_tsc, &item_.repeat.monitor_ticks_min, &item_.repeat.monitor_ticks_max})
       *value = load_le<uint64_t>(value);
+    item_.repeat.count = own;
     item_.seq = item_.repeat.of_seq;
   } else if (side.kind == RecordKind::kMemorySlice && read_payload(side, item_.slice)) {
     MemorySliceRecord& slice = item_.slice;

@@ -163,6 +163,62 @@ TEST_F(TraceReaderTest, what_stands_in_two_chunks_comes_out_once) {
   EXPECT_EQ(seen.invented(), "");
 }
 
+class OverlapTest : public TraceReaderTest {
+ protected:
+  // Ten exits, and behind them a chunk that begins with the first of them again.
+  static TraceBuilder ten_and(const TraceBuilder& again) {
+    TraceBuilder trace;
+    trace.add_exits(0, 10).flush(0);
+    TraceBuilder copy = again;
+    const uint64_t at = copy.offset_of(ChunkType::kExits);
+    return trace.append_chunk(
+        {copy.bytes().begin() + static_cast<ptrdiff_t>(at), copy.bytes().end()});
+  }
+};
+
+TEST_F(OverlapTest, what_was_lost_once_and_recorded_once_was_recorded) {
+  TraceBuilder again;
+  again.add_gap(0, 10, GapReason::kRingFull).add_exits(0, 5).flush(0);
+  const SeenTrace seen = read(ten_and(again));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 15));
+  EXPECT_EQ(seen.exits, 15u);
+  EXPECT_EQ(seen.health.file_exits, 15u);
+}
+
+TEST_F(OverlapTest, what_was_lost_behind_is_known_when_it_was_read) {
+  TraceBuilder again;
+  again.add_exits(0, 8).add_gap(0, 4, GapReason::kRingFull).add_exits(0, 3).flush(0);
+  const SeenTrace seen = read(ten_and(again));
+  EXPECT_EQ(seen.exit_count(), 13u);
+  EXPECT_EQ(seen.health.file_exits, 13u);
+  ASSERT_EQ(seen.gaps(0).size(), 1u);
+  EXPECT_EQ(seen.gaps(0)[0].first_seq, 10u);
+  EXPECT_EQ(seen.gaps(0)[0].lost, 2u);
+}
+
+TEST_F(OverlapTest, of_a_repeat_counts_what_is_behind_the_earlier_chunk) {
+  TraceBuilder again;
+  again.add_exits(0, 8).add_record(0, RecordKind::kRepeat, 0, {7, 4, 0, 0, 0, 0}).flush(0);
+  const SeenTrace seen = read(ten_and(again));
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 10));
+  const auto repeat = std::ranges::find(seen.items, Item::Kind::kRepeat, &SeenItem::kind);
+  ASSERT_NE(repeat, seen.items.end());
+  EXPECT_EQ(repeat->repeat.count, 2u);
+  EXPECT_EQ(seen.health.file_exits, 12u);
+}
+
+TEST_F(OverlapTest, damage_takes_off_no_more_than_was_counted) {
+  TraceBuilder again;
+  again.add_exits(0, 15).flush(0);
+  TraceBuilder trace = ten_and(again);
+  trace.add_exits(0, 10).flush(0).seal();  // in an index, and with one behind it
+  trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + 200);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(seen.exit_count(), 15u);
+  EXPECT_EQ(seen.health.file_exits, 15u);
+  EXPECT_EQ(seen.health.lost, 5u);
+}
+
 TEST_F(TraceReaderTest, chunks_of_another_session_are_passed_over) {
   TraceBuilder trace;
   trace.add_exits(0, 4).flush(0);
