@@ -56,7 +56,8 @@ if(KVMTAPE_QUICK_BUILD)
 endif()
 
 # kvmtape_library(NAME [UNITY] SOURCES... [HEADERS ...] [DEPENDS ...]): a static library whose headers
-# are rooted at the repository and compile alone (target all_verify_interface_header_sets).
+# are rooted at the repository and compile alone (target all_verify_interface_header_sets, of
+# ./dev test --full).
 # UNITY: a dozen of its sources are compiled at once, where each alone would read headers for longer
 # than it takes itself; in a quick build all libraries are, which takes half the time and is another
 # reason why no two sources of one may give one name to two things.
