@@ -253,7 +253,7 @@ class StatWalk {
 Stat count_exits(TraceReader& reader, const StatOptions& options) {
   const bool by_column = options.keys == StatKeys::kNone && options.selection.reasons.empty() &&
                          !options.selection.seq && !options.selection.time_ns &&
-                         options.skip == 0 && reader.folded() == 0;
+                         options.skip == 0 && reader.folded() == 0 && !reader.overlaps();
   if (!by_column) return StatWalk(reader, options, nullptr).run();
   StatCounter counter(reader, options);
   count_columns(reader, options.selection, counter);

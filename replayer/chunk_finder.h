@@ -5,6 +5,7 @@
 // Pure functions of the file's bytes, which outlive what is found.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,7 +27,14 @@ struct ChunkRef {
   bool duplicate = false;       // everything in it stands in an earlier chunk
   uint64_t missing_before = 0;  // exits between the chunk before and this one
   uint64_t skip_below = 0;      // sequences below stand in an earlier chunk
-  uint64_t exits = 0;           // counted in health: as many of its own as can be read, or more
+  // Of what stands in no earlier chunk, as counted in health: until it is read, of an overlapping
+  // chunk as many exits as it can have.
+  uint64_t exits = 0, lost = 0;
+
+  bool is_gone() const { return bytes.empty(); }  // an index names it, and it is not there
+  uint64_t own() const {                          // sequences that stand in no earlier chunk
+    return entry.end_seq - std::min(entry.end_seq, std::max(entry.first_seq, skip_below));
+  }
 };
 
 struct FoundChunks {

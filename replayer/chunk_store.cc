@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <utility>
 
 namespace kvmtape {
@@ -41,6 +42,15 @@ void ChunkStore::add_from_ring(std::vector<uint8_t> chunk,
 }
 
 void ChunkStore::build_streams() {
+  // What an index names and what is gone comes last: a copy of its exits may be there, from a ring.
+  std::stable_partition(chunks_.begin(), chunks_.end(),
+                        [](const ChunkRef& ref) { return !ref.is_gone(); });
+  std::map<uint32_t, uint64_t> first_gone;  // sequences, by vCPU
+  for (const ChunkRef& ref : chunks_)
+    if (ref.is_gone() && ref.entry.type == ChunkType::kExits) {
+      const auto known = first_gone.emplace(ref.entry.vcpu_index, ref.entry.first_seq).first;
+      known->second = std::min(known->second, ref.entry.first_seq);
+    }
   std::map<uint32_t, ChunkStream> streams;
   health_.file_exits = health_.ring_exits = health_.lost = folded_ = 0;
   for (size_t number = 0; number < chunks_.size(); ++number) {
@@ -53,22 +63,21 @@ void ChunkStore::build_streams() {
       stream.first_tsc = entry.first_tsc;
       // A first chunk that does not begin at 0 continues an earlier file, unless damage precedes.
       stream.end_seq = first_damage_ < entry.offset && !ref.from_ring ? 0 : entry.first_seq;
+      if (const auto gone = first_gone.find(entry.vcpu_index); gone != first_gone.end())
+        stream.end_seq = std::min(stream.end_seq, gone->second);
     }
     stream.chunks.push_back(number);
     ref.duplicate = entry.end_seq <= stream.end_seq && entry.end_seq != entry.first_seq;
     if (ref.duplicate) continue;
     ref.skip_below = entry.first_seq < stream.end_seq ? stream.end_seq : 0;
     ref.missing_before = entry.first_seq > stream.end_seq ? entry.first_seq - stream.end_seq : 0;
-    // Which of what overlaps was lost is seen when it is read.
-    const uint64_t begin = std::max(entry.first_seq, ref.skip_below);
-    const uint64_t own = entry.end_seq - std::min(entry.end_seq, begin);
-    const uint64_t lost = std::min(entry.lost, own) + ref.missing_before;
-    ref.exits = std::min(entry.recorded(), own);
+    ref.exits = std::min(entry.recorded(), ref.own());
+    ref.lost = ref.own() - ref.exits;
     folded_ += entry.recorded() - entry.exits;
     stream.exits += ref.exits;
-    stream.lost += lost;
+    stream.lost += ref.lost + ref.missing_before;
     (ref.from_ring ? health_.ring_exits : health_.file_exits) += ref.exits;
-    health_.lost += lost;
+    health_.lost += ref.lost + ref.missing_before;
     stream.end_seq = std::max(stream.end_seq, entry.end_seq);
     stream.last_tsc = std::max(stream.last_tsc, entry.last_tsc);
   }
@@ -99,12 +108,30 @@ Result<std::span<const uint8_t>> ChunkStore::bytes(size_t number, bool verify) {
 Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder) {
   KVMTAPE_TRY_ASSIGN(const auto chunk, bytes(number, verify));
   KVMTAPE_TRY(decoder.open(chunk));
-  const IndexEntry& entry = chunks_[number].entry;
-  if (decoder.lost() != entry.lost)
+  if (decoder.lost() != chunks_[number].entry.lost) [[unlikely]]
+    KVMTAPE_TRY(take_lost(number, decoder.lost()));
+  return {};
+}
+
+// The chunk knows what its gaps hold; an index that says otherwise is wrong.
+Result<void> ChunkStore::take_lost(size_t number, uint64_t lost) {
+  ChunkRef& ref = chunks_[number];
+  IndexEntry entry = ref.entry;
+  entry.lost = lost;
+  if (!holds_together(entry))
     return Error{ErrorCode::kCorrupt,
-                 "the chunk's gaps are not those that the index names",
+                 "the chunk says of its gaps that they hold " + std::to_string(lost) +
+                     " exits, and its header has no room for them",
                  {},
                  entry.offset};
+  health_.footer_damaged = true;
+  health_.note({ErrorCode::kCorrupt,
+                "the index says that " + std::to_string(ref.entry.lost) +
+                    " exits were lost in the gaps of a chunk that holds " + std::to_string(lost),
+                {},
+                entry.offset});
+  ref.entry = std::move(entry);
+  note_exits(number, std::min(ref.entry.recorded(), ref.own()));
   return {};
 }
 
@@ -116,45 +143,44 @@ void ChunkStore::note_session_lost() {
 
 void ChunkStore::mark_gone() {
   for (size_t number = 0; number < chunks_.size(); ++number)
-    if (chunks_[number].bytes.empty()) mark_unreadable(number, bytes(number, true).error());
+    if (chunks_[number].is_gone()) mark_unreadable(number, bytes(number, true).error());
 }
 
 void ChunkStore::mark_unreadable(size_t number, Error why) {
-  const ChunkRef& ref = chunks_[number];
-  const uint64_t first = std::max(ref.entry.first_seq, ref.skip_below);
-  const uint64_t missing = ref.entry.end_seq > first ? ref.entry.end_seq - first : 0;
-  // Its gaps were counted by its header.
-  mark_damaged(number, 0, missing - std::min(missing, ref.entry.lost), std::move(why));
+  if (!chunks_[number].damaged) mark_damaged(number, 0, std::move(why));
 }
 
-void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits,
-                              Error why) {
+void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, Error why) {
   ChunkRef& ref = chunks_[number];
+  if (ref.entry.type == ChunkType::kExits && !ref.duplicate) note_exits(number, readable_exits);
   if (ref.damaged) return;
   ref.damaged = true;
   const bool is_session = ref.entry.type == ChunkType::kSession;
   // A cut's clocks stand in every chunk of exits behind it, the session in each of its chunks.
-  const bool redundant = is_session ? !session_lost_ : ref.entry.type == ChunkType::kCut;
+  const bool redundant =
+      is_session ? !session_lost_
+                 : ref.entry.type == ChunkType::kCut || (ref.duplicate && !ref.is_gone());
   ++(redundant ? health_.redundant_chunks : health_.damaged_chunks);
   redundant_sessions_ += redundant && is_session ? 1 : 0;
   if (!redundant && why.code == ErrorCode::kUnsupported) ++health_.unsupported_chunks;
   if (!why.byte_offset) why.byte_offset = ref.entry.offset;
   health_.note(std::move(why));
-  if (ref.entry.type != ChunkType::kExits || ref.duplicate) return;
-  note_exits(number, readable_exits);
-  for (ChunkStream& stream : streams_)
-    if (stream.vcpu_index == ref.entry.vcpu_index) stream.lost += lost_exits;
-  health_.lost += lost_exits;
 }
 
 void ChunkStore::note_exits(size_t number, uint64_t readable) {
   ChunkRef& ref = chunks_[number];
-  if (readable >= ref.exits) return;
-  const uint64_t unreadable = ref.exits - readable;
-  ref.exits = readable;
+  const uint64_t exits = std::min(readable, ref.own()), lost = ref.own() - exits;
+  if (exits == ref.exits && lost == ref.lost) return;
+  uint64_t& all = ref.from_ring ? health_.ring_exits : health_.file_exits;
+  all = all - ref.exits + exits;
+  health_.lost = health_.lost - ref.lost + lost;
   for (ChunkStream& stream : streams_)
-    if (stream.vcpu_index == ref.entry.vcpu_index) stream.exits -= unreadable;
-  (ref.from_ring ? health_.ring_exits : health_.file_exits) -= unreadable;
+    if (stream.vcpu_index == ref.entry.vcpu_index) {
+      stream.exits = stream.exits - ref.exits + exits;
+      stream.lost = stream.lost - ref.lost + lost;
+    }
+  ref.exits = exits;
+  ref.lost = lost;
 }
 
 }  // namespace kvmtape

@@ -64,18 +64,20 @@ class ChunkStore {
   // The chunk's bytes, if its checksum holds (`verify`) and its header is what the index says.
   Result<std::span<const uint8_t>> bytes(size_t number, bool verify);
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
-  // Notes, once, that a chunk cannot be read from sequence `from` on.
-  void mark_damaged(size_t number, uint64_t readable_exits, uint64_t lost_exits, Error why);
-  // Not more of its own exits can be read than these.
+  // Notes that a chunk cannot be read to its end, and how many of its own exits can be.
+  void mark_damaged(size_t number, uint64_t readable_exits, Error why);
+  // So many of its own exits were read; the others are lost.
   void note_exits(size_t number, uint64_t readable);
   // No session chunk can be read: those that were noted are no redundant damage.
   void note_session_lost();
   // The same of every chunk that an index names and that is not there; after build_streams().
   void mark_gone();
-  // The same of a chunk of which nothing can be read.
+  // The same of a chunk of which nothing can be read, unless a walk knows better.
   void mark_unreadable(size_t number, Error why);
 
  private:
+  Result<void> take_lost(size_t number, uint64_t lost);
+
   uint64_t file_bytes_ = 0;
   Uuid session_{};
   std::vector<ChunkRef> chunks_;

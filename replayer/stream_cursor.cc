@@ -76,7 +76,6 @@ bool StreamCursor::advance() {
         read_in_chunk_ = 0;
         behind_exit_ = false;
         seq_ = store_.chunks()[number_].entry.first_seq;
-        lost_ahead_ = store_.chunks()[number_].entry.lost;
         Result<void> opened = store_.open(number_, verify_, decoder_);
         if (opened) opened = decoder_.begin();
         if (!opened) {
@@ -131,8 +130,7 @@ void StreamCursor::abandon_chunk(Error why) {
   const uint64_t first = std::max(seq_, ref.skip_below);
   const uint64_t lost = ref.entry.end_seq > first ? ref.entry.end_seq - first : 0;
   const uint64_t tsc = ref.entry.first_tsc;
-  // Gaps in what cannot be read were counted already, by the header.
-  store_.mark_damaged(number_, read_in_chunk_, lost - std::min(lost, lost_ahead_), std::move(why));
+  store_.mark_damaged(number_, read_in_chunk_, std::move(why));
   emit_gap({first, lost, GapReason::kDamaged}, tsc);
 }
 
@@ -197,7 +195,6 @@ bool StreamCursor::take_side() {
   seq_ = side.next_seq;
   const uint64_t own = seq_ - std::min(seq_, std::max(before, ref.skip_below));
   if (side.kind == RecordKind::kRepeat) read_in_chunk_ += own;
-  if (side.kind == RecordKind::kGap) lost_ahead_ -= seq_ - before;
   if (side.kind == RecordKind::kGap || side.kind == RecordKind::kEntry)
     exit_answered_ = side.kind == RecordKind::kEntry;
   if (side.next_seq < ref.skip_below || (side.next_seq == ref.skip_below && before != seq_))
@@ -228,6 +225,7 @@ bool StreamCursor::take_side() {
          {&item_.repeat.of_seq, &item_.repeat.count, &item_.repeat.first_tsc,
           &item_.repeat.last_tsc, &item_.repeat.monitor_ticks_min, &item_.repeat.monitor_ticks_max})
       *value = load_le<uint64_t>(value);
+    if (own != item_.repeat.count) item_.repeat.of_seq = side.next_seq - own - 1;
     item_.repeat.count = own;
     item_.seq = item_.repeat.of_seq;
   } else if (side.kind == RecordKind::kMemorySlice && read_payload(side, item_.slice)) {

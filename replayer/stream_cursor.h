@@ -61,7 +61,6 @@ class StreamCursor {
   size_t number_ = 0;  // of the chunk at hand
   ChunkDecoder decoder_;
   uint64_t read_in_chunk_ = 0;  // exits that stand in no earlier chunk
-  uint64_t lost_ahead_ = 0;     // in gaps that were not read yet, by the chunk's header
   uint64_t seq_ = 0;            // of what comes next in this chunk
   bool exit_answered_ = true;   // the last exit read had an answer
   bool exit_selected_ = true;   // the last exit read was handed out

@@ -164,6 +164,11 @@ uint64_t TraceReader::exits() const {
   return state_->store.health().file_exits + state_->store.health().ring_exits;
 }
 uint64_t TraceReader::folded() const { return state_->store.folded(); }
+bool TraceReader::overlaps() const {
+  return std::ranges::any_of(state_->store.chunks(), [](const ChunkRef& ref) {
+    return !ref.duplicate && ref.skip_below != 0;
+  });
+}
 uint64_t TraceReader::lost() const { return state_->store.health().lost; }
 int64_t TraceReader::duration_ns() const {
   return state_->last_tsc == 0 ? 0 : std::max<int64_t>(0, time_ns(state_->last_tsc));
@@ -304,7 +309,7 @@ void TraceReader::check() {
   state_->check_all_but_exits();
   for (size_t number = 0; number < store.chunks().size(); ++number) {
     const ChunkRef& ref = store.chunks()[number];
-    if (ref.entry.type != ChunkType::kExits || ref.duplicate || ref.checked) continue;
+    if (ref.entry.type != ChunkType::kExits || ref.checked) continue;
     if (auto bytes = store.bytes(number, true); !bytes)
       store.mark_unreadable(number, std::move(bytes.error()));
   }
@@ -313,11 +318,11 @@ void TraceReader::check() {
 
 void TraceReader::verify() {
   State& state = *state_;
-  state.check_all_but_exits();
   // Walking notes every chunk of exits that cannot be read to its end.
   const bool verify_checksums = std::exchange(state.options.verify_checksums, true);
   rewind();
   for (Item item; next(item);) continue;
+  check();  // and what was passed over, as it stands in an earlier chunk
   state.options.verify_checksums = verify_checksums;
   rewind(state.selection);
 }

@@ -92,6 +92,7 @@ class TraceReader {
   const std::vector<VcpuTotals>& vcpus() const;  // by index
   uint64_t exits() const;                        // in file and rings, folded ones included
   uint64_t folded() const;                       // of those: equal to one before, only counted
+  bool overlaps() const;                         // some exits stand in two chunks
   uint64_t lost() const;
   int64_t duration_ns() const;  // from the start of the recording to its last moment
   // Until when it is known to have gone on: longer where nothing happened any more before its
@@ -111,7 +112,8 @@ class TraceReader {
   bool taken_follows() const;
 
   // Counts and times only: calls `visit` for each chunk of exits with its vCPU index. Reads four
-  // columns and nothing else (50 million exits/s).
+  // columns and nothing else (50 million exits/s). Folded exits are not there, and what stands in
+  // two chunks is there twice.
   template <typename Visit>
   void summarize(Visit visit) {
     for_each_chunk([&](uint32_t vcpu_index, ChunkDecoder& chunk) -> Result<void> {

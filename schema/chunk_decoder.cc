@@ -51,7 +51,7 @@ struct ChunkDecoder::State {
   }
   std::span<const uint64_t> side_record_at(size_t at) const;
   bool taken_follows() const;
-  bool take_side();
+  const char* take_side();  // nullptr: taken; else what is wrong with it
   bool take_exit();
 };
 
@@ -145,9 +145,10 @@ bool ChunkDecoder::State::taken_follows() const {
   return kind == RecordKind::kRegisters || kind == RecordKind::kMemorySlice;
 }
 
-bool ChunkDecoder::State::take_side() {
+const char* ChunkDecoder::State::take_side() {
+  constexpr const char* kShape = "a record between the exits does not hold together";
   std::span<const uint64_t> record = side_record_at(side_at);
-  if (record.empty()) return false;
+  if (record.empty()) return kShape;
   const uint64_t position = number(columns.side[side_at]);
   const uint64_t first = number(record[0]);
   side_at += 1 + record.size();
@@ -161,20 +162,21 @@ bool ChunkDecoder::State::take_side() {
                          record.size() * kWordBytes};
   uint64_t advance = 0;
   if (side_record.kind == RecordKind::kGap) {
-    if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return false;
+    if (record.size() != sizeof(GapRecord) / kWordBytes || number(record[0]) != seq) return kShape;
     advance = number(record[1]);
-    if (advance > lost_left) return false;
+    if (advance > lost_left) return "a gap holds more exits than the chunk says were lost";
     lost_left -= advance;
     is_run_seen = false;
   } else if (side_record.kind == RecordKind::kRepeat) {
     if (record.size() == sizeof(RepeatRecord) / kWordBytes) {
       advance = number(record[1]);
-      if (advance > folded_left) return false;
+      if (advance > folded_left)
+        return "a repeat folds more exits than the chunk has sequences for";
       folded_left -= advance;
       tsc = side_record.tsc;
     }
   } else if (side_record.kind == RecordKind::kEntry) {
-    if (record.size() != 1 + size_t{message.core_words}) return false;
+    if (record.size() != 1 + size_t{message.core_words}) return kShape;
     std::copy(record.begin() + 1, record.end(), image.begin());
     behind = core_mask_all(message.core_words);
     is_run_seen = true;
@@ -182,7 +184,7 @@ bool ChunkDecoder::State::take_side() {
   }
   seq += advance;
   side_record.next_seq = seq;
-  return true;
+  return nullptr;
 }
 
 ChunkDecoder::ChunkDecoder() : state_(std::make_unique<State>()) {}
@@ -241,9 +243,10 @@ Result<void> ChunkDecoder::begin() {
   State& state = *state_;
   const ChunkHeader& header = state.header;
   const uint64_t sequences = header.end_seq - header.first_seq;
-  if (header.end_seq < header.first_seq || header.exits > sequences ||
-      state.message.lost > sequences - header.exits)
+  if (header.end_seq < header.first_seq || header.exits > sequences)
     return corrupt_chunk("the chunk has more exits than sequences");
+  if (state.message.lost > sequences - header.exits)
+    return corrupt_chunk("more exits were lost in the chunk than it has sequences left");
   state.lost_left = state.message.lost;
   state.folded_left = sequences - header.exits - state.message.lost;
   KVMTAPE_TRY(state.reader.read_times(state.columns));
@@ -267,8 +270,10 @@ ChunkDecoder::Item ChunkDecoder::next() {
   };
   if (state.side_at < state.columns.side.size()) {
     const uint64_t position = number(state.columns.side[state.side_at]);
-    if (position / 2 + position % 2 <= state.exit_index || state.exit_index >= state.header.exits)
-      return state.take_side() ? Item::kSide : corrupt("a side record does not hold together");
+    if (position / 2 + position % 2 <= state.exit_index || state.exit_index >= state.header.exits) {
+      const char* const wrong = state.take_side();
+      return wrong == nullptr ? Item::kSide : corrupt(wrong);
+    }
   }
   if (state.exit_index >= state.header.exits)
     return state.seq == state.header.end_seq

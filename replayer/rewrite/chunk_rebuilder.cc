@@ -83,6 +83,8 @@ bool ChunkRebuilder::add_side(const SideRecord& from, uint64_t seq, RecordEditor
     cut.resize(side.payload.size() / kWordBytes);
     std::memcpy(cut.data(), side.payload.data(), side.payload.size());
     if (side.kind == RecordKind::kGap) store_le(&cut[0], seq);
+    if (side.kind == RecordKind::kRepeat && load_le<uint64_t>(&cut[1]) != side.next_seq - seq)
+      store_le(&cut[0], seq - 1);  // what it repeats stands in an earlier chunk
     store_le(&cut[1], side.next_seq - seq);
     side.payload = {reinterpret_cast<const uint8_t*>(cut.data()), side.payload.size()};
   }

@@ -180,6 +180,47 @@ void save_columns() {
   });
 }
 
+void append_exits_of(const TraceBuilder& from, TraceBuilder& to) {
+  TraceBuilder copy = from;
+  const uint64_t at = copy.offset_of(ChunkType::kExits);
+  to.append_chunk({copy.bytes().begin() + static_cast<ptrdiff_t>(at), copy.bytes().end()});
+}
+
+// Chunks that are whole, and do not fit each other or what an index says of them.
+void save_neighbours() {
+  TraceBuilder again, overlapping = small_trace(false);
+  again.add_exits(0, 8).add_gap(0, 4, GapReason::kRingFull).add_exits(0, 3).flush(0);
+  append_exits_of(again, overlapping);
+  save("overlapping_chunk", overlapping);
+
+  TraceBuilder copy, gone;
+  gone.add_exits(0, 6).flush(0).add_exits(0, 4).flush(0).add_exits(1, 3).flush(1).split_index();
+  copy.add_exits(0, 10).flush(0);
+  append_exits_of(copy, gone);
+  for (const size_t number : {1, 2})
+    gone.flip_byte(gone.offset_of(ChunkType::kExits, number) + 150);
+  save("indexed_chunk_gone", gone);
+
+  TraceBuilder repeat = small_trace(false);
+  repeat.add_exits(0, 1).add_record(0, RecordKind::kRepeat, 0, {10, 9, 0, 0, 0, 0}).flush(0);
+  const uint64_t at = repeat.offset_of(ChunkType::kExits, 5);
+  ChunkHeader header = header_at(repeat, at);
+  header.end_seq -= 5;
+  std::memcpy(&repeat.bytes()[at], &header, sizeof header);
+  sign_chunk(repeat, at);
+  save("repeat_beyond_header", repeat);
+
+  TraceBuilder gaps = small_trace(false);
+  gaps.add_exits(0, 1).add_gap(0, 6, GapReason::kRingFull).add_exits(0, 1).seal();
+  const uint64_t index_at = check_file_trailer(gaps.bytes())->index_offset;
+  auto index = decode_index(std::span(gaps.bytes()).subspan(index_at));
+  for (IndexEntry& entry : index->entries) entry.lost = entry.lost == 0 ? 0 : 5;
+  std::vector<uint8_t> chunk;
+  encode_index(*index, gaps.session(), chunk);
+  std::ranges::copy(chunk, gaps.bytes().begin() + static_cast<ptrdiff_t>(index_at));
+  save("index_of_other_gaps", gaps);
+}
+
 // Cap'n Proto messages that promise far more than they hold.
 void save_messages() {
   const auto save_body = [](const std::string& name, const std::vector<uint64_t>& body) {
@@ -245,6 +286,7 @@ int main(int argc, char** argv) {
   kvmtape::testing::save_heads();
   kvmtape::testing::save_chunks();
   kvmtape::testing::save_columns();
+  kvmtape::testing::save_neighbours();
   kvmtape::testing::save_messages();
   kvmtape::testing::save_rings();
   return 0;

@@ -169,10 +169,23 @@ class OverlapTest : public TraceReaderTest {
   static TraceBuilder ten_and(const TraceBuilder& again) {
     TraceBuilder trace;
     trace.add_exits(0, 10).flush(0);
-    TraceBuilder copy = again;
-    const uint64_t at = copy.offset_of(ChunkType::kExits);
-    return trace.append_chunk(
-        {copy.bytes().begin() + static_cast<ptrdiff_t>(at), copy.bytes().end()});
+    append_exits_of(again, trace);
+    return trace;
+  }
+  static void append_exits_of(TraceBuilder from, TraceBuilder& to) {
+    const uint64_t at = from.offset_of(ChunkType::kExits);
+    to.append_chunk({from.bytes().begin() + static_cast<ptrdiff_t>(at), from.bytes().end()});
+  }
+  // What is shown is what is counted.
+  static void expect_counted(const SeenTrace& seen, uint64_t exits, uint64_t lost) {
+    uint64_t shown = seen.exit_count(), in_gaps = 0;
+    for (const SeenItem& item : seen.items)
+      if (item.kind == Item::Kind::kRepeat) shown += item.repeat.count;
+    for (const Gap& gap : seen.gaps(0)) in_gaps += gap.lost;
+    EXPECT_EQ(shown, exits);
+    EXPECT_EQ(seen.health.file_exits, exits);
+    EXPECT_EQ(in_gaps, lost);
+    EXPECT_EQ(seen.health.lost, lost);
   }
 };
 
@@ -182,18 +195,16 @@ TEST_F(OverlapTest, what_was_lost_once_and_recorded_once_was_recorded) {
   const SeenTrace seen = read(ten_and(again));
   EXPECT_EQ(seen.seqs(0), seq_range(0, 15));
   EXPECT_EQ(seen.exits, 15u);
-  EXPECT_EQ(seen.health.file_exits, 15u);
+  expect_counted(seen, 15, 0);
 }
 
 TEST_F(OverlapTest, what_was_lost_behind_is_known_when_it_was_read) {
   TraceBuilder again;
   again.add_exits(0, 8).add_gap(0, 4, GapReason::kRingFull).add_exits(0, 3).flush(0);
   const SeenTrace seen = read(ten_and(again));
-  EXPECT_EQ(seen.exit_count(), 13u);
-  EXPECT_EQ(seen.health.file_exits, 13u);
+  expect_counted(seen, 13, 2);
   ASSERT_EQ(seen.gaps(0).size(), 1u);
   EXPECT_EQ(seen.gaps(0)[0].first_seq, 10u);
-  EXPECT_EQ(seen.gaps(0)[0].lost, 2u);
 }
 
 TEST_F(OverlapTest, of_a_repeat_counts_what_is_behind_the_earlier_chunk) {
@@ -204,19 +215,81 @@ TEST_F(OverlapTest, of_a_repeat_counts_what_is_behind_the_earlier_chunk) {
   const auto repeat = std::ranges::find(seen.items, Item::Kind::kRepeat, &SeenItem::kind);
   ASSERT_NE(repeat, seen.items.end());
   EXPECT_EQ(repeat->repeat.count, 2u);
-  EXPECT_EQ(seen.health.file_exits, 12u);
+  EXPECT_EQ(repeat->repeat.of_seq + repeat->repeat.count, 11u) << "its last exit";
+  expect_counted(seen, 12, 0);
 }
 
 TEST_F(OverlapTest, damage_takes_off_no_more_than_was_counted) {
   TraceBuilder again;
   again.add_exits(0, 15).flush(0);
   TraceBuilder trace = ten_and(again);
-  trace.add_exits(0, 10).flush(0).seal();  // in an index, and with one behind it
+  trace.seal();
   trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + 200);
   const SeenTrace seen = read(trace);
-  EXPECT_EQ(seen.exit_count(), 15u);
-  EXPECT_EQ(seen.health.file_exits, 15u);
-  EXPECT_EQ(seen.health.lost, 5u);
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 10));
+  EXPECT_EQ(seen.health.damaged_chunks, 1u);
+  expect_counted(seen, 10, 5);
+}
+
+TEST_F(OverlapTest, columns_do_not_tell_what_stands_in_two_chunks) {
+  TraceBuilder again;
+  again.add_exits(0, 15).flush(0);
+  const auto twice = TraceReader::open(ten_and(again).write_to(scratch_.file("o.kvmtape")));
+  const auto once = TraceReader::open(again.write_to(scratch_.file("p.kvmtape")));
+  ASSERT_TRUE(twice.ok() && once.ok());
+  EXPECT_TRUE((*twice)->overlaps());
+  EXPECT_FALSE((*once)->overlaps());
+}
+
+TEST_F(OverlapTest, a_chunk_that_is_there_twice_is_checked_twice) {
+  TraceBuilder trace, same;
+  trace.add_exits(0, 10).flush(0);
+  append_exits_of(trace, trace);
+  trace.seal();
+  trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + 200);
+  const auto reader = TraceReader::open(trace.write_to(scratch_.file("d.kvmtape")));
+  ASSERT_TRUE(reader);
+  (*reader)->verify();
+  EXPECT_EQ((*reader)->health().redundant_chunks, 1u);
+  EXPECT_EQ((*reader)->health().damaged_chunks, 0u);
+  EXPECT_EQ((*reader)->exits(), 10u);
+}
+
+TEST_F(OverlapTest, an_index_that_names_a_chunk_that_is_gone_hides_no_copy_of_it) {
+  TraceBuilder trace, copy;
+  trace.add_exits(0, 6).flush(0).add_exits(0, 4).flush(0).split_index();
+  copy.add_exits(0, 10).flush(0);
+  append_exits_of(copy, trace);
+  trace.flip_byte(trace.offset_of(ChunkType::kExits, 1) + 200);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 10));
+  expect_counted(seen, 10, 0);
+}
+
+TEST_F(TraceReaderTest, of_what_was_lost_the_chunk_is_believed_and_not_the_index) {
+  for (const uint64_t said : {0u, 5u, 7u}) {
+    TraceBuilder trace;
+    trace.add_exits(0, 4).add_gap(0, 6, GapReason::kRingFull);
+    trace.add_record(0, RecordKind::kRepeat, 0, {9, 2, 0, 0, 0, 0}).add_exits(0, 3).seal();
+    const auto trailer = check_file_trailer(trace.bytes());
+    ASSERT_TRUE(trailer.ok());
+    const uint64_t at = trailer->index_offset;
+    auto index = decode_index(std::span(trace.bytes()).subspan(at));
+    ASSERT_TRUE(index.ok());
+    for (IndexEntry& entry : index->entries)
+      if (entry.type == ChunkType::kExits) entry.lost = said;
+    std::vector<uint8_t> chunk;
+    encode_index(*index, trace.session(), chunk);
+    std::ranges::copy(chunk, trace.bytes().begin() + static_cast<ptrdiff_t>(at));
+    const SeenTrace seen = read(trace);
+    EXPECT_EQ(seen.exit_count(), 7u) << said;
+    ASSERT_EQ(seen.gaps(0).size(), 1u) << said;
+    EXPECT_EQ(seen.gaps(0)[0].why, GapReason::kRingFull);
+    EXPECT_EQ(seen.health.file_exits, 9u) << said;
+    EXPECT_EQ(seen.health.lost, 6u) << said;
+    EXPECT_EQ(seen.health.damaged_chunks, 0u);
+    EXPECT_TRUE(seen.health.footer_damaged);
+  }
 }
 
 TEST_F(TraceReaderTest, chunks_of_another_session_are_passed_over) {
