@@ -1,5 +1,6 @@
 // What stands between exits: gaps, repeats and marks.
 #include "analysis/exit_json.h"
+#include "analysis/repeated_exits.h"
 
 namespace kvmtape {
 
@@ -33,7 +34,7 @@ void write_repeat(JsonWriter& json, const Item& item, const TraceReader& reader)
   json.key("count");
   json.number(repeat.count);
   json.key("last_seq");
-  json.number(repeat.of_seq + repeat.count);
+  json.number(repeated_exits(item, reader).last_seq);
   json.key("first_ns");
   json.number(reader.time_ns(repeat.first_tsc));
   json.key("last_ns");

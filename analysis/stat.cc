@@ -184,13 +184,17 @@ class StatWalk {
   void add_repeat(const Item& item) {
     const auto repeated = last_.find(item.vcpu_index);
     if (repeated == last_.end() || repeated->second.seq != item.repeat.of_seq) return;
-    if (!is_new(item.vcpu_index, item.repeat.of_seq + 1)) return;
+    // A run that was under way when it was counted last has grown.
+    const uint64_t end = item.side->next_seq;
+    if (!is_new(item.vcpu_index, end - 1)) return;
     count_waiting(item.vcpu_index);
-    const uint64_t count = item.repeat.count;
+    uint64_t count = item.repeat.count;
+    if (progress_ != nullptr && progress_->contains(item.vcpu_index))
+      count = std::min(count, end - progress_->at(item.vcpu_index));
     const Seen& exit = repeated->second;
     counter_.add_exit(item.vcpu_index, exit.reason, exit.error, exit.key, count,
                       [&](TimedCounter& counter) { counter.count += count; });
-    advance(item.vcpu_index, item.repeat.of_seq + 1 + count);
+    advance(item.vcpu_index, end);
   }
 
   void add_exit(const Item& item) {

@@ -39,8 +39,8 @@ bool Followed::is_new(const Item& item) {
       next_seq = item.gap.first_seq + item.gap.lost;
       return true;
     case Item::Kind::kRepeat:
-      if (item.repeat.of_seq + item.repeat.count < next_seq) return false;
-      next_seq = item.repeat.of_seq + item.repeat.count + 1;
+      if (item.side->next_seq <= next_seq) return false;
+      next_seq = item.side->next_seq;
       return true;
     case Item::Kind::kRegisters:
     case Item::Kind::kMemory: {

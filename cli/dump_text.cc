@@ -6,6 +6,7 @@
 
 #include "analysis/exit_label.h"
 #include "analysis/memory_slice.h"
+#include "analysis/repeated_exits.h"
 #include "cli/call_text.h"
 #include "cli/human.h"
 #include "schema/snapshot.h"
@@ -40,10 +41,7 @@ bool DumpText::print(const Item& item) {
           place_of(item, item.gap.first_seq), item.time_ns, "gap", "31",
           fmt::format("{} lost: {}", counted(item.gap.lost, "exit"), to_string(item.gap.why)));
     case Item::Kind::kRepeat:
-      return print_line(place_of(item, item.repeat.of_seq), item.time_ns, "repeat", "33",
-                        fmt::format("{} more times, until {}:{} at {}", item.repeat.count,
-                                    item.vcpu_index, item.repeat.of_seq + item.repeat.count,
-                                    seconds_text(reader_.time_ns(item.repeat.last_tsc))));
+      return print_repeat(item);
     case Item::Kind::kMark:
       return print_line("-", item.time_ns, "mark", "35", printable(std::string(item.mark)));
     case Item::Kind::kRegisters:
@@ -72,6 +70,15 @@ bool DumpText::print_exit(const Item& item) {
   if (!item.exit->has_answer) return true;
   if (!print_bytes("answer kvm_run", item.exit->answer_kvm_run)) return false;
   return item.exit->answer_data.empty() || print_bytes("answer pio", item.exit->answer_data);
+}
+
+// At the time of its last exit, as exits stand at theirs: the record's is that of an answer.
+bool DumpText::print_repeat(const Item& item) {
+  const RepeatedExits exits = repeated_exits(item, reader_);
+  return print_line(place_of(item, item.repeat.of_seq), exits.last_ns, "repeat", "33",
+                    fmt::format("{} more time{} from {} on, until {}:{}", item.repeat.count,
+                                item.repeat.count == 1 ? "" : "s", seconds_text(exits.first_ns),
+                                item.vcpu_index, exits.last_seq));
 }
 
 bool DumpText::print_call(const Item& item) {

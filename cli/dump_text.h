@@ -25,6 +25,7 @@ class DumpText {
 
  private:
   bool print_exit(const Item& item);
+  bool print_repeat(const Item& item);
   bool print_call(const Item& item);
   bool print_line(const std::string& place, int64_t time_ns, const std::string& name,
                   const std::string& color, const std::string& text);

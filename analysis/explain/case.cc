@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "analysis/repeated_exits.h"
 #include "replayer/arch_names/x86_registers.h"
 #include "replayer/struct_decoder.h"
 #include "schema/abi/exit_numbers.h"
@@ -50,6 +51,13 @@ bool Case::is_x86() const {
 const VcpuStory* Case::story_of(const Place& place) const {
   auto found = vcpus.find(place.vcpu);
   return found == vcpus.end() ? nullptr : &found->second;
+}
+
+const KeptExit* Case::exit_before(uint32_t vcpu, uint64_t seq) const {
+  auto found = vcpus.find(vcpu);
+  if (found == vcpus.end() || found->second.exits == 0) return nullptr;
+  const KeptExit& newest = found->second.newest;
+  return newest.last_seq + 1 == seq ? &newest : nullptr;
 }
 
 bool Case::has_every_vcpu() const {
@@ -117,14 +125,19 @@ void Case::take(const Item& item, const DecodedExit* decoded) {
       }
       ran_last_[of.id] = of.index;
       of.take_exit(item, *decoded, context, vm_slots);
-      console.see({item.vcpu_index, item.exit->seq}, *decoded);
+      console.see({item.vcpu_index, item.exit->seq}, *decoded, 1);
       ++exits;
       break;
     }
-    case Item::Kind::kRepeat:
-      story(item.vcpu_index).take_repeat(item);
-      exits += item.repeat.count & ~kRepeatUnanswered;
+    case Item::Kind::kRepeat: {
+      const RepeatedExits repeated = repeated_exits(item, reader);
+      if (decoded != nullptr) {
+        story(item.vcpu_index).take_repeat(item.repeat, repeated);
+        console.see({item.vcpu_index, repeated.first_seq}, *decoded, item.repeat.count);
+      }
+      exits += item.repeat.count;
       break;
+    }
     case Item::Kind::kGap:
       if (item.vcpu_index != kSessionStream) story(item.vcpu_index).take_gap(item.gap);
       lost += item.gap.lost;

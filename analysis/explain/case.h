@@ -81,6 +81,10 @@ struct Case {
   // nothing.
   std::vector<std::string> uncounted_losses() const;
 
+  // The exit that a vCPU's next one, this one, follows; nullptr: it was not walked.
+  const KeptExit* exit_before(uint32_t vcpu, uint64_t seq) const;
+
+  // With `decoded` an exit, or the exit that a repeat repeats, if that was walked.
   void take(const Item& item, const DecodedExit* decoded);
   void choose_crash();
 

@@ -30,14 +30,14 @@ std::string where_text(uint64_t key) {
 
 }  // namespace
 
-void ConsoleText::see(Place place, const DecodedExit& decoded) {
+void ConsoleText::see(Place first, const DecodedExit& decoded, uint64_t count) {
   const Exit& exit = decoded.exit;
   if (exit.reason_validity != Validity::kValid) return;
   if (exit.reason == kExitIo) {
     const auto port = valid_field(exit, "io.port");
     if (!port || valid_field(exit, "io.direction") != 1 || valid_field(exit, "io.size") != 1)
       return;
-    put(place, *port, valid_bytes(exit, decoded.moment, "io.data"));
+    put_all(first, *port, valid_bytes(exit, decoded.moment, "io.data"), count);
   } else if (exit.reason == kExitMmio) {
     const auto address = valid_field(exit, "mmio.phys_addr");
     const auto len = valid_field(exit, "mmio.len");
@@ -46,14 +46,23 @@ void ConsoleText::see(Place place, const DecodedExit& decoded) {
     // A register of 32 bits holds a character alone.
     for (size_t i = 1; i < data.size(); ++i)
       if (data[i] != 0) return;
-    if (!data.empty()) put(place, *address | kMmioKey, data.first(1));
+    if (!data.empty()) put_all(first, *address | kMmioKey, data.first(1), count);
   } else if (exit.reason == kExitRiscvSbi) {
     constexpr uint64_t kPutchar = 1;  // SBI 0.1 console_putchar
     const auto byte = valid_field(exit, "riscv_sbi.args", 0);
     if (valid_field(exit, "riscv_sbi.extension_id") != kPutchar || !byte) return;
     const auto character = static_cast<uint8_t>(*byte);
-    put(place, kSbiKey, {&character, 1});
+    put_all(first, kSbiKey, {&character, 1}, count);
   }
+}
+
+// Of more than the tail has room for only the last ones.
+void ConsoleText::put_all(Place first, uint64_t key, std::span<const uint8_t> bytes,
+                          uint64_t count) {
+  const uint64_t most = kTailBytes / std::max<size_t>(bytes.size(), 1) + 1;
+  const uint64_t end = first.seq + count;
+  for (uint64_t seq = end - std::min(count, most); seq != end; ++seq)
+    put({first.vcpu, seq}, key, bytes);
 }
 
 void ConsoleText::put(Place place, uint64_t key, std::span<const uint8_t> bytes) {

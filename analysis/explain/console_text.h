@@ -26,7 +26,8 @@ class ConsoleText {
     Place place_of(size_t at) const;
   };
 
-  void see(Place place, const DecodedExit& decoded);
+  // So many exits alike in a row, `first` and those behind it.
+  void see(Place first, const DecodedExit& decoded, uint64_t count);
 
   // Those that got text, the one that was written to last at the end.
   std::vector<Console> all() const;
@@ -48,6 +49,7 @@ class ConsoleText {
     bool at_line_start = true;
     std::deque<std::pair<uint64_t, Place>> lines;  // counted from the first byte written
   };
+  void put_all(Place first, uint64_t key, std::span<const uint8_t> bytes, uint64_t count);
   void put(Place place, uint64_t key, std::span<const uint8_t> bytes);
   static bool is_text(const Candidate& candidate);
 

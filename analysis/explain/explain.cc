@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "analysis/explain/rules.h"
+#include "analysis/repeated_exits.h"
 #include "analysis/session_context.h"
 
 namespace kvmtape {
@@ -34,6 +35,27 @@ void weaken_after_loss(const Case& all, std::vector<Finding>& findings) {
     if (!finding.is_note) finding.confidence *= kWithLoss;
 }
 
+// To the rules a repeat is the last of its exits, with how many they are. Nothing is shown of one
+// whose exit is not selected.
+void see_repeat(const Item& repeat, Case& all, const std::vector<std::unique_ptr<Rule>>& rules) {
+  const RepeatedExits exits = repeated_exits(repeat, all.reader);
+  const KeptExit* of = all.exit_before(repeat.vcpu_index, exits.first_seq);
+  if (of == nullptr) return all.take(repeat, nullptr);
+  const DecodedExit decoded = of->decoded(all.decoder);
+  RecordedExit recorded = of->recorded_exit();
+  recorded.seq = exits.last_seq;
+  Item last;
+  last.vcpu_index = repeat.vcpu_index;
+  last.exit = &recorded;
+  last.stream = repeat.stream;
+  last.time_ns = exits.last_ns;
+  last.monitor_ns = all.reader.ticks_to_ns(repeat.repeat.monitor_ticks_max);
+  last.seq = exits.last_seq;
+  for (const auto& rule : rules)
+    rule->see({last, decoded, repeat.repeat.count, exits.first_seq, exits.first_ns});
+  all.take(repeat, &decoded);
+}
+
 }  // namespace
 
 Explanation explain(TraceReader& reader, const Selection& selection) {
@@ -49,11 +71,12 @@ Explanation explain(TraceReader& reader, const Selection& selection) {
   for (reader.rewind(with_calls); reader.next(item);) {
     if (item.kind == Item::Kind::kExit) {
       decode_both(*result.decoder, *item.exit, decoded);
-      for (const auto& rule : rules) rule->see({item, decoded});
-    } else if (item.kind == Item::Kind::kRepeat) {
-      for (const auto& rule : rules) rule->see_repeat(item);
+      for (const auto& rule : rules) rule->see({item, decoded, 1, item.seq, item.time_ns});
     }
-    all.take(item, &decoded);
+    if (item.kind == Item::Kind::kRepeat)
+      see_repeat(item, all, rules);
+    else
+      all.take(item, &decoded);
   }
   all.choose_crash();
   reader.check();  // what was not selected may be damaged as well: uncounted_losses()

@@ -4,6 +4,7 @@
 // walk.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,15 @@
 
 namespace kvmtape {
 
+// One exit or, where `count` is more, the exits of a repeat: `item` is the last of them, monitor_ns
+// the longest that one took, and guest_ns not known.
 struct SeenExit {
   const Item& item;
   const DecodedExit& decoded;
+  uint64_t count;
+  uint64_t first_seq;
+  int64_t first_ns;
+  Place first() const { return {item.vcpu_index, first_seq}; }
   Place place() const { return {item.vcpu_index, item.exit->seq}; }
 };
 
@@ -28,7 +35,6 @@ class Rule {
   // likely.
   virtual std::vector<std::string_view> yields_to() const { return {}; }
   virtual void see(const SeenExit&) {}
-  virtual void see_repeat(const Item&) {}
   virtual void judge(const Case& all, std::vector<Finding>& findings) = 0;
 };
 

@@ -106,10 +106,11 @@ void VcpuStory::keep(const Item& item, uint64_t key, bool may_fold) {
     kept.last_time_ns = item.time_ns;
   };
   const bool folds = gap_lost_ == 0 && may_fold;
+  newest_alternates_ = false;
   if (folds && !last.empty() && last.back().key == key) return fold_into(last.back());
   if (folds && last.size() > 1 && last[last.size() - 2].key == key &&
       last.back().lost_before == 0) {
-    last[last.size() - 2].alternating = true;
+    last[last.size() - 2].alternating = newest_alternates_ = true;
     return fold_into(last[last.size() - 2]);
   }
   KeptExit kept;
@@ -124,17 +125,19 @@ void VcpuStory::keep(const Item& item, uint64_t key, bool may_fold) {
   last.push_back(std::move(kept));
 }
 
-void VcpuStory::take_repeat(const Item& item) {
-  const uint64_t count = item.repeat.count & ~kRepeatUnanswered;
-  exits += count;
-  if (crash && crash->exit.place.seq == item.repeat.of_seq)
-    crash->again += count;
+void VcpuStory::take_repeat(const RepeatRecord& repeat, const RepeatedExits& repeated) {
+  exits += repeat.count;
+  if (crash && crash->exit.place.seq == repeat.of_seq)
+    crash->again += repeat.count;
   else if (crash)
-    crash->exits_behind += count;
-  newest.last_seq = last_seq_ = item.repeat.of_seq + count;
-  if (last.empty()) return;
-  last.back().more += count;
-  last.back().last_seq = item.repeat.of_seq + count;
+    crash->exits_behind += repeat.count;
+  last_seq_ = repeated.last_seq;
+  newest.guest_ns.reset();  // before the last of them
+  for (KeptExit* kept : {&newest, &last[last.size() - (newest_alternates_ ? 2 : 1)]}) {
+    kept->more += repeat.count;
+    kept->last_seq = repeated.last_seq;
+    kept->last_time_ns = repeated.last_ns;
+  }
 }
 
 void VcpuStory::take_registers(const Item& item) {

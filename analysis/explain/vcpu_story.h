@@ -13,6 +13,7 @@
 #include "analysis/explain/registers.h"
 #include "analysis/memory_slice.h"
 #include "analysis/memory_slots.h"
+#include "analysis/repeated_exits.h"
 
 namespace kvmtape {
 
@@ -48,14 +49,15 @@ class VcpuStory {
   uint64_t lost_at_end = 0;  // behind the last exit
   GapReason lost_at_end_why{};
   std::deque<KeptExit> last;  // oldest first, runs and alternations folded
-  KeptExit newest;            // the last exit, as it was itself
+  KeptExit newest;            // the last exit, as it was itself, and its repeats
   std::optional<CrashExit> crash;
   std::vector<Place> earlier_crashes;  // that it went on after; the last ones
   RegisterBytes known;                 // the newest of each set
 
   void take_exit(const Item& item, const DecodedExit& decoded, const DecodeContext& context,
                  const std::shared_ptr<const MemorySlots>& slots);
-  void take_repeat(const Item& item);
+  // Of the newest exit.
+  void take_repeat(const RepeatRecord& repeat, const RepeatedExits& repeated);
   void take_registers(const Item& item);
   void take_memory(const Item& item);
   void take_gap(const Gap& gap);
@@ -71,6 +73,7 @@ class VcpuStory {
   GapReason gap_why_{};
   uint64_t last_seq_ = 0;
   bool last_was_crash_ = false;
+  bool newest_alternates_ = false;  // it was folded into the last but one, not into the last
 };
 
 }  // namespace kvmtape

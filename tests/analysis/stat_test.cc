@@ -99,6 +99,19 @@ TEST_F(StatTest, ARunningRecordingIsCountedOnceAndWaitsForAnswers) {
   EXPECT_EQ(new_exits(), 3u);
 }
 
+TEST_F(StatTest, ARunOfRepeatsThatGrowsIsCountedOnce) {
+  StatProgress progress;
+  const auto new_exits = [&](uint64_t repeats) {
+    TraceBuilder trace;
+    trace.add_exits(0, 8).add_record(0, RecordKind::kRepeat, 0, {7, repeats, 0, 0, 0, 0}).seal();
+    const auto reader = open(trace);
+    return count_new_exits(*reader, {}, progress).exits;
+  };
+  EXPECT_EQ(new_exits(4), 12u);
+  EXPECT_EQ(new_exits(4), 0u);
+  EXPECT_EQ(new_exits(9), 5u);
+}
+
 // What was left behind in exit_reason is nobody's.
 TEST_F(StatTest, FailuresOfOneErrnoAreOneRowWhateverReasonWasLeftBehind) {
   TraceBuilder trace;

@@ -257,6 +257,19 @@ TEST_F(CliTest, GapsAndMarksHaveLinesOfTheirOwnAndStatusThree) {
   EXPECT_THAT(json.err, IsEmpty());
 }
 
+TEST_F(CliTest, ARepeatStandsAtTheTimeOfItsLastExit) {
+  TraceBuilder trace;
+  const uint64_t tsc = exit_tsc(0, 1);
+  trace.add_exits(0, 2).add_record(0, RecordKind::kRepeat, 0, {1, 3, tsc + 1, tsc + 9, 1, 1});
+  const auto seconds = [](uint64_t ticks) {
+    constexpr uint64_t kStart = 1'000'000, kSecond = 1'000'000'000;
+    return "0." + std::to_string(kSecond + ticks - kStart).substr(1);
+  };
+  EXPECT_THAT(tool.run("dump " + trace.seal().write_to(tool.file("r.kvmtape"))).out,
+              HasSubstr(seconds(tsc + 9) + "  repeat                    3 more times from " +
+                        seconds(tsc + 1) + " on, until 0:4\n"));
+}
+
 TEST_F(CliTest, InfoAndVerifyAndStatPrintOneObject) {
   const std::string trace = trace_with_gap();
   const auto info = tool.run("info --json " + trace).json();

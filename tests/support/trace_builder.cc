@@ -1,6 +1,8 @@
 #include "tests/support/trace_builder.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "schema/file_order.h"
 #include "schema/record_words.h"
@@ -66,7 +68,41 @@ ClockReading TraceBuilder::clock() const {
   return {latest_, session_.start.monotonic_ns + (latest_ - session_.start.ticks), 0};
 }
 
+bool TraceBuilder::extends_run(Stream& to, const GivenExit& exit) {
+  const auto content = [](const GivenExit& of) {
+    return std::tie(of.ret, of.run, of.data, of.answered, of.answer_run, of.answer_data);
+  };
+  if (!to.last || !exit.answered || content(*to.last) != content(exit)) return false;
+  const uint64_t ticks = exit.answer_tsc - exit.tsc;
+  if (to.run.count++ == 0) to.run = {to.next_seq - 1, 1, exit.tsc, exit.tsc, ticks, ticks};
+  to.run.last_tsc = exit.tsc;
+  to.run.monitor_ticks_min = std::min(to.run.monitor_ticks_min, ticks);
+  to.run.monitor_ticks_max = std::max(to.run.monitor_ticks_max, ticks);
+  to.run_answer_tsc = exit.answer_tsc;
+  ++to.next_seq;
+  return true;
+}
+
+void TraceBuilder::end_run(Stream& of) {
+  of.last.reset();
+  if (of.run.count == 0) return;
+  constexpr size_t kWords = kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes;
+  const RepeatRecord run = std::exchange(of.run, {});
+  const uint64_t words[] = {kWords | uint64_t{static_cast<uint8_t>(RecordKind::kRepeat)} << 16,
+                            of.run_answer_tsc,
+                            run.of_seq,
+                            run.count,
+                            run.first_tsc,
+                            run.last_tsc,
+                            run.monitor_ticks_min,
+                            run.monitor_ticks_max};
+  std::vector<uint64_t> numbers;
+  for (const uint64_t word : words) numbers.push_back(number(word));
+  EXPECT_EQ(of.encoder.add(numbers, true), kWords);
+}
+
 void TraceBuilder::put(uint32_t vcpu, const std::vector<uint64_t>& words) {
+  end_run(stream(vcpu));
   EXPECT_EQ(stream(vcpu).encoder.add(words, true), words.size());
 }
 
@@ -88,6 +124,10 @@ TraceBuilder& TraceBuilder::add_exits(uint32_t vcpu, uint32_t count) {
 
 TraceBuilder& TraceBuilder::add_exit(uint32_t vcpu, const GivenExit& exit) {
   Stream& to = stream(vcpu);
+  if (folds_ && extends_run(to, exit)) {
+    latest_ = std::max(latest_, exit.answer_tsc);
+    return *this;
+  }
   ++to.next_seq;
   std::vector<uint64_t> words;
   to.writer.append(false, exit.ret, exit.tsc, exit.run, exit.data, words);
@@ -98,6 +138,7 @@ TraceBuilder& TraceBuilder::add_exit(uint32_t vcpu, const GivenExit& exit) {
   }
   if (to.encoder.full()) flush(vcpu);
   put(vcpu, words);
+  if (exit.answered) to.last = exit;
   return *this;
 }
 
@@ -115,6 +156,7 @@ TraceBuilder& TraceBuilder::add_record(uint32_t vcpu, RecordKind kind, int32_t r
 
 TraceBuilder& TraceBuilder::add_gap(uint32_t vcpu, uint64_t lost, GapReason why) {
   Stream& to = stream(vcpu);
+  end_run(to);
   to.encoder.add_gap(lost, why, latest_);
   to.next_seq += lost;
   return *this;
@@ -135,6 +177,7 @@ TraceBuilder& TraceBuilder::ring_position(uint32_t vcpu, uint64_t block, uint64_
 
 TraceBuilder& TraceBuilder::flush(uint32_t vcpu) {
   Stream& from = stream(vcpu);
+  end_run(from);
   std::vector<uint8_t> chunk;
   std::vector<std::pair<uint32_t, uint32_t>> reasons;
   const uint64_t lost = from.encoder.lost_total() - from.lost_written;

@@ -51,6 +51,9 @@ class TraceBuilder {
     std::vector<uint8_t> answer_run, answer_data;
   };
   TraceBuilder& add_exit(uint32_t vcpu, const GivenExit& exit);
+  // From now on an exit that is given and equals the one before it, as does its answer, is folded
+  // into a repeat, as in the ring of a flight recorder.
+  TraceBuilder& fold_repeats() { return folds_ = true, *this; }
   // What is added next is not earlier.
   TraceBuilder& advance_to(uint64_t ticks) {
     latest_ = latest_ < ticks ? ticks : latest_;
@@ -89,8 +92,13 @@ class TraceBuilder {
     uint64_t next_seq = 0;
     uint64_t lost_written = 0;
     uint64_t ring_block = 0, ring_bytes = 0;
+    std::optional<GivenExit> last;  // may be repeated
+    RepeatRecord run{};             // that is not written yet
+    uint64_t run_answer_tsc = 0;
   };
   Stream& stream(uint32_t vcpu);
+  static bool extends_run(Stream& to, const GivenExit& exit);
+  static void end_run(Stream& of);
   void put(uint32_t vcpu, const std::vector<uint64_t>& words);
   ClockReading clock() const;
 
@@ -101,6 +109,7 @@ class TraceBuilder {
   std::vector<IndexEntry> offsets_;  // of chunks in indexes written already
   uint64_t cut_number_ = 0;
   uint64_t latest_ = 0;
+  bool folds_ = false;
 };
 
 // One item of a walk, its bytes copied.

@@ -39,18 +39,13 @@ class ExitStorm : public Rule {
     Run& run = runs_[seen.item.vcpu_index];
     const uint64_t key = fold_key(seen.decoded);
     if (key != run.key) {
-      if (++run.others * 20 <= run.count) return;
-      run = {key, 0, 0, seen.place(), seen.place(), seen.item.time_ns, seen.item.time_ns};
+      run.others += seen.count;
+      if (run.others * 20 <= run.count) return;
+      run = {key, 0, 0, seen.first(), seen.place(), seen.first_ns, seen.item.time_ns};
     }
-    ++run.count;
+    run.count += seen.count;
     run.last = seen.place();
     run.last_ns = seen.item.time_ns;
-  }
-  void see_repeat(const Item& item) override {
-    auto run = runs_.find(item.vcpu_index);
-    if (run == runs_.end()) return;
-    run->second.count += item.repeat.count & ~kRepeatUnanswered;
-    run->second.last.seq = item.repeat.of_seq + (item.repeat.count & ~kRepeatUnanswered);
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     if (all.reader.session().clock_name == kNoClock) return;

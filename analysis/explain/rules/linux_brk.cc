@@ -32,7 +32,7 @@ class LinuxBrk : public Rule {
     if (esr.ec != kEcBrk64) return;
     const uint64_t comment = esr.value_of("comment");
     if (!is_fault(comment)) return;
-    ++count_;
+    count_ += seen.count;
     comment_ = static_cast<uint16_t>(comment);
     place_ = seen.place();
   }

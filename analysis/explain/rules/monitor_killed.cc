@@ -67,7 +67,8 @@ class MonitorKilled : public Rule {
   static std::optional<Place> last_exit(const Case& all) {
     const VcpuStory* latest = nullptr;
     for (const auto& [index, story] : all.vcpus)
-      if (story.exits != 0 && (latest == nullptr || story.newest.time_ns > latest->newest.time_ns))
+      if (story.exits != 0 &&
+          (latest == nullptr || story.newest.last_time_ns > latest->newest.last_time_ns))
         latest = &story;
     return latest == nullptr ? std::nullopt : latest->last_place();
   }

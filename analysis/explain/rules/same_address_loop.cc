@@ -59,15 +59,9 @@ class SameAddressLoop : public Rule {
     const bool is_like =
         trapped || seen.decoded.has_answer ? mixed(asked, answer) == run.key : asked == run.asked;
     if (!is_like || run.count == 0)
-      run = {asked, mixed(asked, answer), 0, trapped, seen.place(), seen.place()};
-    ++run.count;
+      run = {asked, mixed(asked, answer), 0, trapped, seen.first(), seen.place()};
+    run.count += seen.count;
     run.last = seen.place();
-  }
-  void see_repeat(const Item& item) override {
-    auto run = runs_.find(item.vcpu_index);
-    if (run == runs_.end() || run->second.count == 0) return;
-    run->second.count += item.repeat.count & ~kRepeatUnanswered;
-    run->second.last.seq = item.repeat.of_seq + (item.repeat.count & ~kRepeatUnanswered);
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     for (const auto& [index, run] : runs_) {

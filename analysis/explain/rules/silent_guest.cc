@@ -27,7 +27,7 @@ class SilentGuest : public Rule {
     for (const auto& [index, story] : all.vcpus) {
       if (story.last.empty()) continue;  // never left, as one that waits for its first SIPI
       const KeptExit& last = story.newest;
-      const int64_t behind = elapsed_ns(last.time_ns, all.reader.recorded_ns());
+      const int64_t behind = elapsed_ns(last.last_time_ns, all.reader.recorded_ns());
       least = std::min(least, std::max(last.guest_ns.value_or(0), last.monitor_ns ? behind : 0));
       evidence.push_back({index, last.last_seq});
     }

@@ -23,7 +23,8 @@ class StaleHsrHigh : public Rule {
     bool leftover = false;
     for (const uint8_t byte : raw_bytes(*high, seen.decoded.moment)) leftover |= byte != 0;
     if (!leftover) return;
-    if (count_++ == 0) first_ = seen.place();
+    if (count_ == 0) first_ = seen.first();
+    count_ += seen.count;
     last_ = seen.place();
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {

@@ -136,8 +136,8 @@ class UnhandledAccess : public Rule {
   }
   static void count(Seen& to, const SeenExit& seen, const Access& access) {
     if (to.count == 0 || to.address != access.address || to.is_port != access.is_port)
-      to = {0, access.is_port, access.address, seen.place(), {}, {}};
-    ++to.count;
+      to = {0, access.is_port, access.address, seen.first(), {}, {}};
+    to.count += seen.count;
     to.last = seen.place();
     note_value(to, access.after);
   }

@@ -73,11 +73,6 @@ class Watchdog : public Rule {
         if ((ib700_.armed || tco_.armed) && !reset_request(seen.decoded).empty()) stop_all(seen);
     }
   }
-  void see_repeat(const Item& item) override {
-    for (Dog* dog : {&ib700_, &tco_})
-      if (dog->armed && dog->fed == Place{item.vcpu_index, item.repeat.of_seq})
-        dog->fed_ns = item.time_ns;
-  }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     // Any vCPU may be the one that feeds it.
     if (all.reader.session().clock_name == kNoClock || !all.has_every_vcpu()) return;
@@ -112,14 +107,15 @@ class Watchdog : public Rule {
   }
 
  private:
+  // How far apart those of a repeat are is not known: it was fed all the while.
   void feed(Dog& dog, const SeenExit& seen) {
-    if (dog.is_due(seen.item.time_ns)) note_due(dog, seen.item.time_ns);
+    if (dog.is_due(seen.first_ns)) note_due(dog, seen.first_ns);
     dog.armed = true;
     dog.fed = seen.place();
     dog.fed_ns = seen.item.time_ns;
   }
   void stop(Dog& dog, const SeenExit& seen) {
-    if (dog.is_due(seen.item.time_ns)) note_due(dog, seen.item.time_ns);
+    if (dog.is_due(seen.first_ns)) note_due(dog, seen.first_ns);
     dog.armed = false;
   }
   // A machine that is reset has its watchdogs off.

@@ -1,11 +1,13 @@
 // The synthetic part of the corpus: small recordings, each with the cause that must come first, and
 // healthy ones for which nothing may be found. Of processors, devices and hours that no machine
 // here has; what one can do is recorded for real (real_guests_test.cc, golden_guests_test.cc).
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <functional>
 #include <optional>
 
+#include "analysis/explain/history.h"
 #include "tests/analysis/explain/guest_states.h"
 #include "tests/support/explained.h"
 
@@ -236,6 +238,33 @@ TEST(ExplainCorpus, EveryFindingHasEvidenceThatIsInTheRecording) {
           EXPECT_LE(place.seq, story->last_place()->seq) << recording.name << ": " << finding.rule;
         }
       }
+  }
+}
+
+// All that is said of it, but for times that a repeat does not know one by one.
+std::string said_of(const Explanation& explanation) {
+  const Case& all = *explanation.all;
+  std::string text = fmt::format("{} exits\n", all.exits);
+  for (const auto* list : {&explanation.causes, &explanation.notes})
+    for (const Finding& finding : *list) {
+      text += fmt::format("{} {}", finding.confidence, finding.title);
+      for (const Place& place : finding.evidence) text += " " + to_string(place);
+      text += "\n";
+    }
+  for (const HistoryLine& line : history_of(all, 1000))
+    text += fmt::format("{} {} {}\n", line.time_ns, name_text(all, line), body_text(all, line));
+  for (const auto& console : all.console.all()) text += console.where + console.tail;
+  return text;
+}
+
+TEST(ExplainCorpus, FoldedIntoRepeatsEachIsExplainedAlike) {
+  for (const Recording& recording : kRecordings) {
+    SyntheticTrace whole, folded;
+    recording.make(whole);
+    folded.builder().fold_repeats();
+    recording.make(folded);
+    EXPECT_EQ(said_of(Explained(folded).explanation()), said_of(Explained(whole).explanation()))
+        << recording.name;
   }
 }
 
