@@ -76,6 +76,7 @@ bool StreamCursor::advance() {
         read_in_chunk_ = 0;
         behind_exit_ = false;
         seq_ = store_.chunks()[number_].entry.first_seq;
+        keep_repeatable();
         Result<void> opened = store_.open(number_, verify_, decoder_);
         if (opened) opened = decoder_.begin();
         if (!opened) {
@@ -122,10 +123,18 @@ void StreamCursor::emit_gap(Gap gap, uint64_t tsc) {
   has_item_ = true;
 }
 
+// The decoder forgets its exit with its chunk.
+void StreamCursor::keep_repeatable() {
+  if (repeatable_ == nullptr || repeatable_ == &kept_.exit()) return;
+  kept_.assign(*repeatable_);
+  repeatable_ = &kept_.exit();
+}
+
 // The rest of the chunk cannot be read.
 void StreamCursor::abandon_chunk(Error why) {
   phase_ = Phase::kBetween;
   exit_answered_ = false;
+  repeatable_ = nullptr;
   const ChunkRef& ref = store_.chunks()[number_];
   const uint64_t first = std::max(seq_, ref.skip_below);
   const uint64_t lost = ref.entry.end_seq > first ? ref.entry.end_seq - first : 0;
@@ -159,7 +168,8 @@ bool StreamCursor::take_exit() {
   // A chunk does not know whether the exit before its first one was answered; we may.
   const bool entered = exit.previous_tsc != 0 && exit_answered_;
   const bool is_own = exit.seq >= store_.chunks()[number_].skip_below;
-  seq_ = exit.seq + 1;
+  seq_ = repeatable_end_ = exit.seq + 1;
+  repeatable_ = &exit;
   read_in_chunk_ += is_own;
   exit_answered_ = exit.has_answer;
   exit_selected_ = false;
@@ -194,7 +204,11 @@ bool StreamCursor::take_side() {
   const uint64_t before = seq_;
   seq_ = side.next_seq;
   const uint64_t own = seq_ - std::min(seq_, std::max(before, ref.skip_below));
-  if (side.kind == RecordKind::kRepeat) read_in_chunk_ += own;
+  const bool repeats_known = repeatable_ != nullptr && repeatable_end_ == before;
+  if (side.kind == RecordKind::kRepeat) {
+    read_in_chunk_ += own;
+    if (repeats_known) repeatable_end_ = seq_;
+  }
   if (side.kind == RecordKind::kGap || side.kind == RecordKind::kEntry)
     exit_answered_ = side.kind == RecordKind::kEntry;
   if (side.next_seq < ref.skip_below || (side.next_seq == ref.skip_below && before != seq_))
@@ -227,6 +241,7 @@ bool StreamCursor::take_side() {
       *value = load_le<uint64_t>(value);
     if (own != item_.repeat.count) item_.repeat.of_seq = side.next_seq - own - 1;
     item_.repeat.count = own;
+    if (repeats_known) item_.exit = repeatable_;
     item_.seq = item_.repeat.of_seq;
   } else if (side.kind == RecordKind::kMemorySlice && read_payload(side, item_.slice)) {
     MemorySliceRecord& slice = item_.slice;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "replayer/chunk_store.h"
+#include "replayer/owned_exit.h"
 #include "replayer/trace_clock.h"
 #include "replayer/trace_reader.h"
 
@@ -37,6 +38,7 @@ class StreamCursor {
  private:
   bool next_chunk();
   bool next_in_chunk();
+  void keep_repeatable();
   bool take_exit();
   bool take_side();
   void emit_gap(Gap gap, uint64_t tsc);
@@ -60,6 +62,11 @@ class StreamCursor {
   size_t next_ = 0;    // of stream_.chunks
   size_t number_ = 0;  // of the chunk at hand
   ChunkDecoder decoder_;
+  // What a repeat that begins at `repeatable_end_` repeats: the last exit, in the chunk at hand or
+  // kept from the one before; nullptr: it is not here.
+  const RecordedExit* repeatable_ = nullptr;
+  uint64_t repeatable_end_ = 0;
+  OwnedExit kept_;
   uint64_t read_in_chunk_ = 0;  // exits that stand in no earlier chunk
   uint64_t seq_ = 0;            // of what comes next in this chunk
   bool exit_answered_ = true;   // the last exit read had an answer

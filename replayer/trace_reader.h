@@ -52,7 +52,8 @@ struct Item {
   enum class Kind : uint8_t { kExit, kGap, kRepeat, kMark, kRegisters, kMemory, kOther };
   Kind kind = Kind::kExit;
   uint32_t vcpu_index = 0;
-  // kExit. Registers and memory slices of an exit follow it as items of their own, same seq.
+  // kExit, and kRepeat: the exit that it repeats, selected or not; nullptr: that is not here.
+  // Registers and memory slices of an exit follow it as items of their own, same seq.
   const RecordedExit* exit = nullptr;
   const StreamDescription* stream = nullptr;
   int64_t time_ns = 0;              // of the exit, or of the record

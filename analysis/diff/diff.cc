@@ -9,6 +9,7 @@
 #include "analysis/diff/identity_cache.h"
 #include "analysis/diff/register_changes.h"
 #include "analysis/diff/vcpu_changes.h"
+#include "analysis/repeated_exits.h"
 #include "analysis/session_context.h"
 
 namespace kvmtape {
@@ -74,15 +75,18 @@ class Comparison {
       if (totals.index == vcpu) side.exits.reserve(std::min(totals.exits, kReservedMax));
     IdentityCache cache(side.reader.session().architecture);
     ExitWalk walk(side.reader, side.decoder, normaliser, options_.selection, vcpu);
+    ExitIdentity of_exit = 0;  // without registers
     while (walk.next()) {
       if (side.exits.size() == UINT32_MAX)
         return Error{ErrorCode::kUnsupported,
                      fmt::format("vCPU {} has more exits than can be compared", vcpu),
                      side.reader.path(),
                      {}};
-      ExitIdentity identity = cache.of(walk.recorded(), walk.slots().version(), [&] {
-        return normaliser.identity(walk.decoded(), {walk.slots(), side.symbols});
-      });
+      if (!walk.is_repeat())
+        of_exit = cache.of(walk.recorded(), walk.slots().version(), [&] {
+          return normaliser.identity(walk.decoded(), {walk.slots(), side.symbols});
+        });
+      ExitIdentity identity = of_exit;
       if (!walk.taken().empty())
         identity =
             with_rest(identity, hash_registers({side.decoder.context(), walk.taken(), side.symbols},
@@ -127,9 +131,16 @@ class Comparison {
     DecodedExit decoded;
     side.reader.rewind(selection);
     for (Item item; side.reader.next(item);) {
-      if (item.kind != Item::Kind::kExit) continue;
+      if (item.kind != Item::Kind::kExit && item.kind != Item::Kind::kRepeat) continue;
+      if (item.exit == nullptr) continue;
       decode_both(side.decoder, *item.exit, decoded);
-      lines.push_back(exit_side(side.decoder, item.exit->seq, decoded));
+      uint64_t first = item.seq, last = item.seq;
+      if (item.kind == Item::Kind::kRepeat) {
+        const RepeatedExits exits = repeated_exits(item, side.reader);
+        first = std::max(exits.first_seq, selection.seq->first);
+        last = std::min(exits.last_seq, selection.seq->second);
+      }
+      for (; first <= last; ++first) lines.push_back(exit_side(side.decoder, first, decoded));
     }
     return lines;
   }

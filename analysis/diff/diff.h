@@ -1,7 +1,8 @@
 // What is different between two recordings: exit by exit, in their sessions, and in how long things
 // took; and which of it the two kernels explain. Works on whatever can be read of either.
 //
-// Memory: 8 bytes an exit of one vCPU at a time on each side, 56 a gap, what alignment takes, some
+// Memory: 8 bytes an exit of one vCPU at a time on each side (of exits that were folded into
+// repeats, at most ExitWalk::kRepeatsMax a vCPU), 56 a gap, what alignment takes, some
 // thousand exits of either side that are read ahead (walk_ahead.h), and a list of at most
 // `changes_max` differences; the exits are read again for what is said of them. The caller's
 // thread, and others that read A and B for it: nobody else uses either reader meanwhile. Text of

@@ -17,16 +17,20 @@ ExitWalk::ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normal
   reader_.rewind(one);
 }
 
-bool ExitWalk::selects(const Item& item) const {
-  const auto& [vcpus, reasons, seq, time_ns] = selection_;
-  if (seq && (item.seq < seq->first || item.seq > seq->second)) return false;
-  if (time_ns && (item.time_ns < time_ns->first || item.time_ns > time_ns->second)) return false;
+bool ExitWalk::selects_kind(const RecordedExit& exit) const {
+  const std::vector<uint32_t>& reasons = selection_.reasons;
   if (reasons.empty()) return true;
-  if (std::ranges::find(reasons, item.exit->reason) == reasons.end()) return false;
-  if (item.exit->ret >= 0) return true;
+  if (std::ranges::find(reasons, exit.reason) == reasons.end()) return false;
+  if (exit.ret >= 0) return true;
   DecodedExit failed;
-  decode_both(decoder_, *item.exit, failed);
+  decode_both(decoder_, exit, failed);
   return failed.exit.reason_validity == Validity::kValid;
+}
+
+bool ExitWalk::selects_moment() const {
+  const auto& [vcpus, reasons, seq, time_ns] = selection_;
+  return (!seq || (item_.seq >= seq->first && item_.seq <= seq->second)) &&
+         (!time_ns || (item_.time_ns >= time_ns->first && item_.time_ns <= time_ns->second));
 }
 
 bool ExitWalk::selects_what_follows() const {
@@ -36,27 +40,66 @@ bool ExitWalk::selects_what_follows() const {
 
 bool ExitWalk::next() {
   is_decoded_ = false;
+  if (repeats_left_ != 0 && next_repeat()) [[unlikely]]
+    return true;
   while (reader_.next(item_)) {
     note(item_);
-    if (item_.kind != Item::Kind::kExit) continue;
-    last_seq_ = item_.seq;
-    last_ns_ = item_.time_ns;
-    if (!selects(item_)) {
-      // What was lost in front of an exit before the selection was lost before it.
-      if (passed_ == 0 && selection_.time_ns && last_ns_ < selection_.time_ns->first) lost_.clear();
-      continue;
+    if (item_.kind == Item::Kind::kRepeat) [[unlikely]] {
+      begin_repeats();
+      if (next_repeat()) return true;
     }
-    seq_ = item_.exit->seq;
-    if (!normaliser_.leaves_out(*item_.exit)) {
-      taken_.clear();
-      if (reader_.taken_follows()) [[unlikely]]
-        take_registers();
-      ++passed_;
-      return true;
-    }
-    ++left_out_;
+    if (item_.kind != Item::Kind::kExit || !passes()) continue;
+    if (reader_.taken_follows()) [[unlikely]]
+      take_registers();
+    return true;
   }
   ++seq_;
+  return false;
+}
+
+bool ExitWalk::passes() {
+  last_seq_ = item_.seq;
+  last_ns_ = item_.time_ns;
+  if (!selects_moment() || (!is_repeat() && !selects_kind(*item_.exit))) {
+    // What was lost in front of an exit before the selection was lost before it.
+    if (passed_ == 0 && selection_.time_ns && last_ns_ < selection_.time_ns->first) lost_.clear();
+    return false;
+  }
+  seq_ = item_.seq;
+  if (normaliser_.leaves_out(*item_.exit)) {
+    ++left_out_;
+    return false;
+  }
+  taken_.clear();
+  ++passed_;
+  return true;
+}
+
+void ExitWalk::begin_repeats() {
+  repeats_ = repeated_exits(item_, reader_);
+  if (item_.exit == nullptr) {
+    const Gap gone{repeats_.first_seq, item_.repeat.count, GapReason::kDamaged};
+    return note_gap(gone, item_.time_ns);
+  }
+  if (item_.repeat.count > repeats_room_ || !selects_kind(*item_.exit)) {
+    last_seq_ = repeats_.last_seq;
+    last_ns_ = repeats_.last_ns;
+    return;
+  }
+  repeats_room_ -= item_.repeat.count;
+  repeats_left_ = item_.repeat.count;
+}
+
+bool ExitWalk::next_repeat() {
+  while (repeats_left_ != 0) {
+    const uint64_t behind = --repeats_left_;
+    item_.seq = repeats_.last_seq - behind;
+    const auto steps = static_cast<double>(std::max<uint64_t>(item_.repeat.count, 2) - 1);
+    const auto span = static_cast<double>(repeats_.last_ns - repeats_.first_ns);
+    item_.time_ns =
+        repeats_.last_ns - static_cast<int64_t>(span * static_cast<double>(behind) / steps);
+    if (passes()) return true;
+  }
   return false;
 }
 

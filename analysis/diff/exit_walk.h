@@ -1,6 +1,8 @@
 // The compared exits of one vCPU, one after the other: what rules leave out is passed over, and the
 // memory slots are kept up to date on the way. Both walks that a comparison makes over a recording
-// go through here, and so meet the same exits. One thread; decoded() borrows until next().
+// go through here, and so meet the same exits. Those that were folded into repeats come one by one,
+// as they happened, at times between the first and the last of them. One thread; decoded() borrows
+// until next().
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include "analysis/diff/normaliser.h"
 #include "analysis/memory_slots.h"
 #include "analysis/register_set.h"
+#include "analysis/repeated_exits.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
@@ -22,8 +25,13 @@ class ExitWalk {
   ExitWalk(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
            const Selection& selection, uint32_t vcpu_index);
 
-  // False at the end. An exit that was folded into repeats comes once.
+  // So many folded exits are given one by one at most, so that a damaged recording that claims
+  // 2^40 does not take all memory; those of a repeat beyond are passed over.
+  static constexpr uint64_t kRepeatsMax = uint64_t{1} << 26;
+
+  // False at the end.
   bool next();
+  bool is_repeat() const { return item_.kind == Item::Kind::kRepeat; }  // of the one before
   // Decodes it when first asked for.
   const DecodedExit& decoded();
   const RecordedExit& recorded() const { return *item_.exit; }
@@ -37,7 +45,11 @@ class ExitWalk {
   LostList take_lost();
 
  private:
-  bool selects(const Item& exit) const;
+  bool selects_kind(const RecordedExit& exit) const;
+  bool selects_moment() const;
+  bool passes();  // item_, at its seq and time
+  void begin_repeats();
+  bool next_repeat();
   bool selects_what_follows() const;  // behind the last exit
   void take_registers();
   void note(const Item& item);
@@ -50,6 +62,9 @@ class ExitWalk {
   MemorySlots slots_;
   std::string guest_;
   Item item_;
+  RepeatedExits repeats_;
+  uint64_t repeats_left_ = 0;  // of those
+  uint64_t repeats_room_ = kRepeatsMax;
   RegisterSets taken_;
   DecodedExit decoded_;
   bool is_decoded_ = false;

@@ -1,6 +1,5 @@
 #include "analysis/diff/walk_ahead.h"
 
-#include <span>
 #include <utility>
 
 namespace kvmtape {
@@ -44,7 +43,7 @@ bool WalkAhead::next() {
 }
 
 const DecodedExit& WalkAhead::decoded() {
-  if (!is_decoded_) decode_both(decoder_, wanted().recorded, decoded_);
+  if (!is_decoded_) decode_both(decoder_, wanted().recorded.exit(), decoded_);
   is_decoded_ = true;
   return decoded_;
 }
@@ -83,20 +82,7 @@ size_t WalkAhead::keep(Wanted& wanted) {
   wanted.taken = walk_.taken();
   for (const auto& [set, contents] : wanted.taken)
     bytes += contents.bytes.size() + contents.without.size() * sizeof contents.without[0];
-
-  wanted.recorded = walk_.recorded();
-  std::span<const uint8_t>* const borrowed[] = {&wanted.recorded.kvm_run, &wanted.recorded.data,
-                                                &wanted.recorded.answer_kvm_run,
-                                                &wanted.recorded.answer_data};
-  wanted.bytes.clear();
-  for (const auto* part : borrowed)
-    wanted.bytes.insert(wanted.bytes.end(), part->begin(), part->end());
-  const uint8_t* at = wanted.bytes.data();
-  for (auto* part : borrowed) {
-    *part = {at, part->size()};
-    at += part->size();
-  }
-  return bytes + wanted.bytes.size();
+  return bytes + wanted.recorded.assign(walk_.recorded());
 }
 
 }  // namespace kvmtape

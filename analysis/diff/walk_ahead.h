@@ -19,6 +19,7 @@
 #include "analysis/diff/exit_walk.h"
 #include "analysis/memory_slots.h"
 #include "analysis/register_set.h"
+#include "replayer/owned_exit.h"
 
 namespace kvmtape {
 
@@ -38,7 +39,7 @@ class WalkAhead {
   uint64_t seq() const { return here_.seq; }
   int64_t time_ns() const { return here_.time_ns; }
   // Of an exit that is wanted only.
-  bool has_answer() const { return wanted().recorded.has_answer; }
+  bool has_answer() const { return wanted().recorded.exit().has_answer; }
   const DecodedExit& decoded();  // when first asked for
   const MemorySlots& slots() const { return *wanted().slots; }
   const std::string& guest() const { return *wanted().guest; }
@@ -55,8 +56,7 @@ class WalkAhead {
     uint32_t wanted = kNotWanted;  // in Batch::wanted
   };
   struct Wanted {
-    std::vector<uint8_t> bytes;  // what `recorded` borrows
-    RecordedExit recorded;
+    OwnedExit recorded;
     std::shared_ptr<const MemorySlots> slots;
     std::shared_ptr<const std::string> guest;
     RegisterSets taken;

@@ -72,6 +72,24 @@ TEST_F(WalkAheadTest, SomeOfTheExitsSelected) {
   expect_the_same(selection, 3, 2);
 }
 
+TEST_F(WalkAheadTest, RepeatsComeOneByOne) {
+  SyntheticTrace trace;
+  trace.intel().builder().fold_repeats();
+  for (uint32_t i = 0; i < kExits; ++i) {
+    trace.in(0x3fd, {static_cast<uint8_t>(i / 9'000)});
+    if (i % 7'000 == 1'000) trace.regs(long_mode(i));
+    if (i % 4'000 == 3'999) trace.builder().cut();
+  }
+  // Of an exit in the chunk before.
+  trace.builder().add_record(0, RecordKind::kRepeat, 0, {kExits - 1, 20, 0, 0, 0, 0});
+  trace.write_to(path_);
+  expect_the_same({}, 0, 1);
+  expect_the_same({}, kExits + 19, 1);
+  Selection selection;
+  selection.seq = {100, 8'000};
+  expect_the_same(selection, 3, 2);
+}
+
 TEST_F(WalkAheadTest, PartsOfTheRecordingDamaged) {
   auto bytes = file_bytes(path_);
   for (const size_t part : {3, 5, 6}) bytes[bytes.size() / 8 * part] ^= 0xff;
