@@ -30,12 +30,20 @@ class Comparison {
   Result<Diff> run() {
     for (const uint32_t vcpu : vcpus()) {
       // Both at once; where no second thread can be had, one after the other.
-      auto in_b = std::async(
-          [&] { return identify(b_, vcpu, diff_.totals.compared_b, diff_.totals.left_out_b); });
-      const Result<void> in_a =
-          identify(a_, vcpu, diff_.totals.compared_a, diff_.totals.left_out_a);
+      a_.by_slot = b_.by_slot = true;
+      auto in_b = std::async([&] { return identify(b_, vcpu); });
+      const Result<void> in_a = identify(a_, vcpu);
       KVMTAPE_TRY(in_b.get());
       KVMTAPE_TRY(in_a);
+      // The calls that set them may have stood in a part that is damaged.
+      if (a_.knew_slots != b_.knew_slots) {
+        a_.by_slot = b_.by_slot = false;
+        KVMTAPE_TRY(identify(a_.knew_slots ? a_ : b_, vcpu));
+      }
+      diff_.totals.compared_a += a_.exits.size();
+      diff_.totals.compared_b += b_.exits.size();
+      diff_.totals.left_out_a += a_.left_out;
+      diff_.totals.left_out_b += b_.left_out;
       if (a_.exits == b_.exits) {
         diff_.totals.same += a_.exits.size();
         continue;
@@ -67,8 +75,7 @@ class Comparison {
   }
 
   // Touches nothing but what it is given and what is constant: the other side's may run meanwhile.
-  Result<void> identify(DiffSide& side, uint32_t vcpu, uint64_t& compared,
-                        uint64_t& left_out) const {
+  Result<void> identify(DiffSide& side, uint32_t vcpu) const {
     Normaliser normaliser(a_.decoder.context(), b_.decoder.context(), options_.rules);
     side.exits.clear();
     for (const VcpuTotals& totals : side.reader.vcpus())
@@ -84,7 +91,7 @@ class Comparison {
                      {}};
       if (!walk.is_repeat())
         of_exit = cache.of(walk.recorded(), walk.slots().version(), [&] {
-          return normaliser.identity(walk.decoded(), {walk.slots(), side.symbols});
+          return normaliser.identity(walk.decoded(), side.addresses(walk.slots()));
         });
       ExitIdentity identity = of_exit;
       if (!walk.taken().empty())
@@ -94,9 +101,9 @@ class Comparison {
       side.exits.push_back(identity);
     }
     side.lost = walk.take_lost();
+    side.left_out = walk.left_out();
+    side.knew_slots = walk.knew_slots();
     keep_tail(side);
-    compared += side.exits.size();
-    left_out += walk.left_out();
     return {};
   }
 

@@ -118,6 +118,7 @@ void ExitWalk::note(const Item& item) {
       break;
     case Item::Kind::kOther:
       if (const auto call = control_call_of(*item.side)) slots_.note(*call);
+      knew_slots_ |= slots_.count() != 0;
       break;
     case Item::Kind::kGap:
       note_gap(item.gap, item.time_ns);

@@ -37,6 +37,7 @@ class ExitWalk {
   const RecordedExit& recorded() const { return *item_.exit; }
   const RegisterSets& taken() const { return taken_; }  // with it
   const MemorySlots& slots() const { return slots_; }
+  bool knew_slots() const { return knew_slots_; }      // at any time up to now
   const std::string& guest() const { return guest_; }  // of `kvmtape probe`, by its marks
   int64_t time_ns() const { return item_.time_ns; }
   uint64_t seq() const { return seq_; }
@@ -60,6 +61,7 @@ class ExitWalk {
   const Normaliser& normaliser_;
   const Selection& selection_;
   MemorySlots slots_;
+  bool knew_slots_ = false;
   std::string guest_;
   Item item_;
   RepeatedExits repeats_;

@@ -22,6 +22,15 @@ struct DiffSide {
   std::vector<ExitIdentity> exits = {};  // of the vCPU at hand
   LostList lost = {};                    // likewise
   size_t skipped = 0;                    // in front of those
+  uint64_t left_out = 0;                 // of the vCPU
+  bool knew_slots = false;               // on the walk over them
+  // False: the other recording knows no memory slots, and nothing can be said by them of this one.
+  bool by_slot = true;
+  MemorySlots no_slots = MemorySlots();
+
+  GuestAddresses addresses(const MemorySlots& slots) const {
+    return {by_slot ? slots : no_slots, symbols};
+  }
 };
 
 // What `dump` says of the exit.
@@ -49,7 +58,7 @@ class VcpuChanges {
     bool lost_answer() const {
       return !walk.has_answer() && !LossesBetween(side.lost, next + 1, next + 1).empty();
     }
-    ComparedExit compared() { return {walk.decoded(), {walk.slots(), side.symbols}, walk.guest()}; }
+    ComparedExit compared() { return {walk.decoded(), side.addresses(walk.slots()), walk.guest()}; }
     TakenRegisters taken() const { return {side.decoder.context(), walk.taken(), side.symbols}; }
     ExitSide here() { return exit_side(side.decoder, walk.seq(), walk.decoded()); }
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }

@@ -61,6 +61,32 @@ TEST_F(LostExitsTest, WhatAGapTookIsLostAndNoDifference) {
   EXPECT_EQ(in_a.totals.differences(), 0u);
 }
 
+TEST_F(LostExitsTest, AddressesAreNumbersWhereOneLostTheCallsThatSetMemorySlots) {
+  const auto with = [&](bool slots) {
+    SyntheticTrace trace;
+    trace.intel();
+    if (slots) trace.memory(0x40000000, 0x10000);
+    for (uint64_t i = 0; i < 9; ++i) trace.mmio_write(0x40000000 + i % 4 * 8, {1, 0, 0, 0});
+    return trace.write_to(next_file());
+  };
+  for (const bool in_a : {true, false}) {
+    const Diff diff = compared(with(in_a), with(!in_a));
+    EXPECT_EQ(diff.totals.same, 9u);
+    EXPECT_EQ(diff.totals.compared_a, 9u);
+    EXPECT_EQ(diff.totals.differences(), 0u);
+  }
+}
+
+// Where the monitor put that memory is no difference.
+TEST_F(LostExitsTest, AddressesAreThoseOfSlotsWhereBothKnowThem) {
+  const auto at = [&](uint64_t base) {
+    SyntheticTrace trace;
+    trace.intel().memory(base, 0x10000).mmio_write(base + 8, {1, 0, 0, 0});
+    return trace.write_to(next_file());
+  };
+  EXPECT_EQ(compared(at(0x40000000), at(0x80000000)).totals.differences(), 0u);
+}
+
 TEST_F(LostExitsTest, MoreThanAGapTookIsADifference) {
   const Diff diff = compared(sealed("abcdef"), sealed("ab1ef"));
   EXPECT_EQ(diff.totals.missing, 2u);
