@@ -5,6 +5,8 @@
 #include <limits>
 #include <string_view>
 
+#include "analysis/session_context.h"
+
 namespace kvmtape {
 namespace {
 
@@ -25,11 +27,12 @@ constexpr KnownPlace kX86Places[] = {
 
 AddressMap::AddressMap(TraceReader& reader) : architecture_(reader.session().architecture) {
   slots_ = MemorySlots(reader.session().byte_order);
+  const RedactionProfile redaction = decode_context_of(reader.session()).redaction;
   // Of no vCPU: what is left are the session's own records.
   reader.rewind({.vcpus = {std::numeric_limits<uint32_t>::max()}});
   for (Item item; reader.next(item);) {
     if (item.kind != Item::Kind::kOther || item.side == nullptr) continue;
-    if (const auto call = control_call_of(*item.side)) slots_.note(*call);
+    if (const auto call = control_call_of(*item.side, redaction)) slots_.note(*call);
   }
 }
 

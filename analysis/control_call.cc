@@ -6,13 +6,14 @@
 
 namespace kvmtape {
 
-std::optional<ControlCall> control_call_of(const SideRecord& record) {
+std::optional<ControlCall> control_call_of(const SideRecord& record, RedactionProfile redaction) {
   if (record.kind != RecordKind::kControlCall) return std::nullopt;
   ByteCursor cursor(record.payload);
   ControlCall call;
   call.descriptor = static_cast<DescriptorKind>(cursor.read<uint32_t>());
   call.request = cursor.read<uint32_t>();
-  call.argument = cursor.read<uint64_t>();
+  const auto argument = cursor.read<uint64_t>();
+  if (keeps(redaction, sensitivity_of_argument(call.request))) call.argument = argument;
   call.vcpu_id = cursor.read<uint32_t>();
   call.result = static_cast<int32_t>(cursor.read<uint32_t>());
   call.error = cursor.read<uint32_t>();

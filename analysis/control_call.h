@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "replayer/redaction.h"
 #include "schema/chunk_codec.h"
 #include "schema/snapshot.h"
 
@@ -15,7 +16,7 @@ namespace kvmtape {
 struct ControlCall {
   DescriptorKind descriptor{};
   uint32_t request = 0;
-  uint64_t argument = 0;
+  std::optional<uint64_t> argument;  // a number or an address in the monitor; nullopt: redacted
   uint32_t vcpu_id = ~0u;
   int32_t result = 0;
   uint32_t error = 0;
@@ -25,8 +26,8 @@ struct ControlCall {
   // Low 16 bits of the request, type and number: the same on every architecture.
   uint32_t number() const { return request & 0xffff; }
 };
-// nullopt: another kind of record, or cut short.
-std::optional<ControlCall> control_call_of(const SideRecord& record);
+// nullopt: another kind of record, or cut short. `redaction`: of the recording that it is from.
+std::optional<ControlCall> control_call_of(const SideRecord& record, RedactionProfile redaction);
 
 // Type and number of the calls that rules look for; include/uapi/linux/kvm.h, Linux 7.3.
 enum ControlNumber : uint32_t {

@@ -7,20 +7,11 @@
 #include "analysis/capability_names.h"
 #include "analysis/exit_label.h"
 #include "schema/abi/registry.h"
-#include "schema/snapshot.h"
 
 namespace kvmtape {
 namespace {
 
-struct Call {
-  DescriptorKind descriptor;
-  uint32_t request;
-  uint64_t argument;
-  uint32_t vcpu_id;
-  std::span<const uint8_t> in;  // what the argument pointed at; empty: it was not recorded
-};
-
-std::string descriptor_text(const Call& call) {
+std::string descriptor_text(const ControlCall& call) {
   switch (call.descriptor) {
     case DescriptorKind::kSystem:
       return "/dev/kvm";
@@ -41,9 +32,10 @@ std::string capability_text(uint64_t number) {
 }
 
 // Members stand where include/uapi/linux/kvm.h of Linux 6.18 has them; none has ever moved.
-std::string argument_text(std::string_view name, const Call& call, ByteOrder order) {
-  if (name == "KVM_CHECK_EXTENSION") return capability_text(call.argument);
-  if (name == "KVM_CREATE_VCPU" || name == "KVM_CREATE_VM") return fmt::format("{}", call.argument);
+std::string argument_text(std::string_view name, const ControlCall& call, ByteOrder order) {
+  if (call.argument && name == "KVM_CHECK_EXTENSION") return capability_text(*call.argument);
+  if (call.argument && (name == "KVM_CREATE_VCPU" || name == "KVM_CREATE_VM"))
+    return fmt::format("{}", *call.argument);
   ByteCursor in(call.in, order);
   std::string text;
   if (name == "KVM_ENABLE_CAP") {
@@ -62,32 +54,21 @@ std::string argument_text(std::string_view name, const Call& call, ByteOrder ord
     const auto bytes = in.read<uint64_t>();
     text = fmt::format("slot {}, flags {:#x}, {:#x} bytes at {:#x}", slot, flags, bytes, guest);
   }
-  return text.empty() || !in.ok() ? fmt::format("{:#x}", call.argument) : text;
+  if (!text.empty() && in.ok()) return text;
+  return call.argument ? fmt::format("{:#x}", *call.argument) : "redacted";
 }
 
 }  // namespace
 
-CallText text_of_call(Architecture architecture, ByteOrder order,
-                      std::span<const uint8_t> payload) {
-  ByteCursor cursor(payload);
-  Call call{};
-  call.descriptor = static_cast<DescriptorKind>(cursor.read<uint32_t>());
-  call.request = cursor.read<uint32_t>();
-  call.argument = cursor.read<uint64_t>();
-  call.vcpu_id = cursor.read<uint32_t>();
-  const auto result = static_cast<int32_t>(cursor.read<uint32_t>());
-  const auto error = cursor.read<uint32_t>();
-  const auto in_bytes = cursor.read<uint32_t>();
-  cursor.skip(8);  // out_bytes, reserved
-  if (!cursor.ok()) return {};
-  call.in = cursor.take(in_bytes);
+CallText text_of_call(Architecture architecture, ByteOrder order, const ControlCall& call) {
   const std::string_view name = abi::ioctl_name(architecture, call.request);
-  const std::string outcome = error != 0 ? "refused, " + errno_name(static_cast<int32_t>(error))
-                                         : fmt::format("{}", result);
+  const std::string outcome = call.error != 0
+                                  ? "refused, " + errno_name(static_cast<int32_t>(call.error))
+                                  : fmt::format("{}", call.result);
   return {fmt::format("{}({}) on {}: {}",
                       name.empty() ? fmt::format("ioctl {:#x}", call.request) : std::string(name),
                       argument_text(name, call, order), descriptor_text(call), outcome),
-          error != 0};
+          call.error != 0};
 }
 
 }  // namespace kvmtape

@@ -83,8 +83,10 @@ bool DumpText::print_repeat(const Item& item) {
 
 bool DumpText::print_call(const Item& item) {
   const Session& session = reader_.session();
-  const CallText call = text_of_call(session.architecture, session.byte_order, item.side->payload);
-  if (call.text.empty() || (!call.refused && !options_.all)) return true;
+  const auto made = control_call_of(*item.side, decoder_.context().redaction);
+  if (!made) return true;
+  const CallText call = text_of_call(session.architecture, session.byte_order, *made);
+  if (!call.refused && !options_.all) return true;
   return print_line(place_of(item, item.seq), item.time_ns, "call", call.refused ? "33" : "",
                     call.text);
 }

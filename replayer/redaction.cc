@@ -1,6 +1,8 @@
 #include "replayer/redaction.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <unordered_map>
 
 namespace kvmtape {
@@ -164,6 +166,19 @@ constexpr Row kRows[] = {
     {"hyperv.u.synic.msg_page", kPayload},
 };
 
+// Calls whose argument is a number and not a pointer; include/uapi/linux/kvm.h, Linux 7.3. Of calls
+// that take no argument a register is left over, and KVM_REINJECT_CONTROL takes a pointer though
+// its number does not say so.
+constexpr uint32_t kCallsOfANumber[] = {
+    0xae01,  // KVM_CREATE_VM
+    0xae03,  // KVM_CHECK_EXTENSION
+    0xae41,  // KVM_CREATE_VCPU
+    0xae44,  // KVM_SET_NR_MMU_PAGES
+    0xae47,  // KVM_SET_TSS_ADDR
+    0xae78,  // KVM_SET_BOOT_CPU_ID
+    0xaea2,  // KVM_SET_TSC_KHZ
+};
+
 constexpr std::array<std::string_view, 4> kProfileNames = {"", "payload", "regs", "strict"};
 
 }  // namespace
@@ -186,6 +201,14 @@ std::optional<Sensitivity> sensitivity_of(std::string_view field) {
   }();
   const auto found = kByName->find(field);
   return found == kByName->end() ? std::nullopt : std::optional(found->second);
+}
+
+Sensitivity sensitivity_of_argument(uint32_t request) {
+  // powerpc and mips say "no direction" by a bit, all others by none;
+  // arch/*/include/uapi/asm/ioctl.h
+  constexpr uint32_t kNoDirection = 1u << 29;
+  const auto known = std::ranges::find(kCallsOfANumber, request & ~kNoDirection);
+  return known == std::end(kCallsOfANumber) ? Sensitivity::kHost : Sensitivity::kFact;
 }
 
 }  // namespace kvmtape

@@ -1,5 +1,5 @@
-// What `redact` removes: profiles over the fields of schema/abi, by how much each field tells about
-// the guest. Constant data, any thread.
+// What `redact` removes: profiles over the fields of schema/abi and the arguments of control calls,
+// by how much each tells about the guest. Constant data, any thread.
 //
 // A field that a profile keeps is kept where the decoder says that it is valid; every other byte of
 // kvm_run but exit_reason and flags is zero in a redacted trace, leftovers of earlier exits
@@ -28,9 +28,13 @@ enum class Sensitivity : uint8_t {
   kFact,      // what happened, in KVM's or an architecture's own numbers
   kRegister,  // the guest's registers, or made of them
   kPayload,   // values in transit, bytes of memory
+  kHost,      // where things lie in the monitor's memory: of use to nobody else
 };
 // nullopt: the field is not in the table.
 std::optional<Sensitivity> sensitivity_of(std::string_view field);
+// Of the argument of a control call, which most calls take for a pointer; `request` as in
+// ControlCallRecord.
+Sensitivity sensitivity_of_argument(uint32_t request);
 
 constexpr bool keeps(RedactionProfile profile, Sensitivity sensitivity) {
   switch (profile) {

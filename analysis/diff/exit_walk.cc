@@ -117,7 +117,8 @@ void ExitWalk::note(const Item& item) {
         taken_[record->set].join(*record, item.stream->byte_order);
       break;
     case Item::Kind::kOther:
-      if (const auto call = control_call_of(*item.side)) slots_.note(*call);
+      if (const auto call = control_call_of(*item.side, decoder_.context().redaction))
+        slots_.note(*call);
       knew_slots_ |= slots_.count() != 0;
       break;
     case Item::Kind::kGap:

@@ -14,6 +14,9 @@ namespace {
 // Of a processor they change from moment to moment.
 bool is_momentary(const std::string& fact) { return fact == "cpu MHz" || fact == "bogomips"; }
 
+// Of what every session says: there is nothing, which is not the same as not known.
+std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
+
 std::string capability_text(uint32_t number) {
   const std::string_view name = capability_name(number);
   return name.empty() ? fmt::format("capability {}", number) : fmt::format("{} ({})", name, number);
@@ -63,10 +66,10 @@ std::vector<SessionChange> session_changes(const Session& a, const Session& b) {
   compare("monitor", a.monitor_name, b.monitor_name);
   compare("recorder", a.recorder, b.recorder);
   compare("registers", a.register_policy, b.register_policy);
-  compare("left out", fmt::format("{}", fmt::join(a.left_out, ", ")),
-          fmt::format("{}", fmt::join(b.left_out, ", ")));
-  compare("redaction", a.redaction, b.redaction);
-  compare("ABI variant", a.abi_variant, b.abi_variant);
+  compare("left out", or_none(fmt::format("{}", fmt::join(a.left_out, ", "))),
+          or_none(fmt::format("{}", fmt::join(b.left_out, ", "))));
+  compare("redaction", or_none(a.redaction), or_none(b.redaction));
+  compare("ABI variant", or_none(a.abi_variant), or_none(b.abi_variant));
   compare_maps(capabilities_of(a), capabilities_of(b), capability_text, changes);
   compare_maps(
       facts_of(a), facts_of(b), [](const std::string& name) { return name; }, changes);

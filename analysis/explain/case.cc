@@ -160,7 +160,7 @@ void Case::take(const Item& item, const DecodedExit* decoded) {
 }
 
 void Case::take_call(const Item& item) {
-  const auto call = control_call_of(*item.side);
+  const auto call = control_call_of(*item.side, context.redaction);
   if (!call) return;
   if (call->descriptor == DescriptorKind::kVcpu) return take_vcpu_call(item, *call);
   if (call->error != 0) return;

@@ -124,7 +124,8 @@ bool Redactor::redact_call(SideRecord& side) {
   uint8_t* record = take_payload(side, sizeof(ControlCallRecord));
   store_le(record + offsetof(ControlCallRecord, in_bytes), uint32_t{0});
   store_le(record + offsetof(ControlCallRecord, out_bytes), uint32_t{0});
-  if (profile_ == RedactionProfile::kStrict)
+  const auto request = load_le<uint32_t>(record + offsetof(ControlCallRecord, request));
+  if (!keeps(profile_, sensitivity_of_argument(request)))
     store_le(record + offsetof(ControlCallRecord, argument), uint64_t{0});
   return true;
 }

@@ -13,6 +13,7 @@
 namespace kvmtape::testing {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -48,6 +49,25 @@ class CliTest : public ::testing::Test {
     add_side();
     trace.seal();
     return trace.write_to(tool.file("side.kvmtape"));
+  }
+  // A number, two structs by pointer, a pointer whose struct was not recorded, an unknown call.
+  std::string trace_with_calls() {
+    TraceBuilder trace;
+    const auto call = [&](uint64_t descriptor, uint64_t request, uint64_t argument, uint64_t vcpu,
+                          uint64_t error, std::vector<uint64_t> in) {
+      std::vector<uint64_t> record{descriptor | request << 32, argument,
+                                   vcpu | (error != 0 ? 0xffffffff00000000 : 0),
+                                   error | in.size() * 8 << 32, 0};
+      record.insert(record.end(), in.begin(), in.end());
+      trace.add_record(kSessionStream, RecordKind::kControlCall, 0, record);
+    };
+    call(1, 0xae03, 44, 0, 0, {});  // KVM_CAP_HYPERV
+    call(2, 0x4020ae46, 0x7000, 0, 0, {3, 0x1000, 0x2000, 0x7f0000000000});
+    call(2, 0x4068aea3, 0x7000, 0, 0, {201, 1});
+    call(3, 0x4138ae84, 0x7000, 1, 22, {});
+    call(3, 0xae77, 0, 1, 0, {});
+    trace.add_exits(0, 1).seal();
+    return trace.write_to(tool.file("calls.kvmtape"));
   }
   Tool tool;
 };
@@ -143,28 +163,32 @@ TEST_F(CliTest, AReasonThatAFailedRunLeftOverIsNotSelected) {
 }
 
 TEST_F(CliTest, CallsHaveTheKernelsNames) {
-  TraceBuilder trace;
-  const auto call = [&](uint64_t descriptor, uint64_t request, uint64_t argument, uint64_t vcpu,
-                        uint64_t error, std::vector<uint64_t> in) {
-    std::vector<uint64_t> record{descriptor | request << 32, argument,
-                                 vcpu | (error != 0 ? 0xffffffff00000000 : 0),
-                                 error | in.size() * 8 << 32, 0};
-    record.insert(record.end(), in.begin(), in.end());
-    trace.add_record(kSessionStream, RecordKind::kControlCall, 0, record);
-  };
-  call(1, 0xae03, 44, 0, 0, {});  // KVM_CAP_HYPERV
-  call(2, 0x4020ae46, 0x7000, 0, 0, {3, 0x1000, 0x2000, 0x7f0000000000});
-  call(2, 0x4068aea3, 0x7000, 0, 0, {201, 1});
-  call(3, 0x4138ae84, 0x7000, 1, 22, {});
-  call(3, 0xae77, 0, 1, 0, {});
-  trace.add_exits(0, 1).seal();
-  const std::string out = tool.run("dump -v " + trace.write_to(tool.file("calls.kvmtape"))).out;
+  const std::string out = tool.run("dump -v " + trace_with_calls()).out;
   EXPECT_THAT(out, HasSubstr("  KVM_CHECK_EXTENSION(KVM_CAP_HYPERV) on /dev/kvm: 0\n"));
   EXPECT_THAT(out, HasSubstr("  KVM_SET_USER_MEMORY_REGION(slot 3, flags 0x0, 0x2000 bytes at "
                              "0x1000) on VM: 0\n"));
   EXPECT_THAT(out, HasSubstr("  KVM_ENABLE_CAP(KVM_CAP_EXIT_HYPERCALL, 0x1) on VM: 0\n"));
   EXPECT_THAT(out, HasSubstr("  KVM_SET_SREGS(0x7000) on vCPU 1: refused, EINVAL\n"));
   EXPECT_THAT(out, HasSubstr("  ioctl 0xae77(0x0) on vCPU 1: 0\n"));
+}
+
+TEST_F(CliTest, WhatWasRemovedOfCallsIsNotTakenForZero) {
+  const std::string from = trace_with_calls();
+  const auto redacted = [&](const std::string& profile) {
+    const std::string to = tool.file("redacted.kvmtape");
+    EXPECT_EQ(tool.run("redact --force --profile " + profile + " -o " + to + " " + from).status, 0);
+    return tool.run("dump -v " + to).out;
+  };
+  for (const char* profile : {"payload", "regs", "strict"}) {
+    const std::string out = redacted(profile);
+    EXPECT_THAT(out, HasSubstr("  KVM_SET_USER_MEMORY_REGION(redacted) on VM: 0\n"));
+    EXPECT_THAT(out, HasSubstr("  KVM_ENABLE_CAP(redacted) on VM: 0\n"));
+    EXPECT_THAT(out, HasSubstr("  KVM_SET_SREGS(redacted) on vCPU 1: refused, EINVAL\n"));
+  }
+  EXPECT_THAT(tool.run("diff " + from + " " + tool.file("redacted.kvmtape")).out,
+              ContainsRegex("redaction +none -> strict"));
+  EXPECT_THAT(redacted("regs"), HasSubstr("KVM_CHECK_EXTENSION(KVM_CAP_HYPERV) on"));
+  EXPECT_THAT(redacted("strict"), HasSubstr("KVM_CHECK_EXTENSION(redacted) on /dev/kvm"));
 }
 
 TEST_F(CliTest, WhatWritesARecordingSaysItsTotalsAsJson) {

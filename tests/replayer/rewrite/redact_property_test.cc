@@ -167,6 +167,15 @@ class Twins {
     std::memcpy(other.data(), &twin, sizeof twin);
     add_side(kind, payload, other);
   }
+  void add_call(uint32_t request, bool keeps_argument) {
+    ControlCallRecord call{};
+    call.request = request;
+    call.argument = random_();
+    call.in_bytes = 64;
+    ControlCallRecord other = call;
+    if (!keeps_argument) other.argument = random_();
+    add_side(RecordKind::kControlCall, call, other, 64);
+  }
   void add_sides() {
     const bool keeps_registers = keeps(profile_, Sensitivity::kRegister);
     const bool strict = profile_ == RedactionProfile::kStrict;
@@ -184,13 +193,10 @@ class Twins {
     MemorySliceRecord other_slice = slice;
     if (!keeps_registers) other_slice.guest_virtual = random_();
     add_side(RecordKind::kMemorySlice, slice, other_slice, 64);
-    ControlCallRecord call{};
-    call.request = 0xae41;
-    call.argument = random_();
-    call.in_bytes = 64;
-    ControlCallRecord other_call = call;
-    if (strict) other_call.argument = random_();
-    add_side(RecordKind::kControlCall, call, other_call, 64);
+    // A number, a pointer, what a register held; a pointer of a call that says it takes a number.
+    add_call(0xae41, !strict);
+    for (const uint32_t request : {0x4020ae46u, 0x4080aea2u, 0xae60u, 0x2000ae71u})
+      add_call(request, false);
     const Bytes text = random_bytes(24);
     add_side(RecordKind::kMark, text, strict ? changed(text) : text);
     add_side(static_cast<RecordKind>(40), text, changed(text));
