@@ -19,7 +19,9 @@ namespace {
 constexpr size_t kSessionLinesMax = 12;
 constexpr size_t kFieldsShown = 24;  // of one exit
 constexpr size_t kShortReason = 40;  // of why a field is not valid; a longer one is shown with -v
-constexpr size_t kBytesShown = 32;   // of a field, in hex digits: the rest is dots
+// Deeper than where a row says what kind it is: it is no row of its own.
+constexpr std::string_view kOfRowAbove = "               ";
+constexpr size_t kBytesShown = 32;  // of a field, in hex digits: the rest is dots
 
 std::string ids_text(const std::vector<KernelDifferences::Difference>& explanations) {
   std::string text;
@@ -255,7 +257,7 @@ class DiffText {
     size_t shown = 0, as_above = 0, hidden = 0;
     for (const FieldChange& field : change.fields) {
       std::string text = fmt::format(
-          "      {:<28} {} -> {}{}", field.name, side_text(field.a, options_.verbose),
+          "{}{:<28} {} -> {}{}", kOfRowAbove, field.name, side_text(field.a, options_.verbose),
           side_text(field.b, options_.verbose),
           field.explained_by.empty() ? "" : fmt::format("   [{}]", ids_text(field.explained_by)));
       if (is_register(field) && told_registers_.contains(text)) {
@@ -268,8 +270,10 @@ class DiffText {
         if (is_register(field)) told_registers_.insert(std::move(text));
       }
     }
-    if (as_above != 0) line(fmt::format("      {} as above", counted(as_above, "register")));
-    if (hidden != 0) line(fmt::format("      {}; -v shows them", counted(hidden, "more field")));
+    if (as_above != 0)
+      line(fmt::format("{}{} as above", kOfRowAbove, counted(as_above, "register")));
+    if (hidden != 0)
+      line(fmt::format("{}{}; -v shows them", kOfRowAbove, counted(hidden, "more field")));
   }
 
   static bool is_register(const FieldChange& field) { return field.name.starts_with("kvm_"); }

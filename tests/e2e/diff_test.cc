@@ -13,6 +13,7 @@
 namespace kvmtape::testing {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -157,6 +158,13 @@ TEST_F(DiffTest, WhatOnlyOneKernelFillsInIsSaidAndExplained) {
   EXPECT_TRUE(json["kernel_changes"].contains("arm64-watchpoint-far"));
   EXPECT_EQ(json["session"][0]["name"], "kernel");
   EXPECT_EQ(json["session"][0]["b"], "6.1.192");
+}
+
+// A row begins with how often it is; a field is of the row above, and stands deeper than its kind.
+TEST_F(DiffTest, AFieldStandsDeeperThanTheRowThatItIsOf) {
+  const std::string out = tool.run("diff " + kKernels).out;
+  EXPECT_THAT(out, ContainsRegex("\n +[0-9]+ x changed  [^\n]*\n {15}[a-z_.]+ +[^\n]* -> "));
+  EXPECT_THAT(out, Not(ContainsRegex("\n {3,10}[a-z_.]+ +[^\n]* -> ")));
 }
 
 TEST_F(DiffTest, OnlyUnexplainedLeavesOutWhatKernelsExplain) {
