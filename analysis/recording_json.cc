@@ -21,6 +21,12 @@ Json times_json(const Histogram& times) {
       {"total", times.total()}};
 }
 
+// Null where nothing came after what is here.
+Json copied_end_json(OpenEnd end) {
+  if (end == OpenEnd::kNone) return nullptr;
+  return end == OpenEnd::kTorn ? "torn" : "unsealed";
+}
+
 }  // namespace
 
 Json session_json(const Session& session) {
@@ -97,6 +103,7 @@ Json storage_json(const TraceReader& reader) {
           {"complete", health.complete()},
           {"recording", health.writer_alive},
           {"torn_at", health.torn_at ? Json(*health.torn_at) : Json(nullptr)},
+          {"copied_end", copied_end_json(health.copied_end)},
           {"damaged_chunks", health.damaged_chunks},
           {"redundant_chunks", health.redundant_chunks},
           {"damaged_bytes", health.damaged_bytes},

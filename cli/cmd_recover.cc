@@ -82,6 +82,8 @@ int run_recover(RecoverCommand& command, Console& console) {
   else if (!health.sealed)
     console.warn(reader.path() +
                  ": was never sealed: what was written last, if anything, may be missing");
+  if (const std::string text = copied_text(health); !text.empty())
+    console.warn(printable(reader.path() + ": " + text));
   console.note(leftover_rings_text(reader));
   const bool all_here = health.complete() && totals->chunks_lost == 0 && totals->exits_damaged == 0;
   return all_here ? kDone : kIncomplete;

@@ -181,6 +181,13 @@ std::string abandoned_text(const TraceHealth& health) {
       health.ring_writer_pid);
 }
 
+std::string copied_text(const TraceHealth& health) {
+  if (health.copied_end == OpenEnd::kNone) return {};
+  return fmt::format(
+      "a copy of a recording {}: what was recorded last, if anything, may be missing",
+      health.copied_end == OpenEnd::kTorn ? "whose end was torn" : "that was never sealed");
+}
+
 void note_nothing_selected(const TraceReader& reader, Console& console) {
   console.warn(fmt::format("{}: nothing selected; the recording spans 0 s to {:.9g} s, {}",
                            reader.path(), static_cast<double>(reader.duration_ns()) * 1e-9,
@@ -210,6 +217,7 @@ int report_health(TraceReader& reader, Console& console) {
                             : fmt::format(", {} from {}", count_text(health.ring_exits),
                                           counted(health.ring_count, "ring")),
                         next_step(reader)));
+  if (const std::string text = copied_text(health); !text.empty()) missing(text);
   if (const std::string text = abandoned_text(health); !text.empty()) missing(text);
   for (const Error& problem : health.ring_problems) missing(problem.to_string());
   if (health.unsupported_chunks != 0)

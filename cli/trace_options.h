@@ -53,6 +53,9 @@ std::string redundant_text(const TraceHealth& health);
 // "its recorder is gone, the monitor (pid 1) still runs: ...", empty if that is not so.
 std::string abandoned_text(const TraceHealth& health);
 
+// "a copy of a recording whose end was torn: ...", empty if that is not so.
+std::string copied_text(const TraceHealth& health);
+
 // Where a selection took nothing: says what it could have been taken from.
 void note_nothing_selected(const TraceReader& reader, Console& console);
 

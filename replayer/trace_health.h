@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "schema/base/result.h"
+#include "schema/session_codec.h"
 
 namespace kvmtape {
 
@@ -19,6 +20,7 @@ struct TraceHealth {
   bool footer_damaged = false;       // redundant: everything in it was found by scanning
   bool head_lost = false;            // the file header or the first session chunk is damaged
   std::optional<uint64_t> torn_at;   // byte where the writer died inside a chunk
+  OpenEnd copied_end{};              // of the recording that this one is a copy of
   uint64_t damaged_chunks = 0;       // found while scanning, walking and verifying
   uint64_t unsupported_chunks = 0;   // of these: whole, but only a newer kvmtape can read them
   uint64_t redundant_chunks = 0;     // damaged, but other chunks say what they said
@@ -44,18 +46,20 @@ struct TraceHealth {
   }
 
   // Why exits may have stood behind the last one that is here. kNone: it was the last, by the
-  // footer or by rings that can be read to their end, which hold what the file had not taken yet.
-  enum class OpenEnd : uint8_t { kNone, kStillRecorded, kTorn, kUnsealed };
+  // footer or by rings that can be read to their end, which hold what the file had not taken yet. A
+  // copy's end is that of the recording it was made of: that it was sealed then adds nothing to it.
   OpenEnd open_end() const {
     if (writer_alive || ring_writer_pid != 0) return OpenEnd::kStillRecorded;
     if (!ring_directory.empty() && ring_problems.empty()) return OpenEnd::kNone;
     if (torn_at) return OpenEnd::kTorn;
-    return sealed || footer_damaged ? OpenEnd::kNone : OpenEnd::kUnsealed;
+    return sealed || footer_damaged ? copied_end : OpenEnd::kUnsealed;
   }
 
   // Whether every exit is here; if not, exits may be missing (exit code 3 of the command line).
   // A lost head is no loss of exits: session chunks are repeated along the file.
-  bool complete() const { return sealed && !torn_at && damaged_chunks == 0 && lost == 0; }
+  bool complete() const {
+    return sealed && !torn_at && copied_end == OpenEnd::kNone && damaged_chunks == 0 && lost == 0;
+  }
 };
 
 }  // namespace kvmtape

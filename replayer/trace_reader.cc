@@ -89,6 +89,7 @@ Result<void> TraceReader::State::map() {
   }
   store.build_streams();
   session = find_session(store, options.verify_checksums);
+  store.health().copied_end = session.copied_end;
   return {};
 }
 

@@ -20,6 +20,14 @@ std::string text_of(capnp::Data::Reader data) {
   return {reinterpret_cast<const char*>(data.begin()), data.size()};
 }
 
+// Numbers of trace.capnp. What a newer writer may say: that there may have been more, somehow.
+uint16_t number_of(OpenEnd end) {
+  return end == OpenEnd::kNone ? 0 : end == OpenEnd::kTorn ? 1 : 2;
+}
+OpenEnd open_end_of(uint16_t number) {
+  return number == 0 ? OpenEnd::kNone : number == 1 ? OpenEnd::kTorn : OpenEnd::kUnsealed;
+}
+
 void put_clock(const ClockReading& clock, wire::ClockPair::Builder pair) {
   pair.setTicks(clock.ticks);
   pair.setMonotonicNs(clock.monotonic_ns);
@@ -121,6 +129,7 @@ void encode_session(const Session& session, std::vector<uint8_t>& chunk_out) {
   root.setDistribution(data_of(session.distribution));
   auto history = root.initHistory(static_cast<uint32_t>(session.history.size()));
   for (uint32_t i = 0; i < history.size(); ++i) history.set(i, session.history[i]);
+  root.setCopiedEnd(number_of(session.copied_end));
   append_message(message, ChunkType::kSession, session.uuid, 0, chunk_out);
 }
 
@@ -159,6 +168,7 @@ Result<Session> decode_session(std::span<const uint8_t> chunk) {
         session.abi_variant = root.getAbiVariant().cStr();
         session.distribution = text_of(root.getDistribution());
         for (auto text : root.getHistory()) session.history.emplace_back(text.cStr());
+        session.copied_end = open_end_of(root.getCopiedEnd());
         return session;
       });
 }

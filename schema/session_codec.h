@@ -30,6 +30,14 @@ struct SessionCapability {
   bool operator==(const SessionCapability&) const = default;
 };
 
+// Why exits may have stood behind the last one that is there.
+enum class OpenEnd : uint8_t {
+  kNone,           // it was the last
+  kTorn,           // the writer died inside a chunk
+  kUnsealed,       // nobody closed the recording
+  kStillRecorded,  // of a living recording only: a copy of it is one that nobody closed
+};
+
 // trace.capnp Session says what each member means.
 struct Session {
   Uuid uuid{};  // from the chunk's header
@@ -59,6 +67,7 @@ struct Session {
   std::string abi_variant;
   std::string distribution;
   std::vector<std::string> history;
+  OpenEnd copied_end = OpenEnd::kNone;
 };
 
 // What left_out may name: KVM_RUN's return values (a recording made of bare pages has none).

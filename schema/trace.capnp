@@ -106,6 +106,9 @@ struct Session {
   # PRETTY_NAME of /etc/os-release.
   history @25 :List(Text);
   # What was done to the file since it was recorded, oldest first: "kvmtape 0.1.0 recover: ...".
+  copiedEnd @26 :UInt16;
+  # Of a copy: 1, the end of the recording that was read was torn; 2, it was never sealed: exits may
+  # have stood behind the last one. 0: it was the last, or this is no copy. A copy's copy keeps it.
 }
 
 struct Column {

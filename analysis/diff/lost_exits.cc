@@ -83,13 +83,13 @@ class OneSided {
 
 std::optional<std::string_view> why_open_end(const TraceHealth& health) {
   switch (health.open_end()) {
-    case TraceHealth::OpenEnd::kStillRecorded:
+    case OpenEnd::kStillRecorded:
       return "still being recorded";
-    case TraceHealth::OpenEnd::kTorn:
+    case OpenEnd::kTorn:
       return "torn end";
-    case TraceHealth::OpenEnd::kUnsealed:
+    case OpenEnd::kUnsealed:
       return "unsealed end";
-    case TraceHealth::OpenEnd::kNone:
+    case OpenEnd::kNone:
       break;
   }
   return std::nullopt;

@@ -93,9 +93,13 @@ std::vector<std::string> Case::uncounted_losses() const {
   std::vector<std::string> losses;
   if (!health.ring_problems.empty())
     losses.emplace_back("its rings cannot be read, or not to the end");
-  else if (health.open_end() == TraceHealth::OpenEnd::kTorn)
+  else if (health.sealed && health.copied_end == OpenEnd::kTorn)
+    losses.emplace_back("the end of the recording that it is a copy of was torn");
+  else if (health.sealed && health.copied_end != OpenEnd::kNone)
+    losses.emplace_back("the recording that it is a copy of was not closed");
+  else if (health.open_end() == OpenEnd::kTorn)
     losses.push_back(fmt::format("its end is torn at byte {}", *health.torn_at));
-  else if (health.open_end() == TraceHealth::OpenEnd::kUnsealed)
+  else if (health.open_end() == OpenEnd::kUnsealed)
     losses.emplace_back("it was not closed, and no rings are left");
   if (health.damaged_chunks != 0 && !lost_by.contains(GapReason::kDamaged))
     losses.push_back(health.damaged_chunks == 1

@@ -31,6 +31,7 @@ class Rewriter {
       : editor_(request.editor), session_(from.session()), to_(std::move(to)) {
     // What was in the rings is in the file now.
     session_.ring_directory.clear();
+    session_.copied_end = from.health().open_end();
     session_.history.push_back(request.note);
     if (editor_ != nullptr) editor_->edit(session_);
   }

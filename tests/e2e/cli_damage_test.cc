@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -103,6 +104,36 @@ TEST_F(CliDamageTest, ExplainCannotKnowWhatHappenedWhereNoExitCanBeRead) {
   const std::string path = trace.write_to(tool.file("whole.kvmtape"));
   EXPECT_THAT(tool.run("explain --seq 7-9 " + path).out,
               HasSubstr("cannot know: no exit is selected"));
+}
+
+// Whoever follows the advice to run recover must not be told less than before.
+TEST_F(CliDamageTest, WhatWasSavedOfATornRecordingIsNotCalledComplete) {
+  TraceBuilder trace;
+  trace.add_exits(0, 6).cut().add_exits(0, 4).seal();
+  const std::string whole = trace.write_to(tool.file("whole.kvmtape"));
+  trace.truncate_at(trace.offset_of(ChunkType::kExits, 1) + 150);
+  const std::string torn = trace.write_to(tool.file("torn.kvmtape"));
+  const std::string saved = tool.file("saved.kvmtape");
+  for (const auto& [verb, from, to] :
+       {std::tuple("recover ", torn, saved),
+        {"recover ", saved, tool.file("again.kvmtape")},
+        {"redact --profile regs ", saved, tool.file("red.kvmtape")}}) {
+    EXPECT_EQ(tool.run(verb + from + " -o " + to).status, 3) << verb;
+    for (const std::string reading : {"verify ", "info ", "stat ", "dump ", "explain "}) {
+      const ToolRun run = tool.run(reading + to);
+      EXPECT_EQ(run.status, 3) << reading;
+      EXPECT_THAT(run.err, HasSubstr("a copy of a recording whose end was torn")) << reading;
+    }
+    const ToolRun explain = tool.run("explain " + to);
+    EXPECT_THAT(explain.out,
+                AllOf(HasSubstr("0 lost, more may be missing"), Not(HasSubstr("kvmtape recover"))));
+    const auto storage = tool.run("verify --json " + to).json()["storage"];
+    EXPECT_EQ(storage["complete"], false);
+    EXPECT_EQ(storage["copied_end"], "torn");
+  }
+  const ToolRun diff = tool.run("diff " + whole + " " + saved);
+  EXPECT_EQ(diff.status, 3) << diff.out;
+  EXPECT_THAT(diff.out, HasSubstr("4 x lost in B (torn end)"));
 }
 
 TEST_F(CliDamageTest, TheDocumentsOfExplainAndStatSayWhetherTheRecordingIsComplete) {

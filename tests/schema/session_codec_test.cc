@@ -40,6 +40,7 @@ TEST(SessionCodec, EverySessionComesBack) {
     session.ticks_per_second = random();
     session.page_bytes = static_cast<uint32_t>(random());
     session.monitor_pid = static_cast<uint32_t>(random());
+    session.copied_end = static_cast<OpenEnd>(random() % 3);
 
     std::vector<uint8_t> chunk, again;
     encode_session(session, chunk);

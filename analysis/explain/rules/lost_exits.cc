@@ -97,11 +97,13 @@ class LostExits : public Rule {
     const std::string& path = all.reader.path();
     const bool is_damaged = all.reader.health().damaged_chunks != 0;
     if (is_damaged) steps.push_back(fmt::format("kvmtape verify {} says what is damaged", path));
-    if ((is_damaged || is_uncounted) && all.reader.exits() != 0)
+    const bool is_copy = all.reader.health().copied_end != OpenEnd::kNone;
+    if ((is_damaged || (is_uncounted && !is_copy)) && all.reader.exits() != 0)
       steps.push_back(
           fmt::format("kvmtape recover {} -o saved.kvmtape saves what can be read", path));
     if (!is_damaged && lost_by({GapReason::kDamaged}))
       steps.emplace_back("look for another copy: what was damaged is not in this one");
+    if (is_copy) steps.emplace_back("look for a copy made while its rings were there");
     return fmt::format("{}", fmt::join(steps, "; "));
   }
 };

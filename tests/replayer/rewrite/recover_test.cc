@@ -59,6 +59,7 @@ class RecoverTest : public ::testing::Test {
     ASSERT_EQ(after.invented(), "");
     ASSERT_TRUE(after.health.sealed);
     ASSERT_EQ(after.health.damaged_chunks, 0u);
+    ASSERT_EQ(after.health.open_end(), before.health.open_end()) << "no end closes by copying";
     for (uint32_t vcpu : {0u, 1u}) ASSERT_EQ(after.seqs(vcpu), before.seqs(vcpu));
     ASSERT_EQ(totals->exits(), before.exit_count());
     ASSERT_EQ(after.health.lost, before.health.lost);
@@ -110,6 +111,22 @@ TEST_F(RecoverTest, a_trace_cut_anywhere_is_saved_up_to_there) {
   }
 }
 
+TEST_F(RecoverTest, a_copy_of_a_copy_still_says_that_the_end_was_torn) {
+  TraceBuilder trace = small_trace();
+  const uint64_t last = trace.offset_of(ChunkType::kExits, 3);
+  ASSERT_TRUE(rewrite(trace.truncate_at(last + 200).write_to(file("t.kvmtape"))));
+  std::filesystem::rename(saved(), file("copy.kvmtape"));
+  ChangeNothing redactor;
+  ASSERT_TRUE(rewrite(file("copy.kvmtape"), &redactor));
+  for (const std::string& path : {file("copy.kvmtape"), saved()}) {
+    const TraceHealth health = read_all(path).health;
+    EXPECT_TRUE(health.sealed);
+    EXPECT_EQ(health.torn_at, std::nullopt);
+    EXPECT_EQ(health.open_end(), OpenEnd::kTorn);
+    EXPECT_FALSE(health.complete());
+  }
+}
+
 TEST_F(RecoverTest, a_flipped_byte_anywhere_costs_its_chunk_and_no_more) {
   const TraceBuilder whole = small_trace();
   for (size_t at = 0; at < TraceBuilder(whole).bytes().size(); at += step()) {
@@ -144,6 +161,7 @@ TEST_F(RecoverTest, rings_left_behind_are_in_the_file_afterwards) {
   ring.add_exits(10);
   trace.add_exits(0, 10).ring_position(0, ring.block(), ring.bytes()).cut();
   ring.add_exits(25).add_exit_without_answer();
+  ring.header()->writer_pid = 0;  // as of a monitor that is gone
   const auto totals = rewrite(trace.write_to(file("t.kvmtape")));
   ASSERT_TRUE(totals);
   EXPECT_EQ(totals->exits_from_file, 10u);
@@ -152,6 +170,18 @@ TEST_F(RecoverTest, rings_left_behind_are_in_the_file_afterwards) {
   const SeenTrace after = read_all(saved());
   EXPECT_TRUE(after.health.complete());
   EXPECT_EQ(after.exit_count(), 36u);
+}
+
+TEST_F(RecoverTest, while_the_monitor_still_runs_the_end_that_was_saved_is_open) {
+  const std::string rings = file("rings");
+  std::filesystem::create_directory(rings);
+  TraceBuilder trace(rings);
+  TestRing ring(rings, trace.session(), 0);  // this process made it
+  ring.add_exits(10);
+  ASSERT_TRUE(rewrite(trace.write_to(file("t.kvmtape"))));
+  const TraceHealth health = read_all(saved()).health;
+  EXPECT_EQ(health.file_exits, 10u);
+  EXPECT_EQ(health.open_end(), OpenEnd::kUnsealed);
 }
 
 TEST_F(RecoverTest, the_recording_that_is_read_is_never_replaced) {
