@@ -20,6 +20,7 @@ RingSnapshot copy_ring(RingFile& file) {
                     header->vcpu_id,
                     header->overwrite != 0,
                     header->lost_total.load(std::memory_order_acquire),  // before the records
+                    why_of_last_gap(*header) == GapReason::kStopped ? header->next_seq.load() : 0,
                     {}};
   // Blocks that the recorder has released may still be whole, and the file may have lost them: all
   // are tried. A living producer may overwrite those, so each copy is checked as in that mode.
@@ -181,6 +182,8 @@ void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& sto
   if (started && good && !ring.overwrite && ring.lost_total > encoder.lost_total())
     encoder.add_gap(ring.lost_total - encoder.lost_total(), GapReason::kRingFull,
                     session.now.ticks);
+  if (good && ring.stopped_to > encoder.next_seq())
+    encoder.add_gap(ring.stopped_to - encoder.next_seq(), GapReason::kStopped, session.now.ticks);
   ring_encoder.finish(true);
   if (ring_encoder.kept_exits() != 0) ++store.health().ring_count;
 }

@@ -32,7 +32,8 @@ namespace kvmtape {
 
 inline constexpr uint64_t kRingMagic = 0x676e697265706174;  // "tapering", little-endian
 inline constexpr uint32_t kBlockMagic = 0x6b6c6274;         // "tblk"
-// Raised by any change of this file's structs; a drain and a producer must agree exactly.
+// Raised by any change of this file's structs but for a field whose 0 is what older rings meant; a
+// drain and a producer are of one build.
 inline constexpr uint32_t kRingVersion = 1;
 inline constexpr size_t kRingHeaderBytes = 4096;
 // x86 prefetches cache lines in pairs (Intel SDM vol. 3, "adjacent cache line prefetch").
@@ -68,13 +69,21 @@ struct BasicRingHeader {
   std::atomic<uint64_t> lost_total;  // exits dropped so far; stored at each drop
   std::atomic<uint64_t> next_seq;    // stored when a block is opened and at each drop
   std::atomic<uint32_t> finished;    // 1: the producer ended in order, no more will come
+  std::atomic<uint32_t> gap_why;     // GapReason of the last drop; 0 where it was kRingFull
 
   // Consumer.
   alignas(
       kCacheLinePairBytes) std::atomic<Index> read_block;  // first block not wholly in the trace
   std::atomic<uint64_t> read_bytes;                        // bytes of it that are
+  std::atomic<uint32_t> stopped;  // 1: in a ring that coalesces, exits are only counted
 };
 using RingHeader = BasicRingHeader<uint64_t>;
+
+// Of exits that were dropped last, before a gap record could say so.
+inline GapReason why_of_last_gap(const RingHeader& ring) {
+  const uint32_t why = ring.gap_why.load(std::memory_order_relaxed);  // relaxed: statistics
+  return why == 0 ? GapReason::kRingFull : static_cast<GapReason>(why);
+}
 
 struct BlockHeader {
   std::atomic<uint64_t> generation;

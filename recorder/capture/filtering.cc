@@ -1,4 +1,4 @@
-// Exits that the session was told to leave out.
+// Exits that the session was told to leave out, for good or for a while.
 #include "recorder/capture/vcpu_capture.h"
 #include "schema/abi/exit_numbers.h"
 
@@ -37,6 +37,23 @@ void VcpuCapture::note_left_out(uint64_t tsc) noexcept {
   ring_.commit(kGapRecordWords);
   if (fresh) keyframe_due_ = sync_key_due_ = true;
   left_out_ = false;
+}
+
+void VcpuCapture::drop_stopped(uint64_t tsc) noexcept {
+  ring_.set_clock_for_gaps(tsc);
+  ring_.drop(GapReason::kStopped);
+  exit_open_ = exit_may_repeat_ = false;
+  repeat_ = nullptr;
+  exit_dropped_ = true;
+  keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
+}
+
+// The answer that comes while it is stopped, to an exit that came before, is not kept either: the
+// ring holds that exit without one.
+void VcpuCapture::leave_unanswered() noexcept {
+  exit_open_ = exit_may_repeat_ = repeat_unanswered_ = false;
+  repeat_ = nullptr;
+  exit_dropped_ = true;
 }
 
 }  // namespace kvmtape

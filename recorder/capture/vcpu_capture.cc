@@ -43,9 +43,9 @@ VcpuCapture::VcpuCapture(RingHeader* ring, void* run, size_t run_bytes, int vcpu
       registers_due_possible_(options.registers == RegisterPolicy::kEvery),
       registers_countdown_(options.registers_every),
       filtering_(!options.filter.all()) {
-  if (ring == nullptr) return;
-  ring_.bind(ring);
-  coalesce_ = ring_.coalesces();
+  if (ring != nullptr) ring_.bind(ring);
+  coalesce_ = ring != nullptr && ring_.coalesces();
+  unusual_ = ring == nullptr || coalesce_ || filtering_;
 }
 
 // io is {u8 direction, u8 size, u16 port, u32 count, u64 data_offset}; x86 alone has it.
@@ -133,8 +133,9 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
     valid_regs_changed_ = false;
   }
   const auto reason = static_cast<uint32_t>(shadow_[kReasonWord]);
-  if (filtering_) [[unlikely]] {
-    if (!passes_filter()) return leave_out();
+  if (unusual_) [[unlikely]] {
+    if (filtering_ && !passes_filter()) return leave_out();
+    if (ring_.stopped()) return drop_stopped(tsc);
     if (left_out_) note_left_out(tsc);
   }
   if (reason == kExitIo && ret >= 0) {
@@ -181,8 +182,10 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
 }
 
 void VcpuCapture::enter_at(uint64_t tsc) noexcept {
-  if (!ring_.bound()) [[unlikely]]
-    return;
+  if (unusual_) [[unlikely]] {
+    if (!ring_.bound()) return;
+    if (ring_.stopped()) leave_unanswered();
+  }
   if (!exit_dropped_) [[likely]]
     record_answer(tsc);
   exit_dropped_ = false;
@@ -196,7 +199,8 @@ void VcpuCapture::lost_before_ring(uint64_t time, uint64_t count) noexcept {
     return;
   }
   ring_.set_clock_for_gaps(time);
-  for (uint64_t i = 0; i < count; ++i) ring_.drop();
+  const GapReason why = ring_.stopped() ? GapReason::kStopped : GapReason::kRingFull;
+  for (uint64_t i = 0; i < count; ++i) ring_.drop(why);
   exit_open_ = false;
   exit_dropped_ = count != 0;  // whose answer may still come
   keyframe_due_ = sync_key_due_ = true;

@@ -88,6 +88,9 @@ class VcpuCapture final : private RegisterSink {
   bool passes_filter() noexcept;
   void leave_out() noexcept;
   void note_left_out(uint64_t tsc) noexcept;
+  // Of a flight recording that is stopped.
+  void drop_stopped(uint64_t tsc) noexcept;
+  void leave_unanswered() noexcept;
   // A run of equal exits, in a ring that coalesces (repeats.cc).
   bool repeat_exit(const Moment& moment, uint64_t tsc) noexcept;
   bool repeat_answer(const Moment& moment, uint64_t tsc) noexcept;
@@ -123,6 +126,7 @@ class VcpuCapture final : private RegisterSink {
   uint64_t saved_valid_regs_ = 0;
   bool valid_regs_changed_ = false;
   uint64_t record_tsc_ = 0;
+  bool unusual_ = false;            // no ring, one that may be stopped, or a filter
   bool filtering_ = false;          // options_.filter leaves something out
   bool left_out_ = false;           // the exits since the last record were
   bool coalesce_ = false;           // nothing of the following is used without

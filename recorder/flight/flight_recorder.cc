@@ -49,6 +49,18 @@ void FlightRecorder::add_stream(RingHeader* ring) {
   }
   watched_.push_back(std::make_unique<Watched>(ring, triggers_, session_, crash_memory_, regions_));
   rings_.push_back({ring, &watched_.back()->crashes});
+  ring->stopped.store(paused_ ? 1 : 0, std::memory_order_relaxed);  // relaxed: see RingWriter
+}
+
+Result<void> FlightRecorder::set_paused(bool paused) {
+  paused_ = paused;
+  for (const SnapshotRing& of : rings_)
+    if (of.ring->vcpu_index != kSessionStream)
+      of.ring->stopped.store(paused ? 1 : 0, std::memory_order_relaxed);  // relaxed: as above
+  look();  // what came before it may still trigger
+  const uint64_t now = ticks_now(clock_);
+  for (auto& vcpu : watched_) vcpu->watch.forget_open(now);
+  return {};
 }
 
 void FlightRecorder::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {
@@ -90,6 +102,13 @@ Result<void> FlightRecorder::begin_next_file() {
 uint64_t FlightRecorder::produced() const {
   uint64_t exits = 0;
   for (const auto& vcpu : watched_) exits += vcpu->watch.exits();
+  return exits;
+}
+
+// With what was only counted: in gaps, or not even there yet.
+uint64_t FlightRecorder::passed() const {
+  uint64_t exits = 0;
+  for (const auto& vcpu : watched_) exits += vcpu->watch.passed();
   return exits;
 }
 
@@ -136,7 +155,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
   Session described = session_;
   described.trigger = std::string(reason);
-  const uint64_t produced_now = produced();
+  const uint64_t passed_now = passed();
   const std::string path = path_of(number_), part = path + ".part";
   auto write = [&]() -> Result<void> {
     KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(part, true, session_.uuid));
@@ -154,7 +173,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
     ++totals_.write_errors;
     return written;
   }
-  produced_in_last_ = produced_now;
+  passed_at_last_ = passed_now;
   written_path_ = path;
   ++snapshots_;
   return begin_next_file();
@@ -163,7 +182,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
 Result<void> FlightRecorder::finish() {
   look();
   if (!due_.empty()) KVMTAPE_TRY(snapshot(due_));
-  if (triggers_.end && (produced() != produced_in_last_ || number_ == 1))
+  if (triggers_.end && (passed() != passed_at_last_ || number_ == 1))
     KVMTAPE_TRY(snapshot("end of the recording"));
   if (waiting_) ::unlink(waiting_->path().c_str());
   return {};

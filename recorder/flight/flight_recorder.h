@@ -39,11 +39,9 @@ class FlightRecorder final : public Keeper {
   Result<void> begin() override { return write_header(); }
   bool pump() override;
   Result<void> snapshot(std::string_view reason) override;
-  // Triggers are not heeded; the rings go on.
-  Result<void> set_paused(bool paused) override {
-    paused_ = paused;
-    return {};
-  }
+  // The producers count what they leave out: it never comes into a ring, where whoever is killed
+  // next would leave it behind. Triggers are not heeded.
+  Result<void> set_paused(bool paused) override;
   bool paused() const override { return paused_; }
   Result<void> finish() override;
 
@@ -59,6 +57,7 @@ class FlightRecorder final : public Keeper {
   void look();
   void look_for_regions();
   uint64_t produced() const;
+  uint64_t passed() const;
   std::string path_of(uint64_t number) const;
 
   std::string first_path_;
@@ -80,7 +79,7 @@ class FlightRecorder final : public Keeper {
   bool paused_ = false;
   std::string due_;  // what triggered and is not written yet
   uint64_t not_before_ns_ = 0;
-  uint64_t produced_in_last_ = 0;
+  uint64_t passed_at_last_ = 0;  // snapshot
   std::string written_path_;
   uint64_t snapshots_ = 0;
   DrainTotals totals_;

@@ -26,6 +26,8 @@ class SnapshotWriter {
     std::vector<uint64_t> with_slices;
     ChunkEncoder encoder(
         {ring->vcpu_index, ring->vcpu_id, session_.architecture, session_.byte_order});
+    // relaxed: where exits are only counted, no gap record follows before others are kept again
+    const uint64_t counted_to = ring->next_seq.load(std::memory_order_relaxed);
     // acquire: pairs with the release in RingWriter::start_block
     const uint64_t last_block = ring->open_block.load(std::memory_order_acquire);
     lost_written_ = 0;
@@ -51,6 +53,8 @@ class SnapshotWriter {
       }
       if (batch.begin.block >= last_block || encoder.malformed()) break;
     }
+    if (of.crashes != nullptr && counted_to > encoder.next_seq() && !encoder.malformed())
+      encoder.add_gap(counted_to - encoder.next_seq(), why_of_last_gap(*ring), now_.ticks);
     return flush(encoder, reader.position());
   }
 

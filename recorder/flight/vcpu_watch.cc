@@ -61,7 +61,10 @@ std::optional<std::string> VcpuWatch::look(uint64_t now) {
   for (uint32_t i = 0; i < reader_.block_count(); ++i) {
     const RingBatch batch = reader_.poll();
     if (batch.words.empty()) break;
-    if (batch.block_start) next_seq_ = batch.first_seq;
+    if (batch.block_start) {
+      next_seq_ = batch.first_seq;
+      lost_ = batch.lost_before;
+    }
     take(batch.words, batch.begin);
   }
   if (last_tsc_ == 0 || now < last_tsc_) return std::move(told_);
@@ -112,13 +115,22 @@ void VcpuWatch::take(std::span<const uint64_t> words, RingPosition at) {
         take_repeat(record);
         break;
       case RecordKind::kGap:
-        if (length > 3) next_seq_ += number(record[3]);
+        if (length > 3) {
+          next_seq_ += number(record[3]);
+          lost_ += number(record[3]);
+        }
         break;
       default:
         break;
     }
     at.bytes += length * kWordBytes;
   }
+}
+
+void VcpuWatch::forget_open(uint64_t now) {
+  if (last_tsc_ != 0) last_tsc_ = std::max(last_tsc_, now);
+  exit_open_ = slow_told_ = silent_told_ = false;
+  same_exits_ = 0;
 }
 
 bool VcpuWatch::settled(uint64_t now) const {

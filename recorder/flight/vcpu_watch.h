@@ -3,6 +3,7 @@
 // at a time. What the producer overwrote before it was looked at goes unseen.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -27,7 +28,10 @@ class VcpuWatch {
   // What belongs to the last exit has come, or will not: a crash's registers, which its vCPU asks
   // for one after the other, and the guest's memory with them.
   bool settled(uint64_t now) const;
-  uint64_t exits() const { return next_seq_; }  // produced, as far as it was seen
+  uint64_t exits() const { return next_seq_ - lost_; }  // kept, as far as it was seen
+  uint64_t passed() const { return std::max(next_seq_, reader_.next_seq()); }
+  // The recording was stopped, or goes on: what came last lasts no longer.
+  void forget_open(uint64_t now);
   const RingReader& reader() const { return reader_; }
 
  private:
@@ -47,7 +51,7 @@ class VcpuWatch {
   uint64_t ticks_per_second_;
   uint32_t vcpu_index_;
   std::array<uint64_t, kCoreWords> image_{};
-  uint64_t next_seq_ = 0;
+  uint64_t next_seq_ = 0, lost_ = 0;
 
   uint64_t last_tsc_ = 0;    // of the last moment
   bool exit_open_ = false;   // the last moment is an exit

@@ -46,7 +46,10 @@ Result<void> Recording::open_control(ControlServer::Log log) {
   auto answer = [this](const Request& request) {
     std::vector<RingHeader*> rings;
     for (const auto& [name, ring] : rings_) rings.push_back(ring.header());
-    return steering_->answer(request, rings);
+    std::string reply = steering_->answer(request, rings);
+    // relaxed: a vCPU that comes this very moment gets it with its stream
+    control_->stopped.store(drain_->paused() ? 1 : 0, std::memory_order_relaxed);
+    return reply;
   };
   KVMTAPE_TRY_ASSIGN(server_, ControlServer::open(path_, std::move(answer), std::move(log)));
   return {};

@@ -15,7 +15,7 @@
 namespace kvmtape {
 
 inline constexpr uint64_t kRecordControlMagic = 0x6c6f72746e6f6374;  // "tcontrol", little-endian
-inline constexpr uint32_t kRecordControlVersion = 3;                 // both sides agree exactly
+inline constexpr uint32_t kRecordControlVersion = 4;                 // both sides agree exactly
 inline constexpr const char* kRecordControlFile = "control";
 // Names the session's ring directory to the preload library.
 inline constexpr const char* kRecordDirectoryVariable = "KVMTAPE_RECORD_DIRECTORY";
@@ -41,6 +41,8 @@ struct RecordControl {
 
   // The writers of session.ring take turns: process-shared and robust.
   pthread_mutex_t session_ring_mutex;
+
+  std::atomic<uint32_t> stopped;  // by `record`: RingHeader::stopped of a ring that is made now
 
   // Any process of the monitor.
   std::atomic<uint32_t> processes;   // that have the library and mapped this

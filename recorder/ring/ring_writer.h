@@ -73,6 +73,11 @@ class BasicRingWriter {
   }
   bool fresh_block() const { return fresh_; }
   bool coalesces() const { return coalesce_; }
+  // Nothing consumes a ring that coalesces, so what is not to be kept must not come into it.
+  bool stopped() const {
+    // relaxed: exits that race with the stop came before it
+    return coalesce_ && ring_->stopped.load(std::memory_order_relaxed) != 0;
+  }
 
   // Publishes `words` words, written at what reserve() returned.
   void commit(uint32_t words) noexcept {
@@ -86,7 +91,14 @@ class BasicRingWriter {
   // One more exit has been produced (and published with the next commit).
   void count_exit() noexcept { ++next_seq_; }
   // One more exit has been produced and is not kept.
-  void drop() noexcept {
+  void drop(GapReason why = GapReason::kRingFull) noexcept {
+    if (why != gap_why_) [[unlikely]] {
+      if (lost_pending_ != 0) reserve_after_gap(0);  // two reasons, two gaps
+      gap_why_ = why;
+      // relaxed: ordered by `next_seq` as far as it matters, to whoever reads a dead producer's
+      // ring
+      ring_->gap_why.store(static_cast<uint32_t>(why), std::memory_order_relaxed);
+    }
     ++next_seq_;
     ++lost_pending_;
     ++lost_total_;
@@ -122,7 +134,7 @@ class BasicRingWriter {
     store_ring_number(out++, next_seq_ - lost_pending_);
     store_ring_number(out++, lost_pending_);
     store_ring_number(out++, lost_total_);
-    store_ring_number(out++, static_cast<uint64_t>(GapReason::kRingFull));
+    store_ring_number(out++, static_cast<uint64_t>(gap_why_));
     const bool was_fresh = fresh_;
     commit(kGapRecordWords);
     fresh_ = was_fresh;
@@ -184,6 +196,7 @@ class BasicRingWriter {
   uint32_t block_count_ = 0;
   uint64_t lost_total_ = 0;
   uint64_t gap_tsc_ = 0;
+  GapReason gap_why_ = GapReason::kRingFull;
   uint8_t* blocks_ = nullptr;
   Header* ring_ = nullptr;
 };

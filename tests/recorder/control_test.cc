@@ -51,6 +51,33 @@ class ControlTest : public ::testing::Test {
     return nlohmann::json::parse(say(line + "\n"), nullptr, false);
   }
 
+  std::string file(int number) const {
+    return session_.path.substr(0, session_.path.size() - 7) + std::to_string(number) + ".kvmtape";
+  }
+  // A snapshot: numbered exits, one gap that says that the recording was stopped, and more exits.
+  static void expect_pause(const std::string& path, uint64_t before, uint64_t lost,
+                           uint64_t behind) {
+    auto reader = TraceReader::open(path, {false, {}, true});
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    uint64_t next = 0, gaps = 0, exits = 0;
+    for (Item item; (*reader)->next(item);) {
+      if (item.kind == Item::Kind::kGap) {
+        EXPECT_EQ(item.gap.why, GapReason::kStopped);
+        EXPECT_EQ(item.gap.first_seq, before);
+        EXPECT_EQ(item.gap.lost, lost);
+        next += item.gap.lost;
+        ++gaps;
+      }
+      if (item.kind != Item::Kind::kExit) continue;
+      EXPECT_EQ(FakeVcpu::number_in(item.exit->kvm_run), next);
+      EXPECT_EQ(item.exit->has_answer, next != before - 1 || gaps != 0);
+      ++next;
+      ++exits;
+    }
+    EXPECT_EQ(gaps, 1u) << path;
+    EXPECT_EQ(exits, before + behind) << path;
+  }
+
   TestSession session_;
   FakeVcpu vcpu_;
   kvmtape_vcpu* tape_ = nullptr;
@@ -124,6 +151,61 @@ TEST_F(ControlTest, APauseIsOneGapOfExactlyWhatCameMeanwhile) {
   EXPECT_EQ(next, 5150u);
   EXPECT_EQ(gaps, 1u);
   EXPECT_EQ(marks, 1u);
+}
+
+TEST_F(ControlTest, WhatComesWhileAFlightRecorderIsStoppedIsInNoSnapshotAndInNoRing) {
+  session_.options.flight_bytes = 64 * 1024;
+  session_.options.triggers = "end,silent=1h";
+  open();
+  run(100);
+  vcpu_.set_numbered(number_++);
+  kvmtape_exit(tape_, 0, 0);  // its answer comes while stopped
+  ASSERT_EQ(ask("stop")["done"], true);
+  kvmtape_enter(tape_);
+  run(50);
+  const std::string first = ask("snapshot while stopped")["path"];
+  expect_pause(first, 101, 50, 0);
+  run(4950);
+  EXPECT_EQ(ask("status")["exits"], 101);
+  {
+    auto running = TraceReader::open(file(2));  // with its rings, as they would be left behind
+    ASSERT_TRUE(running) << running.error().to_string();
+    EXPECT_EQ((*running)->health().ring_exits, 101u);
+    EXPECT_EQ((*running)->lost(), 5000u);
+  }
+  ASSERT_EQ(ask("start")["done"], true);
+  run(50);
+  const std::string second = ask("snapshot again")["path"];
+  EXPECT_EQ(ask("status")["exits"], 151);
+  ASSERT_EQ(ask("stop")["done"], true);
+  run(7);
+  ASSERT_EQ(session_.close(), 0) << session_.error.text;
+  expect_pause(second, 101, 5000, 50);
+  auto last = TraceReader::open(file(3));
+  ASSERT_TRUE(last) << last.error().to_string();
+  EXPECT_EQ((*last)->lost(), 5007u);
+}
+
+TEST_F(ControlTest, ARunOfEqualExitsEndsWhereAFlightRecorderIsStopped) {
+  session_.options.flight_bytes = 64 * 1024;
+  open();
+  vcpu_.set_mmio(0xfee00030, 4, false);
+  auto spin = [&](int exits) {
+    for (; exits > 0; --exits) {
+      kvmtape_exit(tape_, 0, 0);
+      kvmtape_enter(tape_);
+    }
+  };
+  spin(100);
+  ASSERT_EQ(ask("stop")["done"], true);
+  spin(1000);
+  ASSERT_EQ(ask("start")["done"], true);
+  spin(20);
+  const std::string path = ask("snapshot")["path"];
+  auto reader = TraceReader::open(path, {false, {}, true});
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->lost(), 1000u);
+  EXPECT_EQ((*reader)->exits(), 120u);
 }
 
 TEST_F(ControlTest, HostileInputIsRefusedAndLoggedAndTheNextClientIsServed) {
