@@ -17,7 +17,7 @@ namespace {
 
 // A guest that does not stop crashing must not fill the disk with copies of one history.
 constexpr uint64_t kSnapshotIntervalNs = 1'000'000'000;
-constexpr size_t kReasonBytesMax = 200;
+constexpr size_t kReasonsMax = 7;  // the others are counted
 
 }  // namespace
 
@@ -127,8 +127,19 @@ void FlightRecorder::look() {
   look_for_regions();
   const uint64_t now = ticks_now(clock_);
   for (auto& vcpu : watched_)
-    if (auto told = vcpu->watch.look(now); told && !paused_ && due_.size() < kReasonBytesMax)
-      due_ += (due_.empty() ? "" : "; ") + *told;
+    if (auto told = vcpu->watch.look(now); told && !paused_) {
+      if (due_.size() < kReasonsMax)
+        due_.push_back({std::move(*told), &vcpu->watch});
+      else
+        ++more_due_;
+    }
+}
+
+std::string FlightRecorder::reasons_due() const {
+  std::string text;
+  for (const Due& due : due_) text += (text.empty() ? "" : "; ") + due.told.text;
+  if (more_due_ != 0) text += "; and " + std::to_string(more_due_) + " more";
+  return text;
 }
 
 bool FlightRecorder::pump() {
@@ -138,8 +149,11 @@ bool FlightRecorder::pump() {
   const bool settled =
       std::ranges::all_of(watched_, [now](const auto& vcpu) { return vcpu->watch.settled(now); });
   if (!due_.empty() && settled && monotonic_now_ns() >= not_before_ns_) {
-    const std::string reason = due_;
-    if (snapshot(reason).ok()) due_.clear();
+    const std::string reason = reasons_due();
+    if (snapshot(reason).ok()) {
+      named_ = std::exchange(due_, {});
+      more_due_ = 0;
+    }
   }
   return !settled;
 }
@@ -147,6 +161,13 @@ bool FlightRecorder::pump() {
 // Beside the waiting file first, then in its place: what is there under its name is always either
 // the header, with the rings, or the whole snapshot.
 Result<void> FlightRecorder::snapshot(std::string_view reason) {
+  KVMTAPE_TRY(snapshot_to(path_of(number_), reason));
+  ++snapshots_;
+  named_.clear();
+  return begin_next_file();
+}
+
+Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_view reason) {
   not_before_ns_ = monotonic_now_ns() + kSnapshotIntervalNs;
   look();
   const ClockReading now = clock_();
@@ -156,7 +177,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
   Session described = session_;
   described.trigger = std::string(reason);
   const uint64_t passed_now = passed();
-  const std::string path = path_of(number_), part = path + ".part";
+  const std::string part = path + ".part";
   auto write = [&]() -> Result<void> {
     KVMTAPE_TRY_ASSIGN(TraceFile file, TraceFile::create(part, true, session_.uuid));
     KVMTAPE_TRY(write_ring_snapshot(file, described, rings_, lost_vcpus_, now));
@@ -175,15 +196,25 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
   }
   passed_at_last_ = passed_now;
   written_path_ = path;
-  ++snapshots_;
-  return begin_next_file();
+  return {};
 }
 
 Result<void> FlightRecorder::finish() {
   look();
-  if (!due_.empty()) KVMTAPE_TRY(snapshot(due_));
-  if (triggers_.end && (passed() != passed_at_last_ || number_ == 1))
-    KVMTAPE_TRY(snapshot("end of the recording"));
+  // An exit that got no answer because the monitor ended does not show a slow monitor.
+  const uint64_t now = ticks_now(clock_);
+  auto by_the_end = [now](const Due& due) {
+    return due.told.unanswered && due.vcpu->may_end_unanswered(*due.told.unanswered, now);
+  };
+  std::erase_if(due_, by_the_end);
+  const bool fresh = passed() != passed_at_last_ || number_ == 1;
+  const std::string why = reasons_due(), end = "end of the recording";
+  if (triggers_.end && (fresh || !due_.empty()))
+    KVMTAPE_TRY(snapshot(why.empty() ? end : why + "; " + end));
+  else if (triggers_.end && !named_.empty() && std::ranges::all_of(named_, by_the_end))
+    KVMTAPE_TRY(snapshot_to(written_path_, end));  // it was the end already
+  else if (!due_.empty())
+    KVMTAPE_TRY(snapshot(why));
   if (waiting_) ::unlink(waiting_->path().c_str());
   return {};
 }

@@ -16,6 +16,7 @@
 #include "recorder/drain/keeper.h"
 #include "recorder/flight/ring_snapshot.h"
 #include "recorder/flight/trigger.h"
+#include "recorder/flight/vcpu_watch.h"
 #include "schema/ring_reader.h"
 #include "schema/trace_file.h"
 
@@ -55,6 +56,8 @@ class FlightRecorder final : public Keeper {
   Result<void> write_header();
   Result<void> begin_next_file();
   void look();
+  Result<void> snapshot_to(const std::string& path, std::string_view reason);
+  std::string reasons_due() const;
   void look_for_regions();
   uint64_t produced() const;
   uint64_t passed() const;
@@ -77,7 +80,13 @@ class FlightRecorder final : public Keeper {
   std::vector<std::pair<SessionVcpu, uint64_t>> lost_vcpus_;
 
   bool paused_ = false;
-  std::string due_;  // what triggered and is not written yet
+  struct Due {
+    Told told;
+    const VcpuWatch* vcpu;
+  };
+  std::vector<Due> due_;    // what triggered and is not written yet
+  uint64_t more_due_ = 0;   // beyond those that are named
+  std::vector<Due> named_;  // in the last snapshot, if that came of a trigger
   uint64_t not_before_ns_ = 0;
   uint64_t passed_at_last_ = 0;  // snapshot
   std::string written_path_;

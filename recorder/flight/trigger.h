@@ -4,7 +4,8 @@
 //   crash        an exit after which a guest does not go on, or a KVM_RUN that failed
 //   same=N/T     N exits of one reason at one place (port, address, MSR) without another between
 //                them, within the time T: a guest that spins
-//   slow=T       an answer that takes the monitor longer than T, found out while it still does
+//   slow=T       an answer that takes the monitor longer than T, found out while it still does; a
+//                KVM_RUN that a signal ended asks for none
 //   silent=T     a vCPU that neither exits nor is answered for T
 //   end          the end of the recording
 //

@@ -44,11 +44,11 @@ uint64_t VcpuWatch::ticks(uint64_t ns) const {
                                static_cast<double>(ticks_per_second_));
 }
 
-void VcpuWatch::tell(std::string text) {
-  if (!told_) told_ = std::move(text);
+void VcpuWatch::tell(std::string text, std::optional<uint64_t> unanswered) {
+  if (!told_) told_ = Told{std::move(text), unanswered};
 }
 
-std::optional<std::string> VcpuWatch::look(uint64_t now) {
+std::optional<Told> VcpuWatch::look(uint64_t now) {
   told_.reset();
   if (repeat_at_) {
     std::array<uint64_t, kRepeatWords> record;
@@ -69,10 +69,10 @@ std::optional<std::string> VcpuWatch::look(uint64_t now) {
   }
   if (last_tsc_ == 0 || now < last_tsc_) return std::move(told_);
   const std::string last = std::to_string(vcpu_index_) + ":" + std::to_string(next_seq_ - 1);
-  if (exit_open_ && triggers_.slow_ns != 0 && !slow_told_ &&
+  if (exit_open_ && asks_ && triggers_.slow_ns != 0 && !slow_told_ &&
       now - last_tsc_ > ticks(triggers_.slow_ns)) {
     slow_told_ = true;
-    tell("slow: no answer yet to exit " + last);
+    tell("slow: no answer yet to exit " + last, next_seq_ - 1);
   }
   if (triggers_.silent_ns != 0 && !silent_told_ && now - last_tsc_ > ticks(triggers_.silent_ns)) {
     silent_told_ = true;
@@ -94,7 +94,7 @@ void VcpuWatch::take(std::span<const uint64_t> words, RingPosition at) {
       case RecordKind::kAnswer:
       case RecordKind::kEntry: {
         const uint64_t tsc = number(record[1]);
-        if (exit_open_ && triggers_.slow_ns != 0 && !slow_told_ &&
+        if (exit_open_ && asks_ && triggers_.slow_ns != 0 && !slow_told_ &&
             tsc - last_tsc_ > ticks(triggers_.slow_ns))
           tell("slow: the answer to exit " + std::to_string(vcpu_index_) + ":" +
                std::to_string(next_seq_ - 1));
@@ -133,6 +133,11 @@ void VcpuWatch::forget_open(uint64_t now) {
   same_exits_ = 0;
 }
 
+bool VcpuWatch::may_end_unanswered(uint64_t seq, uint64_t now) const {
+  constexpr uint64_t kEndingNs = 3'000'000'000;
+  return exit_open_ && next_seq_ == seq + 1 && now - std::min(now, last_tsc_) < ticks(kEndingNs);
+}
+
 bool VcpuWatch::settled(uint64_t now) const {
   // A few microseconds; more where the vCPU's thread has to wait for a processor.
   constexpr uint64_t kRegistersNs = 20'000'000;
@@ -154,6 +159,7 @@ void VcpuWatch::take_exit(std::span<const uint64_t> record) {
   note_moment(tsc);
   exit_open_ = true;
   crash_open_ = is_crash(ret);
+  asks_ = ret != -EINTR && ret != -EAGAIN;
   if (triggers_.crash && crash_open_)
     tell("crash: exit " + std::to_string(vcpu_index_) + ":" + std::to_string(seq) +
          (ret < 0 ? ", errno " + std::to_string(-ret) : ", reason " + std::to_string(reason())));

@@ -15,15 +15,22 @@
 
 namespace kvmtape {
 
+struct Told {
+  std::string text;                    // for people: "crash: exit 0:412, reason 17"
+  std::optional<uint64_t> unanswered;  // the exit that was still waiting for its answer
+};
+
 class VcpuWatch {
  public:
   // The ring and `crashes`, which sees each record once, outlive it.
   VcpuWatch(RingHeader* ring, const Triggers& triggers, uint64_t ticks_per_second,
             CrashSlices& crashes);
 
-  // Looks at what is new. What triggered, for people: "crash: exit 0:412, reason 17"; a condition
-  // that lasts is told once. `now` is the record clock's.
-  std::optional<std::string> look(uint64_t now);
+  // Looks at what is new. What triggered; a condition that lasts is told once. `now` is the record
+  // clock's.
+  std::optional<Told> look(uint64_t now);
+  // Exit `seq` has no answer, and has not waited for longer than a monitor takes to end.
+  bool may_end_unanswered(uint64_t seq, uint64_t now) const;
 
   // What belongs to the last exit has come, or will not: a crash's registers, which its vCPU asks
   // for one after the other, and the guest's memory with them.
@@ -42,7 +49,7 @@ class VcpuWatch {
   void count_same(uint64_t count, uint64_t until);
   bool is_crash(int32_t ret) const;
   uint32_t reason() const;
-  void tell(std::string text);
+  void tell(std::string text, std::optional<uint64_t> unanswered = std::nullopt);
   uint64_t ticks(uint64_t ns) const;
 
   RingReader reader_;
@@ -56,6 +63,7 @@ class VcpuWatch {
   uint64_t last_tsc_ = 0;    // of the last moment
   bool exit_open_ = false;   // the last moment is an exit
   bool crash_open_ = false;  // and one of a crash
+  bool asks_ = false;        // and not just a signal's, which asks nothing of the monitor
   bool slow_told_ = false, silent_told_ = false, same_told_ = false;
 
   // A run of exits at one place: when each `same_step_`-th of them was, the last few.
@@ -69,7 +77,7 @@ class VcpuWatch {
 
   std::optional<RingPosition> repeat_at_;  // of the last record, if it is a repeat
   uint64_t repeat_count_ = 0;
-  std::optional<std::string> told_;
+  std::optional<Told> told_;
 };
 
 }  // namespace kvmtape

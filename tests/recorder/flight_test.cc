@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -138,6 +139,49 @@ TEST_F(FlightTest, AnAnswerThatDoesNotComeIsTold) {
   kvmtape_exit(tape_, 0, 0);
   auto reader = wait_for(1);
   EXPECT_THAT(reader->session().trigger, HasSubstr("slow: no answer yet to exit 0:20"));
+}
+
+TEST_F(FlightTest, WhatASignalEndedAsksForNoAnswer) {
+  open("slow=5ms,end");
+  run(20);
+  kvmtape_exit(tape_, -1, EINTR);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(session_.close(), 0) << session_.error.text;
+  EXPECT_EQ(wait_for(1)->session().trigger, "end of the recording");
+  EXPECT_FALSE(std::filesystem::exists(file(2)));
+}
+
+TEST_F(FlightTest, AnAnswerThatTheEndKeptFromComingIsNoSlowMonitor) {
+  open("slow=5ms,end");
+  run(20);
+  vcpu_.set_numbered(20);
+  kvmtape_exit(tape_, 0, 0);
+  EXPECT_THAT(wait_for(1)->session().trigger, HasSubstr("slow: no answer yet"));
+  EXPECT_EQ(session_.close(), 0) << session_.error.text;
+  auto reader = wait_for(1);
+  EXPECT_EQ(reader->session().trigger, "end of the recording");
+  EXPECT_EQ(exits_in(*reader), 21u);
+  EXPECT_FALSE(std::filesystem::exists(file(2)));
+}
+
+TEST_F(FlightTest, TheEndIsNamedBesideWhatWasDueAndSoIsHowManyReasonsThereWere) {
+  constexpr unsigned kVcpus = 9;
+  open("crash,end");
+  run(5);
+  ASSERT_EQ(kvmtape_snapshot(session_.session, "first", &session_.error), 0);  // none for a second
+  FakeVcpu others[kVcpus];
+  for (unsigned id = 0; id < kVcpus; ++id) {
+    kvmtape_vcpu* tape = session_.attach(id + 1, others[id]);
+    others[id].set_reason(KVM_EXIT_INTERNAL_ERROR);
+    kvmtape_exit(tape, 0, 0);
+    kvmtape_enter(tape);
+  }
+  EXPECT_EQ(session_.close(), 0) << session_.error.text;
+  const std::string trigger = wait_for(2)->session().trigger;
+  EXPECT_THAT(trigger, StartsWith("crash: exit 1:0, reason 17; crash: exit 2:0, reason 17; "));
+  EXPECT_THAT(trigger,
+              ::testing::EndsWith("crash: exit 7:0, reason 17; and 2 more; end of the recording"));
+  EXPECT_FALSE(std::filesystem::exists(file(3)));
 }
 
 TEST_F(FlightTest, ASilentVcpuIsTold) {
