@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/recorders_of.h"
+#include "cli/ring_hint.h"
 #include "cli/trace_options.h"
 #include "recorder/control/control_server.h"
 #include "recorder/control/unix_socket.h"
@@ -28,11 +29,23 @@ struct CtlCommand {
   std::string text;
 };
 
+std::string whom_to_name(const RunningRecording& recording) {
+  std::error_code error;
+  if (!fs::exists(control_path(recording.trace), error))
+    return ", but nobody listens beside " + printable(recording.trace);
+  return ": name " + printable(recording.trace) +
+         (recording.monitor_pid == 0
+              ? ""
+              : ", or its monitor, process " + std::to_string(recording.monitor_pid));
+}
+
 Error nobody(const std::string& target) {
   if (const auto reader = TraceReader::open(target); reader.ok()) {
     const TraceHealth& health = (*reader)->health();
     const std::string text = abandoned_text(health);
     if (!text.empty()) return Error{ErrorCode::kIo, text, target, std::nullopt};
+    if (const auto running = running_recording(**reader))
+      return Error{ErrorCode::kIo, "this is " + running->what + whom_to_name(*running), target, {}};
     if (health.sealed)
       return Error{ErrorCode::kIo, "this recording has ended and is sealed", target, std::nullopt};
   }

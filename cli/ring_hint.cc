@@ -29,4 +29,21 @@ std::string ring_hint(const std::string& path) {
       trace.empty() ? "" : "; it was written to " + trace.string() + ", where it is no more");
 }
 
+std::optional<RunningRecording> running_recording(const TraceReader& reader) {
+  namespace fs = std::filesystem;
+  const Session& session = reader.session();
+  if (session.ring_directory.empty()) return std::nullopt;
+  const fs::path rings = session.ring_directory;
+  const auto ring = RingFile::open(rings / ring_file_name(kSessionStream), RingFile::Access::kCopy);
+  if (!ring.ok() || ring->header()->session != session.uuid || !is_writer_alive(*ring))
+    return std::nullopt;
+  std::error_code error;
+  const std::string what = !reader.health().sealed   ? "a file"
+                           : session.trigger.empty() ? "a finished file"
+                                                     : "a snapshot";
+  return RunningRecording{what + " of a recording that still runs",
+                          fs::read_symlink(rings / kTraceLinkName, error).string(),
+                          session.monitor_pid};
+}
+
 }  // namespace kvmtape

@@ -1,13 +1,25 @@
-// Somebody names the rings of a recording instead of the recording: what to name instead. Reads a
-// link and a header, which may be anything. One thread.
+// Somebody names the rings of a recording instead of the recording, or one of its files that is
+// finished: what to name instead. Reads a link and a header, which may be anything. One thread.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+
+#include "replayer/trace_reader.h"
 
 namespace kvmtape {
 
 // "is a directory of rings, of vm.kvmtape: ...", an error's text, if `path` is a session's
 // directory of rings or a ring in one; else empty.
 std::string ring_hint(const std::string& path);
+
+// The recording that a file is of, while it runs: as its rings tell.
+struct RunningRecording {
+  std::string what;          // "a snapshot of a recording that still runs"
+  std::string trace;         // its first file, beside which its socket is; empty: not known
+  uint32_t monitor_pid = 0;  // 0: not known
+};
+std::optional<RunningRecording> running_recording(const TraceReader& reader);
 
 }  // namespace kvmtape

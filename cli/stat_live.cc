@@ -7,6 +7,7 @@
 
 #include "cli/live.h"
 #include "cli/recorders_of.h"
+#include "cli/ring_hint.h"
 
 namespace kvmtape {
 
@@ -27,9 +28,16 @@ int watch_exits(TraceOptions trace, const SelectOptions& select, StatOptions opt
   const EndSignals signals;
   auto reader = trace.open();
   if (!reader.ok()) return console.fail(reader.error());
-  if (!(*reader)->health().writer_alive)
-    return console.fail((*reader)->path() +
-                        ": --live: it is no longer being recorded; without --live stat shows it");
+  if (!(*reader)->health().writer_alive) {
+    const auto running = running_recording(**reader);
+    if (!running)
+      return console.fail((*reader)->path() +
+                          ": --live: it is no longer being recorded; without --live stat shows it");
+    return console.fail((*reader)->path() + ": --live: this is " + running->what +
+                        (running->monitor_pid == 0 ? ": name the process of its monitor"
+                                                   : ": name its monitor, process " +
+                                                         std::to_string(running->monitor_pid)));
+  }
   const int64_t begin_ns = (*reader)->duration_ns() + 1;
   const uint64_t begin_ticks = (*reader)->session().start.ticks;
   int64_t shown_ns = begin_ns;

@@ -47,5 +47,31 @@ TEST(Ctl, AFlightRecorderIsFoundByItsProcessWhileItGoesFromFileToFile) {
   snapshots.join();
 }
 
+TEST(Ctl, WhoNamesAnotherFileOfARecordingThatRunsIsToldWhomToName) {
+  TestSession session;
+  session.options.control = 1;
+  session.options.flight_bytes = 64 * 1024;
+  ASSERT_TRUE(session.open()) << session.error.text;
+  FakeVcpu vcpu;
+  session.run_numbered(session.attach(0, vcpu), vcpu, 0);
+  const std::string second = session.path.substr(0, session.path.size() - 7) + "2.kvmtape";
+  const std::string third = session.path.substr(0, session.path.size() - 7) + "3.kvmtape";
+  ASSERT_EQ(kvmtape_snapshot(session.session, "one", nullptr), 0);
+  ASSERT_EQ(kvmtape_snapshot(session.session, "two", nullptr), 0);
+  const Tool tool;
+  const std::string monitor = "its monitor, process " + std::to_string(::getpid());
+  EXPECT_THAT(tool.run("ctl " + second + " status").err,
+              HasSubstr("this is a snapshot of a recording that still runs: name " + session.path +
+                        ", or " + monitor));
+  EXPECT_THAT(tool.run("ctl " + third + " status").err,
+              HasSubstr("this is a file of a recording that still runs: name " + session.path));
+  const ToolRun live = tool.run("stat --live " + session.path);
+  EXPECT_EQ(live.status, 2);
+  EXPECT_THAT(live.err,
+              HasSubstr("this is a snapshot of a recording that still runs: name " + monitor));
+  ASSERT_EQ(session.close(), 0) << session.error.text;
+  EXPECT_THAT(tool.run("ctl " + second + " status").err, HasSubstr("has ended and is sealed"));
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
