@@ -1,29 +1,38 @@
 // The drain's changes of file: because one is full or old, or because somebody removed it.
+#include <unistd.h>
+
+#include <utility>
+
 #include "recorder/drain/clock_reading.h"
 #include "recorder/drain/drain.h"
 
 namespace kvmtape {
 
-// The next one is there before the last one ends: where it cannot be made, rings fill up and losses
-// are counted until it can.
+// The next one is there, with its header, before the last one ends: where it cannot be made, rings
+// fill up and losses are counted until it can. The last is sealed when its name is the next one's:
+// whoever is killed on the way leaves a file under that name that is not sealed and names the
+// rings.
 bool Drain::begin_next_file() {
   auto next = series_.make_next(session_.uuid);
   if (!next.ok()) {
     note_failure(next.error());
     return false;
   }
-  Result<void> done;
   if (!write_session()) return false;
-  done = file_.seal();
+  std::vector<uint8_t> header;
+  encode_session(session_, header);
+  Result<void> done = next->append(header);
   if (done.ok()) done = series_.take_place(file_, *next, monotonic_now_ns());
   if (!done.ok()) {
     note_failure(done.error());
+    ::unlink(next->path().c_str());
     return false;
   }
+  // Without its footer it is complete all the same.
+  if (auto sealed = file_.seal(); !sealed.ok()) note_failure(sealed.error());
   bytes_before_ += file_.bytes();
   file_ = std::move(*next);
-  chunks_at_cut_ = chunks_at_session_ = 0;
-  session_due_ = true;
+  chunks_at_cut_ = chunks_at_session_ = file_.chunks();
   return true;
 }
 

@@ -48,16 +48,16 @@ Result<TraceFile> FileSeries::make_next(const Uuid& session) const {
   return TraceFile::create(path_ + ".next", true, session);
 }
 
-Result<void> FileSeries::take_place(const TraceFile& sealed, TraceFile& next, uint64_t now_ns) {
+Result<void> FileSeries::take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns) {
   const std::filesystem::path path = path_;
   std::string aside;
   do {  // never over an earlier recording's
     aside = (path.parent_path() / path.stem()).string() + "." + std::to_string(++number_) +
             path.extension().string();
     // A link fails where the name is taken; a rename would replace.
-  } while (::link(sealed.path().c_str(), aside.c_str()) != 0 && errno == EEXIST);
-  if (::access(aside.c_str(), F_OK) != 0 && ::rename(sealed.path().c_str(), aside.c_str()) != 0)
-    return cannot("cannot be put aside", sealed.path());
+  } while (::link(last.path().c_str(), aside.c_str()) != 0 && errno == EEXIST);
+  if (::access(aside.c_str(), F_OK) != 0 && ::rename(last.path().c_str(), aside.c_str()) != 0)
+    return cannot("cannot be put aside", last.path());
   KVMTAPE_TRY(next.rename(path_));
   begun_ns_ = now_ns;
   put_aside_.push_back(aside);

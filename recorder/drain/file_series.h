@@ -1,6 +1,6 @@
-// A recording in several files: when a file has reached its bound it is sealed and put aside as
-// vm.1.kvmtape, vm.2.kvmtape and so on, and vm.kvmtape begins anew. Each stands alone; the oldest
-// goes. One thread at a time, the drain's.
+// A recording in several files: when a file has reached its bound it is put aside as
+// vm.1.kvmtape, vm.2.kvmtape and so on, and sealed, and vm.kvmtape begins anew. Each stands alone;
+// the oldest goes. One thread at a time, the drain's.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class FileSeries {
 
   // The next file, under a name of its own until take_place().
   Result<TraceFile> make_next(const Uuid& session) const;
-  // `sealed` is put aside, `next` gets its name, and what is too many is removed.
-  Result<void> take_place(const TraceFile& sealed, TraceFile& next, uint64_t now_ns);
+  // `last` is put aside, `next` gets its name, and what is too many is removed.
+  Result<void> take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns);
 
  private:
   std::string path_;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "recorder/kvmtape.h"
@@ -82,12 +83,17 @@ void run_vcpu(kvmtape_session* session, uint32_t id, Progress& progress) {
 }
 
 [[noreturn]] void record_until_killed(const std::string& path, const std::string& rings,
-                                      Progress& progress) {
+                                      KilledRecording recording, Progress& progress) {
   kvmtape_options options;
   kvmtape_options_init(&options);
   options.path = path.c_str();
   options.ring_directory = rings.c_str();
   options.registers = KVMTAPE_REGISTERS_NEVER;
+  if (recording == KilledRecording::kFlight) options.flight_bytes = 256 << 10;
+  if (recording == KilledRecording::kRotating) {
+    options.max_file_bytes = 256 << 10;
+    options.max_files = 0;
+  }
   kvmtape_error error;
   kvmtape_session* session = kvmtape_open(&options, &error);
   if (session == nullptr) ::_exit(3);
@@ -108,17 +114,23 @@ class KillStressTest : public ::testing::Test {
   ~KillStressTest() override { ::munmap(progress_, sizeof(Progress)); }
 
   // Records for a while and dies.
-  void record_and_kill(const ScratchDirectory& scratch, bool by_abort) {
+  void record_and_kill(const ScratchDirectory& scratch, const KillPlan& plan, bool by_abort) {
     for (auto& published : progress_->published) published = 0;
     std::filesystem::create_directory(scratch.file("rings"));
     progress_->please_abort = 0;
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0)
-      record_until_killed(scratch.file("t.kvmtape"), scratch.file("rings"), *progress_);
-    // Anywhere between the first exit and a few drained chunks.
-    for (int ms = 0; ms < 5000 && progress_->published[0] == 0; ++ms) ::usleep(1000);
-    ::usleep(static_cast<useconds_t>(random_() % 60'000));
+      record_until_killed(scratch.file("t.kvmtape"), scratch.file("rings"), plan.recording,
+                          *progress_);
+    // Anywhere in the set-up, or between the first exit and a few drained chunks or files.
+    const std::string second = scratch.file("t.1.kvmtape");
+    auto runs = [&] {
+      return progress_->published[0] != 0 &&
+             (plan.recording != KilledRecording::kRotating || std::filesystem::exists(second));
+    };
+    for (int ms = 0; !plan.from_start && ms < 5000 && !runs(); ++ms) ::usleep(1000);
+    ::usleep(static_cast<useconds_t>(random_() % plan.delay_us_max));
     if (by_abort)
       progress_->please_abort = 1;
     else
@@ -128,60 +140,106 @@ class KillStressTest : public ::testing::Test {
     ASSERT_TRUE(WIFSIGNALED(status)) << status;
   }
 
-  // Holds a recording against what the dead process had published.
-  void expect_everything(const std::string& path) {
-    auto opened = TraceReader::open(path);
-    ASSERT_TRUE(opened) << opened.error().to_string();
-    TraceReader& reader = **opened;
+  bool any_published() const {
+    return std::ranges::any_of(progress_->published, [](const auto& exits) { return exits != 0; });
+  }
+
+  // Holds a recording, of which `paths` are the files, against what the dead process had published.
+  void expect_everything(const std::vector<std::string>& paths, KilledRecording recording) {
     uint64_t next[kVcpus] = {};
+    bool seen[kVcpus] = {};
+    for (const std::string& path : paths) {
+      auto opened = TraceReader::open(path);
+      ASSERT_TRUE(opened) << opened.error().to_string();
+      expect_file(**opened, recording, next);
+      if (HasFatalFailure()) return;
+      for (const VcpuTotals& vcpu : (*opened)->vcpus()) seen[vcpu.id] = true;
+      ASSERT_EQ((*opened)->health().damaged_chunks, 0u);
+      ring_exits_ += (*opened)->health().ring_exits;
+    }
+    for (uint32_t id = 0; id < kVcpus; ++id) {
+      const uint64_t published = progress_->published[id];
+      ASSERT_GE(next[id], published) << "a published exit of vCPU " << id << " is lost";
+      ASSERT_LE(next[id], published + 1) << "an exit was invented";
+      ASSERT_TRUE(seen[id] || published == 0) << "vCPU " << id << " is lost";
+    }
+  }
+
+  // `next` is, by vCPU, where the files before it ended; this one goes on there. It may begin
+  // before: of what a recorder has just put into one file, the rings may hold some still.
+  void expect_file(TraceReader& reader, KilledRecording recording, uint64_t (&next)[kVcpus]) {
+    uint64_t at[kVcpus] = {};
+    bool begun[kVcpus] = {};
+    uint32_t ids[kVcpus] = {};  // by index: which vCPU came first is chance
+    for (const VcpuTotals& vcpu : reader.vcpus()) {
+      ASSERT_TRUE(vcpu.index < kVcpus && vcpu.id < kVcpus);
+      ids[vcpu.index] = vcpu.id;
+    }
     for (Item item; reader.next(item);) {
       if (item.vcpu_index >= kVcpus) continue;
-      uint64_t& seq = next[item.vcpu_index];
+      if (item.kind != Item::Kind::kGap && item.kind != Item::Kind::kExit) continue;
+      const uint32_t id = ids[item.vcpu_index];
+      if (item.kind == Item::Kind::kExit) {
+        ASSERT_EQ(id, item.stream->vcpu_id);
+      }
+      uint64_t& seq = at[id];
+      const uint64_t first = item.kind == Item::Kind::kGap ? item.gap.first_seq : item.seq;
+      if (!std::exchange(begun[id], true)) {
+        seq = first;
+        if (recording != KilledRecording::kFlight) {
+          ASSERT_LE(first, next[id]) << "a hole before vCPU " << id;
+        }
+      }
+      ASSERT_EQ(first, seq) << "of vCPU " << id;
       if (item.kind == Item::Kind::kGap) {
-        ASSERT_EQ(item.gap.why, GapReason::kRingFull) << "the producer counted it";
-        ASSERT_EQ(item.gap.first_seq, seq);
+        const bool overwritten =
+            recording == KilledRecording::kFlight && item.gap.why == GapReason::kOverwritten;
+        ASSERT_TRUE(overwritten ? first == 0 : item.gap.why == GapReason::kRingFull)
+            << "the producer counted it";
         seq += item.gap.lost;
         dropped_ += item.gap.lost;
+      } else {
+        expect_exit(item, id, seq++);
+        if (HasFatalFailure()) return;
       }
-      if (item.kind != Item::Kind::kExit) continue;
-      ASSERT_EQ(item.seq, seq) << "of vCPU " << item.vcpu_index;
-      const uint32_t id = item.stream->vcpu_id;
-      uint8_t run[kRunPages] = {};
-      fill_exit(run, id, seq);
-      ASSERT_EQ(std::memcmp(item.exit->kvm_run.data(), run, item.exit->kvm_run.size()), 0)
-          << id << ":" << seq;
-      if (run[8] == kExitIo) {
-        ASSERT_EQ(item.exit->data.size(), 4u);
-        ASSERT_EQ(std::memcmp(item.exit->data.data(), run + 4096, 4), 0);
-      }
-      if (item.exit->has_answer) {
-        fill_answer(run, id, seq);
-        ASSERT_EQ(
-            std::memcmp(item.exit->answer_kvm_run.data(), run, item.exit->answer_kvm_run.size()),
-            0);
-      }
-      ++seq;
-      ++exits_;
+      next[id] = std::max(next[id], seq);
     }
-    for (const VcpuTotals& vcpu : reader.vcpus()) {
-      const uint64_t published = progress_->published[vcpu.id];
-      ASSERT_GE(next[vcpu.index], published)
-          << "a published exit of vCPU " << vcpu.id << " is lost";
-      ASSERT_LE(next[vcpu.index], published + 1) << "an exit was invented";
+  }
+
+  void expect_exit(const Item& item, uint32_t id, uint64_t seq) {
+    uint8_t run[kRunPages] = {};
+    fill_exit(run, id, seq);
+    ASSERT_EQ(std::memcmp(item.exit->kvm_run.data(), run, item.exit->kvm_run.size()), 0)
+        << id << ":" << seq;
+    if (run[8] == kExitIo) {
+      ASSERT_EQ(item.exit->data.size(), 4u);
+      ASSERT_EQ(std::memcmp(item.exit->data.data(), run + 4096, 4), 0);
     }
-    for (uint32_t id = 0; id < kVcpus; ++id)
-      if (progress_->published[id] != 0) {
-        ASSERT_TRUE(std::ranges::any_of(reader.vcpus(),
-                                        [&](const VcpuTotals& vcpu) { return vcpu.id == id; }))
-            << "vCPU " << id << " is lost";
-      }
-    ring_exits_ += reader.health().ring_exits;
-    ASSERT_EQ(reader.health().damaged_chunks, 0u);
+    if (item.exit->has_answer) {
+      fill_answer(run, id, seq);
+      ASSERT_EQ(
+          std::memcmp(item.exit->answer_kvm_run.data(), run, item.exit->answer_kvm_run.size()), 0);
+    }
+    ++exits_;
+  }
+
+  // Oldest first; the one that the rings belong to is the last. A recorder that was killed while it
+  // put a file aside leaves it under both names.
+  static std::vector<std::string> files_in(const ScratchDirectory& scratch) {
+    std::vector<std::string> paths;
+    const std::string last = scratch.file("t.kvmtape");
+    for (int number = 1;; ++number) {
+      const std::string path = scratch.file("t." + std::to_string(number) + ".kvmtape");
+      if (!std::filesystem::exists(path)) break;
+      if (!std::filesystem::equivalent(path, last)) paths.push_back(path);
+    }
+    paths.push_back(last);
+    return paths;
   }
 
   Progress* progress_ = nullptr;
   std::mt19937 random_{std::random_device{}()};
-  uint64_t exits_ = 0, dropped_ = 0, ring_exits_ = 0;
+  uint64_t exits_ = 0, dropped_ = 0, ring_exits_ = 0, rotations_ = 0;
 };
 
 TEST_F(KillStressTest, no_published_exit_is_lost_and_none_is_invented) {
@@ -189,21 +247,28 @@ TEST_F(KillStressTest, no_published_exit_is_lost_and_none_is_invented) {
   for (int i = 0; i < kills; ++i) {
     SCOPED_TRACE("kill " + std::to_string(i));
     const ScratchDirectory scratch;
-    record_and_kill(scratch, i % 3 == 2);
+    const KillPlan plan = plan_of_kill(i, kills);
+    record_and_kill(scratch, plan, i % 3 == 2 && !plan.from_start);
     if (HasFatalFailure()) return;
     const std::string path = scratch.file("t.kvmtape"), saved = scratch.file("saved.kvmtape");
-    expect_everything(path);
-    if (HasFatalFailure()) return;
     auto reader = TraceReader::open(path);
+    if (!reader && !any_published()) continue;  // there was nothing yet
+    std::vector<std::string> files = files_in(scratch);
+    rotations_ += files.size() - 1;
+    expect_everything(files, plan.recording);
+    if (HasFatalFailure()) return;
+    reader = TraceReader::open(path);
     ASSERT_TRUE(reader);
     const auto totals = rewrite_trace(**reader, {saved, false, "recovered", nullptr});
     ASSERT_TRUE(totals) << totals.error().to_string();
     EXPECT_EQ(totals->exits_damaged, 0u);
-    expect_everything(saved);
+    files.back() = saved;
+    expect_everything(files, plan.recording);
     if (HasFatalFailure()) return;
   }
   EXPECT_GT(exits_, 1000u);
   EXPECT_GT(ring_exits_, 0u) << "no kill left anything in the rings: the test shows nothing";
+  EXPECT_GT(rotations_, 0u) << "no recording came to its second file";
   RecordProperty("exits", std::to_string(exits_));
   RecordProperty("dropped", std::to_string(dropped_));
 }
