@@ -1,5 +1,7 @@
 #include "analysis/recording_json.h"
 
+#include <fmt/format.h>
+
 #include "analysis/session_context.h"
 #include "schema/base/uuid_text.h"
 
@@ -92,10 +94,16 @@ Json gaps_json(const GapList& list) {
   return gaps;
 }
 
+std::vector<std::string> problem_texts(const TraceHealth& health) {
+  std::vector<std::string> texts;
+  for (const Error& problem : health.problems) texts.push_back(problem.to_string());
+  if (health.torn_at) texts.push_back(fmt::format("torn (at byte {})", *health.torn_at));
+  if (health.footer_damaged) texts.emplace_back("the index at its end is damaged");
+  return texts;
+}
+
 Json storage_json(const TraceReader& reader) {
   const TraceHealth& health = reader.health();
-  Json problems = Json::array();
-  for (const Error& problem : health.problems) problems.push_back(problem.to_string());
   return {{"path", reader.path()},
           {"bytes", reader.file_bytes()},
           {"chunks", reader.chunk_count()},
@@ -109,7 +117,7 @@ Json storage_json(const TraceReader& reader) {
           {"damaged_bytes", health.damaged_bytes},
           {"file_exits", health.file_exits},
           {"ring_exits", health.ring_exits},
-          {"problems", problems}};
+          {"problems", problem_texts(health)}};
 }
 
 Json rows_json(const Stat& stat) {

@@ -125,7 +125,7 @@ class InfoText {
   }
 
   void problems() {
-    for (const Error& problem : reader_.health().problems) line("problem", problem.to_string());
+    for (const std::string& text : problem_texts(reader_.health())) line("problem", text);
   }
 
  private:

@@ -7,16 +7,6 @@
 
 namespace kvmtape {
 
-std::string count_text(uint64_t count) {
-  const std::string digits = fmt::format("{}", count);
-  std::string text;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i != 0 && (digits.size() - i) % 3 == 0) text += ',';
-    text += digits[i];
-  }
-  return text;
-}
-
 std::string bytes_text(uint64_t bytes) {
   if (bytes < 1000) return fmt::format("{} B", bytes);
   double value = static_cast<double>(bytes);
@@ -47,10 +37,6 @@ std::string utc_text(uint64_t realtime_ns) {
   std::tm parts{};
   if (gmtime_r(&seconds, &parts) == nullptr) return "?";
   return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", parts);
-}
-
-std::string counted(uint64_t count, const std::string& what) {
-  return count_text(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 std::string printable(const std::string& text) {

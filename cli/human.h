@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "analysis/count_text.h"
+
 namespace kvmtape {
 
-std::string count_text(uint64_t count);      // "41,200"
 std::string bytes_text(uint64_t bytes);      // "3.2 MB"
 std::string duration_text(uint64_t ns);      // "1.20 us"
 std::string seconds_text(int64_t ns);        // "0.000081234": as `dump` prints times
 std::string utc_text(uint64_t realtime_ns);  // "2026-11-21 11:01:02 UTC"
-// "1 exit", "2 exits".
-std::string counted(uint64_t count, const std::string& what);
 // Bytes that are not printable ASCII as "\x1b": nothing of a trace steers a terminal.
 std::string printable(const std::string& text);
 

@@ -202,6 +202,18 @@ TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
               AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
 }
 
+TEST_F(CliDamageTest, InfoSaysInItsTextWhatIsWrongWithTheEnd) {
+  const ToolRun torn = tool.run("info " + kCorrupt + "torn_tail.kvmtape");
+  EXPECT_THAT(torn.out, HasSubstr("problem      torn (at byte 3104)\n"));
+  TraceBuilder trace;
+  trace.add_exits(0, 5).seal();
+  trace.flip_byte(trace.bytes().size() - 1);
+  const std::string path = trace.write_to(tool.file("end.kvmtape"));
+  EXPECT_THAT(tool.run("info " + path).out,
+              HasSubstr("problem      the index at its end is damaged\n"));
+  EXPECT_EQ(tool.run("info --json " + path).json()["storage"]["problems"].size(), 1u);
+}
+
 TEST_F(CliDamageTest, WhatAnotherChunkMakesUpForIsAWarningOfEveryVerb) {
   for (const ChunkType type : {ChunkType::kSession, ChunkType::kCut}) {
     TraceBuilder trace;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/count_text.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 
@@ -22,7 +23,8 @@ class LostExits : public Rule {
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
     const auto uncounted = all.uncounted_losses();
-    if (all.lost == 0 && uncounted.empty()) return;
+    const std::string unclosed = unclosed_text(all.reader.health());
+    if (all.lost == 0 && uncounted.empty() && unclosed.empty()) return;
     Finding finding;
     finding.is_note = true;
     finding.confidence = 1;
@@ -31,15 +33,17 @@ class LostExits : public Rule {
       finding.title = "No exit can be read: what happened cannot be known";
     else if (all.lost != 0)
       finding.title = lost_text(all, worst);
-    else
+    else if (!uncounted.empty())
       finding.title = fmt::format("Exits may be missing: {}", fmt::join(uncounted, "; "));
+    else
+      finding.title = unclosed;
     if (worst != nullptr && !worst->last.empty()) finding.evidence.push_back(evidence_of(*worst));
     if (all.exits == 0 && all.lost != 0) finding.details.push_back(lost_text(all, worst));
     if (worst != nullptr && worst->lost_at_end != 0)
-      finding.details.push_back(
-          fmt::format("the last {} of vCPU {} among them ({}): what is shown as "
-                      "its end is not",
-                      worst->lost_at_end, worst->index, to_string(worst->lost_at_end_why)));
+      finding.details.push_back(fmt::format(
+          "the last {} of vCPU {} among them ({}): what is shown as "
+          "its end is not",
+          count_text(worst->lost_at_end), worst->index, to_string(worst->lost_at_end_why)));
     if (all.exits == 0 || all.lost != 0)
       for (const std::string& loss : uncounted)
         finding.details.push_back(fmt::format("more may be missing: {}", loss));
@@ -51,7 +55,7 @@ class LostExits : public Rule {
       finding.details.push_back(
           "the vCPU that died may have lost some: the causes above are a tenth less certain for "
           "it");
-    finding.next = next_step(all, !uncounted.empty());
+    finding.next = next_step(all, !uncounted.empty() || !unclosed.empty());
     findings.push_back(std::move(finding));
   }
 
@@ -75,10 +79,24 @@ class LostExits : public Rule {
 
   static std::string lost_text(const Case& all, const VcpuStory* worst) {
     std::string text =
-        all.lost == 1 ? "1 exit is missing" : fmt::format("{} exits are missing", all.lost);
-    if (worst != nullptr && worst->lost != 0)
-      text += fmt::format(", {} of them of vCPU {}", worst->lost, worst->index);
-    return text;
+        fmt::format("{} {} missing", counted(all.lost, "exit"), all.lost == 1 ? "is" : "are");
+    if (worst == nullptr || worst->lost == 0 || all.reader.vcpus().size() == 1) return text;
+    const bool is_all = worst->lost == all.lost;
+    return text + fmt::format(", {} of vCPU {}",
+                              is_all ? "all" : count_text(worst->lost) + " of them", worst->index);
+  }
+
+  // Nothing is known to be missing, but nobody said that this was the end.
+  static std::string unclosed_text(const TraceHealth& health) {
+    if (health.writer_alive) return "It is still being recorded: what is shown as its end is not";
+    if (health.ring_writer_pid != 0)
+      return fmt::format(
+          "Its recorder is gone and the monitor (pid {}) runs on: what is shown as its end is not",
+          health.ring_writer_pid);
+    if (health.sealed || health.ring_directory.empty()) return {};
+    return fmt::format("The recording was not closed, its recorder was killed: {} from rings",
+                       health.ring_exits == 0 ? "nothing more is left"
+                                              : counted(health.ring_exits, "exit") + " are");
   }
 
   // A larger ring does not help against damage, nor a copy against a full ring.

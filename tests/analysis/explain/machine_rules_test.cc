@@ -5,12 +5,14 @@
 #include "tests/analysis/explain/guest_states.h"
 #include "tests/support/arm64_registers.h"
 #include "tests/support/explained.h"
+#include "tests/support/test_ring.h"
 
 namespace kvmtape::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -416,6 +418,29 @@ TEST(LostExits, AreANoteWhereTheEndMayBeMissing) {
               AllOf(HasSubstr("it was not closed"), HasSubstr("may have lost some"),
                     Not(HasSubstr("--ring"))));
   EXPECT_LT(some.of("triple-fault").confidence, all.of("triple-fault").confidence);
+}
+
+TEST(LostExits, AreCountedOnceWhereThereIsOneVcpu) {
+  SyntheticTrace one, two, both;
+  one.intel().out(0x80, {1}).lost(2'808).hlt(true);
+  EXPECT_EQ(Explained(one).of("lost-exits").title, "2,808 exits are missing");
+  two.intel().out(0x80, {1}).lost(2'808).hlt(true).on(1).hlt(true);
+  EXPECT_EQ(Explained(two).of("lost-exits").title, "2,808 exits are missing, all of vCPU 0");
+  both.intel().out(0x80, {1}).lost(2'808).hlt(true).on(1).out(0x80, {1}).lost(1).hlt(true);
+  EXPECT_EQ(Explained(both).of("lost-exits").title,
+            "2,809 exits are missing, 2,808 of them of vCPU 0");
+}
+
+// A recorder that was killed left rings, in which nothing is missing; but nobody closed it.
+TEST(LostExits, AreThoughtOfWhereNobodyClosedTheRecording) {
+  const ScratchDirectory scratch;
+  TraceBuilder trace(scratch.path());
+  const std::string path = trace.write_to(scratch.file("killed"));
+  TestRing ring(scratch.path(), trace.session(), 0);
+  ring.add_exits(5);
+  const Explained explained(path);
+  EXPECT_THAT(explained.notes(), Contains("lost-exits"));
+  EXPECT_THAT(explained.of("lost-exits").evidence, ElementsAre(Place{0, 4}));
 }
 
 // The drain records what it could not read of a ring as damaged, in a file that is not.
