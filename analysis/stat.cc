@@ -156,10 +156,16 @@ class StatWalk {
     std::optional<int64_t> guest_ns, monitor_ns;
   };
 
+  // Of the last interval only what was recorded is time that exits could come in, of the first and
+  // the last only what is selected.
   Stat take(int64_t interval, int64_t interval_ns) {
     const int64_t from = interval * interval_ns;
     const int64_t room = std::numeric_limits<int64_t>::max() - interval_ns;
-    return counter_.take(from, from > room ? from : from + interval_ns);
+    const auto selected = options_.selection.time_ns.value_or(
+        std::pair(int64_t{0}, std::numeric_limits<int64_t>::max()));
+    const int64_t end = std::min({from > room ? from : from + interval_ns, selected.second,
+                                  std::max(reader_.recorded_ns(), reader_.duration_ns())});
+    return counter_.take(std::max(from, selected.first), end);
   }
 
   void add(const Item& item) {

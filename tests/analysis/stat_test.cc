@@ -67,7 +67,8 @@ TEST_F(StatTest, IntervalsAddUpToTheWhole) {
   int64_t end = 0;
   count_intervals(*reader, {}, reader->duration_ns() / 4, [&](const Stat& stat) {
     EXPECT_GE(stat.from_ns, end);
-    EXPECT_EQ(stat.to_ns - stat.from_ns, reader->duration_ns() / 4);
+    EXPECT_LE(stat.to_ns - stat.from_ns, reader->duration_ns() / 4);
+    EXPECT_LE(stat.to_ns, reader->duration_ns());
     EXPECT_EQ(stat.exits, exits_in_rows(stat));
     end = stat.to_ns;
     exits += stat.exits;
@@ -76,6 +77,30 @@ TEST_F(StatTest, IntervalsAddUpToTheWhole) {
   });
   EXPECT_EQ(exits, 80u);
   EXPECT_GE(intervals, 4u);
+}
+
+TEST_F(StatTest, IntervalsEndWithTheRecordingAndTheSelection) {
+  SyntheticTrace trace;
+  trace.intel();
+  for (int i = 0; i < 5; ++i) trace.wait_ns(1'000'000'000).out(0x80, {1});
+  const auto reader = open(trace.wait_ns(250'000'000));
+  const auto intervals = [&](const Selection& selection) {
+    StatOptions options;
+    options.selection = selection;
+    std::vector<std::pair<int64_t, int64_t>> all;
+    count_intervals(*reader, options, 2'000'000'000, [&](const Stat& stat) {
+      all.emplace_back(stat.from_ns, stat.to_ns);
+      return true;
+    });
+    return all;
+  };
+  constexpr int64_t kSecond = 1'000'000'000;
+  EXPECT_THAT(intervals({}), ElementsAre(Pair(0, 2 * kSecond), Pair(2 * kSecond, 4 * kSecond),
+                                         Pair(4 * kSecond, reader->recorded_ns())));
+  Selection selection;
+  selection.time_ns = {kSecond / 2, 3 * kSecond + kSecond / 2};
+  EXPECT_THAT(intervals(selection), ElementsAre(Pair(kSecond / 2, 2 * kSecond),
+                                                Pair(2 * kSecond, 3 * kSecond + kSecond / 2)));
 }
 
 TEST_F(StatTest, ARunningRecordingIsCountedOnceAndWaitsForAnswers) {
