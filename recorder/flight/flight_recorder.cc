@@ -75,28 +75,26 @@ std::string FlightRecorder::path_of(uint64_t number) const {
          first.extension().string();
 }
 
-Result<void> FlightRecorder::write_header() {
+Result<void> FlightRecorder::write_header(TraceFile& file) {
   std::vector<uint8_t> chunk;
   encode_session(session_, chunk);
-  KVMTAPE_TRY(waiting_->append(chunk));
+  KVMTAPE_TRY(file.append(chunk));
   session_due_ = false;
-  return waiting_->sync();
+  return file.sync();
 }
 
-// By its open file a recorder is found (`ctl PID`): the next one is open before the last is closed.
-Result<void> FlightRecorder::begin_next_file() {
-  const std::optional<TraceFile> last = std::exchange(waiting_, std::nullopt);
+// The first behind `number` that is not an earlier recording's.
+Result<TraceFile> FlightRecorder::make_next_file(uint64_t& number) {
   for (;;) {
-    auto file = TraceFile::create(path_of(++number_), false, session_.uuid);
-    if (!file.ok() && file.error().code == ErrorCode::kUsage) continue;  // an earlier recording's
+    auto file = TraceFile::create(path_of(++number), false, session_.uuid);
+    if (!file.ok() && file.error().code == ErrorCode::kUsage) continue;
     if (!file.ok()) return file.error();
-    waiting_ = std::move(*file);
-    break;
+    if (auto written = write_header(*file); !written.ok()) {
+      ::unlink(file->path().c_str());
+      return written.error();
+    }
+    return file;
   }
-  // number_ - 1 have been written.
-  if (files_max_ != 0 && number_ - 1 > files_max_)
-    ::unlink(path_of(number_ - 1 - files_max_).c_str());
-  return write_header();
 }
 
 uint64_t FlightRecorder::produced() const {
@@ -143,7 +141,7 @@ std::string FlightRecorder::reasons_due() const {
 }
 
 bool FlightRecorder::pump() {
-  if (session_due_ && waiting_ && !write_header().ok()) ++totals_.write_errors;
+  if (session_due_ && waiting_ && !write_header(*waiting_).ok()) ++totals_.write_errors;
   look();
   const uint64_t now = ticks_now(clock_);
   const bool settled =
@@ -159,12 +157,26 @@ bool FlightRecorder::pump() {
 }
 
 // Beside the waiting file first, then in its place: what is there under its name is always either
-// the header, with the rings, or the whole snapshot.
+// the header, with the rings, or the whole snapshot. The next file waits before that, since the
+// rings that go on need a header at every moment, and is open before the last is closed: by its
+// open file a recorder is found (`ctl PID`).
 Result<void> FlightRecorder::snapshot(std::string_view reason) {
-  KVMTAPE_TRY(snapshot_to(path_of(number_), reason));
+  uint64_t next_number = number_;
+  auto next = make_next_file(next_number);
+  if (auto written = snapshot_to(path_of(number_), reason); !written.ok()) {
+    if (next.ok()) ::unlink(next->path().c_str());
+    return written;
+  }
   ++snapshots_;
   named_.clear();
-  return begin_next_file();
+  number_ = next_number;
+  const std::optional<TraceFile> last = std::exchange(waiting_, std::nullopt);
+  if (!next.ok()) return next.error();
+  waiting_ = std::move(*next);
+  // number_ - 1 have been written.
+  if (files_max_ != 0 && number_ - 1 > files_max_)
+    ::unlink(path_of(number_ - 1 - files_max_).c_str());
+  return {};
 }
 
 Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_view reason) {

@@ -37,7 +37,7 @@ class FlightRecorder final : public Keeper {
   Session& session() override { return session_; }
   void note_session_changed() override { session_due_ = true; }
 
-  Result<void> begin() override { return write_header(); }
+  Result<void> begin() override { return write_header(*waiting_); }
   bool pump() override;
   Result<void> snapshot(std::string_view reason) override;
   // The producers count what they leave out: it never comes into a ring, where whoever is killed
@@ -53,8 +53,8 @@ class FlightRecorder final : public Keeper {
   const std::string& path() const override { return written_path_; }
 
  private:
-  Result<void> write_header();
-  Result<void> begin_next_file();
+  Result<void> write_header(TraceFile& file);
+  Result<TraceFile> make_next_file(uint64_t& number);
   void look();
   Result<void> snapshot_to(const std::string& path, std::string_view reason);
   std::string reasons_due() const;

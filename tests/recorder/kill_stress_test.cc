@@ -11,7 +11,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <thread>
@@ -100,6 +102,11 @@ void run_vcpu(kvmtape_session* session, uint32_t id, Progress& progress) {
   std::vector<std::thread> threads;
   for (uint32_t id = 0; id < kVcpus; ++id)
     threads.emplace_back([=, &progress] { run_vcpu(session, id, progress); });
+  // So that it is killed between two files, too.
+  while (recording == KilledRecording::kFlight) {
+    kvmtape_snapshot(session, "again", nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   for (std::thread& thread : threads) thread.join();
   ::_exit(4);
 }
@@ -223,11 +230,32 @@ class KillStressTest : public ::testing::Test {
     ++exits_;
   }
 
+  // A flight recorder's newest file that has a header and is no snapshot.
+  static std::string waiting_file_in(const ScratchDirectory& scratch) {
+    std::string found = scratch.file("t.kvmtape");
+    int newest = 1;
+    for (const auto& entry : std::filesystem::directory_iterator(scratch.path())) {
+      const std::string name = entry.path().filename().string();
+      int number = 0, length = 0;
+      if (std::sscanf(name.c_str(), "t.%d.kvmtape%n", &number, &length) != 1 ||
+          static_cast<size_t>(length) != name.size() || number < newest)
+        continue;
+      const auto reader = TraceReader::open(entry.path().string());
+      if (!reader || (*reader)->health().sealed || (*reader)->session().ring_directory.empty())
+        continue;
+      newest = number;
+      found = entry.path().string();
+    }
+    return found;
+  }
+
   // Oldest first; the one that the rings belong to is the last. A recorder that was killed while it
   // put a file aside leaves it under both names.
-  static std::vector<std::string> files_in(const ScratchDirectory& scratch) {
+  static std::vector<std::string> files_in(const ScratchDirectory& scratch,
+                                           KilledRecording recording) {
     std::vector<std::string> paths;
     const std::string last = scratch.file("t.kvmtape");
+    if (recording == KilledRecording::kFlight) return {waiting_file_in(scratch)};
     for (int number = 1;; ++number) {
       const std::string path = scratch.file("t." + std::to_string(number) + ".kvmtape");
       if (!std::filesystem::exists(path)) break;
@@ -250,10 +278,10 @@ TEST_F(KillStressTest, no_published_exit_is_lost_and_none_is_invented) {
     const KillPlan plan = plan_of_kill(i, kills);
     record_and_kill(scratch, plan, i % 3 == 2 && !plan.from_start);
     if (HasFatalFailure()) return;
-    const std::string path = scratch.file("t.kvmtape"), saved = scratch.file("saved.kvmtape");
+    std::vector<std::string> files = files_in(scratch, plan.recording);
+    const std::string path = files.back(), saved = scratch.file("saved.kvmtape");
     auto reader = TraceReader::open(path);
     if (!reader && !any_published()) continue;  // there was nothing yet
-    std::vector<std::string> files = files_in(scratch);
     rotations_ += files.size() - 1;
     expect_everything(files, plan.recording);
     if (HasFatalFailure()) return;
