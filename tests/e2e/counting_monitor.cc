@@ -1,12 +1,14 @@
-// A monitor that runs until it is killed, for tests that kill it: two vCPUs write their exits'
-// numbers to a port, and what each has got back from KVM_RUN stands in a shared file, so that a
-// test knows what a recorder must have. It knows nothing of kvmtape. counting_monitor FILE
+// A monitor that runs until it is killed, for tests that kill it, or asked to end: two vCPUs write
+// their exits' numbers to a port, and what each has got back from KVM_RUN stands in a shared file,
+// so that a test knows what a recorder must have. It knows nothing of kvmtape.
+// counting_monitor FILE [VCPUS]
 #include "tests/e2e/counting_monitor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -19,6 +21,7 @@
 namespace {
 
 using kvmtape::testing::kCountingVcpus;
+using kvmtape::testing::kCountingVcpusMax;
 using kvmtape::testing::MonitorProgress;
 
 constexpr uint64_t kCodeAddress = 0x1000;
@@ -47,7 +50,8 @@ void run_vcpu(int vm, int id, size_t run_bytes, MonitorProgress& progress) {
   regs.rip = kCodeAddress;
   regs.rflags = 2;
   ioctl(fd, KVM_SET_REGS, &regs);
-  for (uint64_t seq = 0;; ++seq) {
+  // relaxed: no data with it
+  for (uint64_t seq = 0; progress.please_end.load(std::memory_order_relaxed) == 0; ++seq) {
     if (ioctl(fd, KVM_RUN, 0) < 0) fail("KVM_RUN");
     // release: whoever reads this number finds the exit
     progress.published[id].store(seq + 1, std::memory_order_release);
@@ -57,7 +61,9 @@ void run_vcpu(int vm, int id, size_t run_bytes, MonitorProgress& progress) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 3) return 2;
+  const uint32_t vcpus = argc == 3 ? static_cast<uint32_t>(atoi(argv[2])) : kCountingVcpus;
+  if (vcpus == 0 || vcpus > kCountingVcpusMax) return 2;
   const int file = open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || ftruncate(file, sizeof(MonitorProgress)) != 0) fail(argv[1]);
   auto& progress = *static_cast<MonitorProgress*>(
@@ -76,7 +82,7 @@ int main(int argc, char** argv) {
   const auto run_bytes = static_cast<size_t>(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
   progress.pid.store(getpid());
   std::vector<std::thread> threads;
-  for (uint32_t id = 0; id < kCountingVcpus; ++id)
+  for (uint32_t id = 0; id < vcpus; ++id)
     threads.emplace_back(run_vcpu, vm, id, run_bytes, std::ref(progress));
   for (std::thread& thread : threads) thread.join();
 }

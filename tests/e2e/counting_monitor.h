@@ -7,11 +7,13 @@
 
 namespace kvmtape::testing {
 
-inline constexpr uint32_t kCountingVcpus = 2;
+inline constexpr uint32_t kCountingVcpus = 2;  // unless told otherwise
+inline constexpr uint32_t kCountingVcpusMax = 64;
 
 struct MonitorProgress {
   std::atomic<int32_t> pid;
-  std::atomic<uint64_t> published[kCountingVcpus];  // KVM_RUNs that have returned
+  std::atomic<uint64_t> published[kCountingVcpusMax];  // KVM_RUNs that have returned
+  std::atomic<uint32_t> please_end;
 };
 
 }  // namespace kvmtape::testing

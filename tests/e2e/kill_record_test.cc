@@ -98,7 +98,8 @@ class KillRecordTest : public ::testing::Test {
   bool has_begun() const { return progress_->pid != 0; }
 
   bool all_have_published() const {
-    return std::ranges::all_of(progress_->published, [](const auto& exits) { return exits != 0; });
+    return std::all_of(progress_->published, progress_->published + kCountingVcpus,
+                       [](const auto& exits) { return exits != 0; });
   }
 
   bool any_has_published() const {

@@ -1,0 +1,31 @@
+// What tests under full load share: how long they last, and how much memory the process that is
+// loaded, this one or another, takes. Any thread.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+namespace kvmtape::testing {
+
+inline constexpr int kSecondsToSettle = 60;  // until every buffer has seen its largest chunk
+inline constexpr uint64_t kGrowthMax = 16u << 20;
+
+// Five; KVMTAPE_LOAD_SECONDS where that is set, as `./dev soak` does.
+inline int load_seconds() {
+  const char* seconds = std::getenv("KVMTAPE_LOAD_SECONDS");
+  return seconds == nullptr ? 5 : std::atoi(seconds);
+}
+
+// `process` as in /proc: a number, or "self".
+inline uint64_t resident_bytes(const std::string& process) {
+  std::ifstream statm("/proc/" + process + "/statm");
+  uint64_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace kvmtape::testing
