@@ -197,7 +197,7 @@ void save_neighbours() {
   gone.add_exits(0, 6).flush(0).add_exits(0, 4).flush(0).add_exits(1, 3).flush(1).split_index();
   copy.add_exits(0, 10).flush(0);
   append_exits_of(copy, gone);
-  for (const size_t number : {1, 2})
+  for (const size_t number : {1u, 2u})
     gone.flip_byte(gone.offset_of(ChunkType::kExits, number) + 150);
   save("indexed_chunk_gone", gone);
 

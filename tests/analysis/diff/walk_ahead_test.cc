@@ -92,7 +92,7 @@ TEST_F(WalkAheadTest, RepeatsComeOneByOne) {
 
 TEST_F(WalkAheadTest, PartsOfTheRecordingDamaged) {
   auto bytes = file_bytes(path_);
-  for (const size_t part : {3, 5, 6}) bytes[bytes.size() / 8 * part] ^= 0xff;
+  for (const size_t part : {3u, 5u, 6u}) bytes[bytes.size() / 8 * part] ^= 0xff;
   write_file(path_, bytes);
   expect_the_same({}, 0, 3);
   const auto reader = TraceReader::open(path_);
