@@ -249,9 +249,9 @@ void ChunkFinder::note_damage(uint64_t begin, uint64_t end, std::string what) {
 bool holds_together(const IndexEntry& entry) {
   if (entry.type != ChunkType::kExits) return true;
   if (entry.vcpu_index == kSessionStream) return entry.end_seq == entry.first_seq;
-  return (entry.end_seq >= entry.first_seq && entry.exits <= entry.end_seq - entry.first_seq &&
-          entry.lost <= entry.end_seq - entry.first_seq - entry.exits &&
-          entry.exits <= kChunkExitsMax);
+  return entry.end_seq >= entry.first_seq && entry.exits <= entry.end_seq - entry.first_seq &&
+         entry.lost <= entry.end_seq - entry.first_seq - entry.exits &&
+         entry.exits <= kChunkExitsMax;
 }
 
 Result<FoundChunks> find_chunks(std::span<const uint8_t> file) {

@@ -109,30 +109,21 @@ Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder)
   KVMTAPE_TRY_ASSIGN(const auto chunk, bytes(number, verify));
   KVMTAPE_TRY(decoder.open(chunk));
   if (decoder.lost() != chunks_[number].entry.lost) [[unlikely]]
-    KVMTAPE_TRY(take_lost(number, decoder.lost()));
+    take_lost(number, decoder.lost());
   return {};
 }
 
 // The chunk knows what its gaps hold; an index that says otherwise is wrong.
-Result<void> ChunkStore::take_lost(size_t number, uint64_t lost) {
+void ChunkStore::take_lost(size_t number, uint64_t lost) {
   ChunkRef& ref = chunks_[number];
-  IndexEntry entry = ref.entry;
-  entry.lost = lost;
-  if (!holds_together(entry))
-    return Error{ErrorCode::kCorrupt,
-                 "the chunk says of its gaps that they hold " + std::to_string(lost) +
-                     " exits, and its header has no room for them",
-                 {},
-                 entry.offset};
   health_.footer_damaged = true;
   health_.note({ErrorCode::kCorrupt,
                 "the index says that " + std::to_string(ref.entry.lost) +
                     " exits were lost in the gaps of a chunk that holds " + std::to_string(lost),
                 {},
-                entry.offset});
-  ref.entry = std::move(entry);
+                ref.entry.offset});
+  ref.entry.lost = lost;
   note_exits(number, std::min(ref.entry.recorded(), ref.own()));
-  return {};
 }
 
 void ChunkStore::note_session_lost() {

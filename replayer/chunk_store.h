@@ -66,17 +66,17 @@ class ChunkStore {
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
   // Notes that a chunk cannot be read to its end, and how many of its own exits can be.
   void mark_damaged(size_t number, uint64_t readable_exits, Error why);
+  // The same of a chunk of which nothing can be read, unless a walk knows better.
+  void mark_unreadable(size_t number, Error why);
+  // The same of every chunk that an index names and that is not there; after build_streams().
+  void mark_gone();
   // So many of its own exits were read; the others are lost.
   void note_exits(size_t number, uint64_t readable);
   // No session chunk can be read: those that were noted are no redundant damage.
   void note_session_lost();
-  // The same of every chunk that an index names and that is not there; after build_streams().
-  void mark_gone();
-  // The same of a chunk of which nothing can be read, unless a walk knows better.
-  void mark_unreadable(size_t number, Error why);
 
  private:
-  Result<void> take_lost(size_t number, uint64_t lost);
+  void take_lost(size_t number, uint64_t lost);
 
   uint64_t file_bytes_ = 0;
   Uuid session_{};

@@ -200,9 +200,15 @@ Result<void> ChunkDecoder::open(std::span<const uint8_t> chunk) {
   if (header.header_bytes < sizeof header || header.header_bytes % 8 != 0 ||
       uint64_t{header.header_bytes} + header.body_bytes > chunk.size())
     return corrupt_chunk("the chunk is longer than its bytes");
+  const uint64_t sequences = header.end_seq - header.first_seq;
+  if (header.end_seq < header.first_seq || header.exits > sequences)
+    return corrupt_chunk("the chunk has more exits than sequences");
   ChunkMessage& message = state_->message;
   message.stream.vcpu_index = header.vcpu_index;
-  return read_exits_message(chunk.subspan(header.header_bytes, header.body_bytes), message);
+  KVMTAPE_TRY(read_exits_message(chunk.subspan(header.header_bytes, header.body_bytes), message));
+  if (message.lost > sequences - header.exits)
+    return corrupt_chunk("more exits were lost in the chunk than it has sequences left");
+  return {};
 }
 
 const ChunkHeader& ChunkDecoder::header() const { return state_->header; }
@@ -242,13 +248,8 @@ Result<ChunkDecoder::Summary> ChunkDecoder::summarize() {
 Result<void> ChunkDecoder::begin() {
   State& state = *state_;
   const ChunkHeader& header = state.header;
-  const uint64_t sequences = header.end_seq - header.first_seq;
-  if (header.end_seq < header.first_seq || header.exits > sequences)
-    return corrupt_chunk("the chunk has more exits than sequences");
-  if (state.message.lost > sequences - header.exits)
-    return corrupt_chunk("more exits were lost in the chunk than it has sequences left");
   state.lost_left = state.message.lost;
-  state.folded_left = sequences - header.exits - state.message.lost;
+  state.folded_left = header.end_seq - header.first_seq - header.exits - state.lost_left;
   KVMTAPE_TRY(state.reader.read_times(state.columns));
   KVMTAPE_TRY(state.reader.read_rest(state.columns, state.exit_words, state.answer_words));
   state.image.fill(0);

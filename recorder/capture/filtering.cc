@@ -14,12 +14,16 @@ bool VcpuCapture::passes_filter() noexcept {
   return reason == kExitMmio && filter.has_address(shadow_[4]);
 }
 
-void VcpuCapture::leave_out() noexcept {
-  left_out_ = true;
+void VcpuCapture::pass_over_exit() noexcept {
   exit_open_ = exit_may_repeat_ = false;
   repeat_ = nullptr;
-  exit_dropped_ = true;                  // its answer is left out too
+  exit_dropped_ = true;
   keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
+}
+
+void VcpuCapture::leave_out() noexcept {
+  left_out_ = true;
+  pass_over_exit();
 }
 
 // A gap of no exits: it tells that the time until the next exit is not that of one KVM_RUN.
@@ -42,10 +46,7 @@ void VcpuCapture::note_left_out(uint64_t tsc) noexcept {
 void VcpuCapture::drop_stopped(uint64_t tsc) noexcept {
   ring_.set_clock_for_gaps(tsc);
   ring_.drop(GapReason::kStopped);
-  exit_open_ = exit_may_repeat_ = false;
-  repeat_ = nullptr;
-  exit_dropped_ = true;
-  keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
+  pass_over_exit();
 }
 
 // The answer that comes while it is stopped, to an exit that came before, is not kept either: the

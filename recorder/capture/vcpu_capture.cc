@@ -158,10 +158,7 @@ void VcpuCapture::exit_at(uint64_t tsc, int ret, int error_number) noexcept {
   uint64_t* out = ring_.reserve(2 * (moment_words_max_ + data_words(moment.data_bytes)));
   if (out == nullptr) [[unlikely]] {
     ring_.drop();
-    exit_open_ = false;
-    exit_dropped_ = true;
-    keyframe_due_ = sync_key_due_ = true;  // the shadow has moved on, the ring has not
-    return;
+    return pass_over_exit();
   }
   if (ring_.fresh_block()) [[unlikely]]
     complete(moment);

@@ -87,6 +87,8 @@ class VcpuCapture final : private RegisterSink {
   // False: the filter leaves it out, and the next exit that is kept must not follow it in time.
   bool passes_filter() noexcept;
   void leave_out() noexcept;
+  // The ring holds no part of the exit at hand, nor of its answer.
+  void pass_over_exit() noexcept;
   void note_left_out(uint64_t tsc) noexcept;
   // Of a flight recording that is stopped.
   void drop_stopped(uint64_t tsc) noexcept;
