@@ -1,6 +1,7 @@
 #include "analysis/diff/alignment.h"
 
 #include <algorithm>
+#include <future>
 
 #include "analysis/diff/anchors.h"
 #include "analysis/diff/middle_snake.h"
@@ -18,6 +19,11 @@ constexpr size_t kAnchorLengths[] = {1, 16, 4, 1, 16, 4, 1};
 // A side that is no longer is looked for in the other however long that is: each of the other's
 // exits costs so many comparisons, twice.
 constexpr uint32_t kTiny = 64;
+
+// From so many exits on, the two halves are aligned at once.
+constexpr uint64_t kWorthTwoThreads = 1 << 16;
+
+using Anchor = std::pair<uint32_t, uint32_t>;
 
 struct Range {
   uint32_t a, a_end, b, b_end;
@@ -139,13 +145,28 @@ class Aligner {
   }
 
   void between_anchors(const Range& range, size_t round) {
-    const auto anchors =
-        find_anchors(a_.subspan(range.a, range.a_end - range.a),
-                     b_.subspan(range.b, range.b_end - range.b), kAnchorLengths[round]);
+    auto anchors = find_anchors(a_.subspan(range.a, range.a_end - range.a),
+                                b_.subspan(range.b, range.b_end - range.b), kAnchorLengths[round]);
+    for (auto& [a, b] : anchors) a += range.a, b += range.b;
+    if (round != 0 || range.exits() < kWorthTwoThreads || anchors.empty())
+      return between(range, anchors, round);
+    const auto half = std::span(anchors).subspan(anchors.size() / 2);
+    const auto [a, b] = half.front();
+    Aligner other(a_, b_, limits_, part_);
+    auto second = std::async([&, a = a, b = b] {
+      other.between({a, range.a_end, b, range.b_end}, half, round);
+    });
+    between({range.a, a, range.b, b}, std::span(anchors).first(anchors.size() / 2), round);
+    second.get();
+    for (const AlignedRun& run : other.result_.runs) emit(run.a, run.b, run.count);
+    result_.unaligned += other.result_.unaligned;
+  }
+
+  void between(const Range& range, std::span<const Anchor> anchors, size_t round) {
     Range next = range;
     for (const auto& [a, b] : anchors) {
-      next.a_end = range.a + a;
-      next.b_end = range.b + b;
+      next.a_end = a;
+      next.b_end = b;
       // What an anchor began has run on over this one.
       if (next.a_end < next.a || next.b_end < next.b) continue;
       if (next.exits() != 0) with_anchors(next, round + 1);

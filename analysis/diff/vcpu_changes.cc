@@ -13,15 +13,15 @@ namespace {
 
 using Explanations = std::vector<KernelDifferences::Difference>;
 
-uint64_t reason_of(const DecodedExit& decoded) {
-  const bool stale = decoded.exit.reason_validity != Validity::kValid;
-  return uint64_t{stale} << 32 | decoded.exit.reason;
+uint64_t reason_of(const Exit& exit) {
+  const bool stale = exit.reason_validity != Validity::kValid;
+  return uint64_t{stale} << 32 | exit.reason;
 }
 
-uint64_t mix_exit(uint64_t hash, const DecodedExit& decoded, bool with_key) {
-  hash = mix(hash, reason_of(decoded));
+uint64_t mix_exit(uint64_t hash, const Exit& exit, bool with_key) {
+  hash = mix(hash, reason_of(exit));
   if (!with_key) return hash;
-  const auto key = exit_key(decoded.exit);
+  const auto key = exit_key(exit);
   return mix(hash, key ? *key : ~uint64_t{0});
 }
 
@@ -170,16 +170,31 @@ void VcpuChanges::same_or_changed() {
   b_.step();
 }
 
+// Its reason and key, which most often need no decoding: exits of equal identity have the same,
+// where no rule leaves out of that what a key is made of, and addresses mean the same.
+uint64_t VcpuChanges::name_of(Steps& here) const {
+  const auto decoded = [&] { return mix_exit(0, here.walk.exit(), true); };
+  if (!options_.rules.ignored_fields.empty() || here.walk.failed()) return decoded();
+  const uint64_t version = here.walk.slots().version();
+  if (here.named_at != version) std::ranges::fill(here.named, Named{});
+  here.named_at = version;
+  const ExitIdentity identity = here.side.exits[here.next];
+  Named& known = here.named[identity * kHashFactor >> 32 & (kNamedSize - 1)];
+  if (known.hash == 0 || known.identity != identity) known = {identity, decoded()};
+  return known.hash;
+}
+
 void VcpuChanges::only_in(ChangeKind kind) {
   const bool in_a = kind == ChangeKind::kMissing;
   Steps& here = in_a ? a_ : b_;
   if (!here.has) return;
-  const DecodedExit& decoded = here.walk.decoded();
   Explanations explained_by;
-  if (!kernels_.all().empty())
+  if (!kernels_.all().empty()) {
+    const Exit& exit = here.walk.exit();
     explained_by = kernels_.explaining(
-        ChangePlace::at_exit(decoded.exit.reason),
-        {in_a ? &decoded.exit : nullptr, in_a ? nullptr : &decoded.exit, false, here.walk.guest()});
+        ChangePlace::at_exit(exit.reason),
+        {in_a ? &exit : nullptr, in_a ? nullptr : &exit, false, here.walk.guest()});
+  }
   if (is_ignored(explained_by)) {
     ++totals_.ignored;
     return;
@@ -190,7 +205,8 @@ void VcpuChanges::only_in(ChangeKind kind) {
                          here.walk.time_ns(),
                          static_cast<uint64_t>(kind),
                          here.walk.guest()};
-  found.says = mix_exit(found.says, decoded, !found.explained);
+  found.says = found.explained ? mix_exit(found.says, here.walk.exit(), false)
+                               : mix(found.says, name_of(here));
   found.says = mix_explanations(found.says, explained_by);
   log_.add(found, [&] {
     return ExitChange{vcpu_,
@@ -227,7 +243,7 @@ void VcpuChanges::changed() {
                          static_cast<uint64_t>(ChangeKind::kChanged),
                          a_.walk.guest()};
   for (const DecodedExit* decoded : {&in_a, &in_b})
-    found.says = mix_exit(found.says, *decoded, !found.explained);
+    found.says = mix_exit(found.says, decoded->exit, !found.explained);
   for (const FieldDifference& field : differences_)
     found.says = mix(found.says, kind_of(field, in_a, in_b));
   for (const FieldChange& change : registers) found.says = mix(found.says, kind_of(change));

@@ -46,12 +46,19 @@ class VcpuChanges {
   void walk();
 
  private:
+  // Of an exit that only one side has: what it is listed by.
+  struct Named {
+    ExitIdentity identity = 0;
+    uint64_t hash = 0;  // 0: nothing is known here
+  };
   // One side of the walk.
   struct Steps {
     DiffSide& side;
     WalkAhead walk;
     uint32_t next = 0;  // exits that have been stepped over
     bool has = false;
+    std::vector<Named> named = std::vector<Named>(kNamedSize);  // by identity
+    uint64_t named_at = 0;                                      // which version of the slots
 
     void step() { ++next, has = walk.next(); }
     // The last exit before a loss: its answer was lost with what followed.
@@ -64,10 +71,13 @@ class VcpuChanges {
     ExitSide none() const { return {walk.seq(), {}, {}, {}}; }
   };
 
+  static constexpr size_t kNamedSize = 4096;
+
   void pass_over_head(const AlignedRun& first);
   void replaced_until(uint32_t a_end, uint32_t b_end);
   void only_here_until(ChangeKind kind, uint32_t end, LossesBetween& lost_there,
                        uint64_t& count_lost);
+  uint64_t name_of(Steps& here) const;
   void only_in(ChangeKind kind);
   void same_or_changed();
   void changed();

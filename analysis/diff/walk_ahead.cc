@@ -1,5 +1,6 @@
 #include "analysis/diff/walk_ahead.h"
 
+#include <system_error>
 #include <utility>
 
 namespace kvmtape {
@@ -13,39 +14,92 @@ WalkAhead::WalkAhead(TraceReader& reader, const ExitDecoder& decoder, const Norm
       is_wanted_(std::move(is_wanted)),
       slots_(std::make_shared<MemorySlots>(walk_.slots())),
       guest_(std::make_shared<std::string>()) {
-  fill_ahead();
+  // The batch that is looked at first, of nothing, is batch 0.
+  filled_ = 1;
+  try {
+    filler_ = std::thread([this] { fill_ahead(); });
+  } catch (const std::system_error&) {
+    // next() fills.
+  }
 }
 
 WalkAhead::~WalkAhead() {
-  if (filling_.valid()) filling_.wait();
+  if (!filler_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_one();
+  filler_.join();
 }
 
 void WalkAhead::fill_ahead() {
-  filling_ = std::async([this] { fill(batches_[1 - current_]); });
+  for (bool more = true; more;) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stop_ || filled_ - passed_ < kBatches; });
+    if (stop_) return;
+    Batch& next = batch(filled_);
+    lock.unlock();
+    more = try_fill(next);
+    lock.lock();
+    ++filled_;
+    lock.unlock();
+    changed_.notify_one();
+  }
+}
+
+// False: the last one.
+bool WalkAhead::try_fill(Batch& batch) noexcept {
+  try {
+    fill(batch);
+  } catch (...) {
+    batch.exits.clear();
+    batch.is_last = true;
+    batch.thrown = std::current_exception();
+  }
+  return !batch.is_last;
+}
+
+// False: that was the last one.
+bool WalkAhead::next_batch() {
+  if (current().is_last) return false;
+  if (filler_.joinable()) {
+    std::unique_lock lock(mutex_);
+    passed_ = ++current_;
+    changed_.notify_one();
+    changed_.wait(lock, [&] { return filled_ > current_; });
+  } else {
+    try_fill(batch(++current_));
+  }
+  at_ = 0;
+  if (current().thrown) std::rethrow_exception(std::exchange(batch(current_).thrown, nullptr));
+  return true;
 }
 
 bool WalkAhead::next() {
-  is_decoded_ = false;
-  while (at_ == batches_[current_].exits.size()) {
-    if (batches_[current_].is_last) {
-      here_ = {batches_[current_].end_seq, here_.time_ns, kNotWanted};
+  have_ = Parts::kNone;
+  while (at_ == current().exits.size()) {
+    if (!next_batch()) {
+      here_ = {current().end_seq, here_.time_ns, kNotWanted};
       return false;
     }
-    std::future<void> filled = std::move(filling_);
-    if (!filled.valid()) return false;  // it has thrown
-    filled.get();
-    current_ = 1 - current_;
-    at_ = 0;
-    if (!batches_[current_].is_last) fill_ahead();
   }
-  here_ = batches_[current_].exits[at_++];
+  here_ = current().exits[at_++];
   return true;
 }
 
 const DecodedExit& WalkAhead::decoded() {
-  if (!is_decoded_) decode_both(decoder_, wanted().recorded.exit(), decoded_);
-  is_decoded_ = true;
+  if (have_ != Parts::kBoth) decode_both(decoder_, wanted().recorded.exit(), decoded_);
+  have_ = Parts::kBoth;
   return decoded_;
+}
+
+const Exit& WalkAhead::exit() {
+  if (have_ == Parts::kNone) {
+    decoder_.decode(exit_moment(wanted().recorded.exit(), decoder_.context()), decoded_.exit);
+    have_ = Parts::kExit;
+  }
+  return decoded_.exit;
 }
 
 void WalkAhead::fill(Batch& batch) {

@@ -1,18 +1,23 @@
 // An ExitWalk on a second thread, some thousand exits ahead of who looks at them: reading is most
 // of what the second walk over two recordings costs, and both sides' can be done at once. Of the
 // exits that are asked for the bytes are kept until they have been passed, of the others where they
-// stand. Memory: two batches. What its accessors give lives until next().
+// stand. Memory: four batches, so that it goes on while somebody looks long at one. What its
+// accessors give lives until next().
 //
 // One thread uses it; nobody else uses the reader meanwhile. Where no second thread can be had,
 // batches are read when they are needed. What reading throws (no memory) comes out of next(), and
 // is the walk's end.
 #pragma once
 
+#include <array>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
-#include <future>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "analysis/decoded_exit.h"
@@ -40,14 +45,17 @@ class WalkAhead {
   int64_t time_ns() const { return here_.time_ns; }
   // Of an exit that is wanted only.
   bool has_answer() const { return wanted().recorded.exit().has_answer; }
+  bool failed() const { return wanted().recorded.exit().ret < 0; }
   const DecodedExit& decoded();  // when first asked for
+  const Exit& exit();            // of that the first half, without the answer
   const MemorySlots& slots() const { return *wanted().slots; }
   const std::string& guest() const { return *wanted().guest; }
   const RegisterSets& taken() const { return wanted().taken; }
 
  private:
   // Of a batch, whichever comes first.
-  static constexpr size_t kExitsMax = 16384, kWantedMax = 4096, kBytesMax = 16 << 20;
+  static constexpr size_t kExitsMax = 8192, kWantedMax = 2048, kBytesMax = 8 << 20;
+  static constexpr size_t kBatches = 4;
   static constexpr uint32_t kNotWanted = ~uint32_t{0};
 
   struct Here {
@@ -67,12 +75,17 @@ class WalkAhead {
     size_t wanted_count = 0;
     uint64_t end_seq = 0;  // behind the last exit of all
     bool is_last = false;
+    std::exception_ptr thrown{};
   };
 
   void fill(Batch& batch);
   size_t keep(Wanted& wanted);  // returns its bytes
+  bool try_fill(Batch& batch) noexcept;
+  bool next_batch();
   void fill_ahead();
-  const Wanted& wanted() const { return batches_[current_].wanted[here_.wanted]; }
+  Batch& batch(uint64_t number) { return batches_[number % kBatches]; }
+  const Batch& current() const { return batches_[current_ % kBatches]; }
+  const Wanted& wanted() const { return current().wanted[here_.wanted]; }
 
   const ExitDecoder& decoder_;  // used by both: it does not change
 
@@ -85,12 +98,19 @@ class WalkAhead {
   std::shared_ptr<const std::string> guest_;
 
   // Of who looks.
-  Batch batches_[2];
-  size_t current_ = 0, at_ = 0;
+  std::array<Batch, kBatches> batches_;
+  uint64_t current_ = 0;  // which batch
+  size_t at_ = 0;         // in it
   Here here_;
   DecodedExit decoded_;
-  bool is_decoded_ = false;
-  std::future<void> filling_;  // the other one
+  enum class Parts : uint8_t { kNone, kExit, kBoth } have_ = Parts::kNone;  // of decoded_
+
+  // Between them, under the mutex: batches filled, and passed, of which each may be filled again.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t filled_ = 0, passed_ = 0;
+  bool stop_ = false;
+  std::thread filler_;  // last: it uses all of the above
 };
 
 }  // namespace kvmtape

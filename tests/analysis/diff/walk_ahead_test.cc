@@ -47,6 +47,8 @@ class WalkAheadTest : public ::testing::Test {
       ASSERT_EQ(walk.time_ns(), expected.time_ns());
       if (!is_wanted(number)) continue;
       ASSERT_EQ(walk.has_answer(), expected.recorded().has_answer);
+      ASSERT_EQ(walk.failed(), expected.recorded().ret < 0);
+      ASSERT_EQ(walk.exit().reason, expected.decoded().exit.reason);
       ASSERT_EQ(text_of(decoder, walk.decoded()), text_of(decoder, expected.decoded()));
       ASSERT_EQ(walk.slots().count(), expected.slots().count()) << number;
       ASSERT_EQ(walk.guest(), expected.guest()) << number;
