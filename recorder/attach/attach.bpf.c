@@ -11,116 +11,24 @@
  * file, its private_data is struct kvm_vcpu: kvm_run is then read where the kernel has it, and not
  * through the monitor's mapping, whose pages need not be there. What is read of the kernel's types
  * is found by BTF (CO-RE), so one build works on every kernel that has it. */
-#include <linux/bpf.h>
 #include <stdbool.h>
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-
+#include "recorder/attach/kernel_types.bpf.h"
 #include "recorder/attach/vcpu_moment.h"
 
 #define KVM_RUN 0xae80 /* _IO(KVMIO, 0x80), include/uapi/linux/kvm.h */
 #define KVM_EXIT_IO 2
+#define KVM_EXIT_HLT 5
+#define KVM_EXIT_MMIO 6
+#define KVM_EXIT_IRQ_WINDOW_OPEN 7
 #define KVM_EXIT_IO_OUT 1
+#define PLACES_TRIED 16
 #define PID_LEVELS_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
-/* Of the kernel's types what is needed here. */
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct pt_regs {
-#if defined(__TARGET_ARCH_x86)
-  unsigned long di, si, orig_ax;
-#else
-  unsigned long regs[31];
-  unsigned long orig_x0;
-  int syscallno;
-#endif
-};
-struct ns_common {
-  unsigned int inum;
-};
-struct pid_namespace {
-  struct ns_common ns;
-};
-struct upid {
-  int nr;
-  struct pid_namespace* ns;
-};
-struct pid {
-  unsigned int level;
-  struct upid numbers[1];
-};
-struct file {
-  void* private_data;
-};
-struct fdtable {
-  unsigned int max_fds;
-  struct file** fd;
-};
-struct files_struct {
-  struct fdtable* fdt;
-};
-struct task_struct {
-  int tgid;
-  struct task_struct* group_leader;
-  struct pid* thread_pid;
-  struct files_struct* files;
-};
-struct kvm_vcpu_arch {
-  void* pio_data;
-};
-struct kvm_vcpu {
-  void* kvm;
-  int vcpu_id;
-  void* run;
-  struct kvm_vcpu_arch arch;
-};
-struct timespec64 {
-  long long tv_sec;
-};
-#pragma clang attribute pop
-
-/* kernel/bpf/helpers.c, 6.2: what it returns is read by plain loads, of which a bad one gives 0. */
-void* bpf_rdonly_cast(const void* object, __u32 type) __ksym __weak;
-
-/* Eight bytes of the kernel's memory. By a cast it is two instructions, by the helper three calls
- * deep: where each return is slowed down against speculation, a tenth of the whole. A program that
- * names a function which its kernel lacks may not load, so each is here by either way. */
-enum by { BY_HELPER, BY_CAST };
-
-static __always_inline __u64 load(enum by by, const void* from) {
-  __u64 word = 0;
-  if (by == BY_CAST) {
-    /* Any of the kernel's types that begins with eight bytes which are no pointer. */
-    struct timespec64* as = bpf_rdonly_cast(from, bpf_core_type_id_kernel(struct timespec64));
-    return as->tv_sec;
-  }
-  bpf_probe_read_kernel(&word, sizeof word, from);
-  return word;
-}
-
-#if defined(__TARGET_ARCH_x86)
-#define SYSTEM_CALL(regs) ((regs)->orig_ax)
-#define SYSTEM_CALL_FD(regs) ((unsigned int)(regs)->di)
-#define SYSTEM_CALL_REQUEST(regs) ((unsigned int)(regs)->si)
-#define IOCTL_NUMBER 16
-#else
-#define SYSTEM_CALL(regs) ((unsigned long)(regs)->syscallno)
-#define SYSTEM_CALL_FD(regs) ((unsigned int)(regs)->orig_x0)
-#define SYSTEM_CALL_REQUEST(regs) ((unsigned int)(regs)->regs[1])
-#define IOCTL_NUMBER 29
-#endif
-
-/* The head of kvm_run, include/uapi/linux/kvm.h: only what finds the port-I/O bytes. */
-struct run_head {
-  __u64 unused;
-  __u32 exit_reason;
-  __u32 unused_2;
-  __u64 unused_3[2];
-  __u8 direction;
-  __u8 size;
-  __u16 port;
-  __u32 count;
-};
+/* Of kvm_run, include/uapi/linux/kvm.h: where its exit_reason is, and behind that the union, which
+ * of KVM_EXIT_IO begins with u8 direction, u8 size, u16 port, u32 count. */
+#define EXIT_REASON_AT 8
+#define UNION_AT 32
 
 const volatile struct watch_config config = {};
 __u64 unidentified = 0; /* exits whose vCPU could not be told */
@@ -130,9 +38,9 @@ struct {
   __uint(max_entries, 1 << 24); /* set anew before loading */
 } moments SEC(".maps");
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(type, BPF_MAP_TYPE_ARRAY); /* hashed by hand: a look into an array is no call */
   __uint(max_entries, KVMTAPE_VCPUS_MAX);
-  __type(key, __u64);
+  __type(key, __u32);
   __type(value, struct vcpu_state);
 } vcpus SEC(".maps");
 struct {
@@ -180,24 +88,40 @@ static __always_inline struct kvm_vcpu* running_vcpu(enum by by, struct task_str
   return (void*)load(by, file + bpf_core_field_offset(struct file, private_data));
 }
 
-/* What is known of it: looked up by its address; asked for anew where another vCPU lay before. */
+/* Where the vCPU of this address is, or may be; NULL: there are too many. Only the thread that runs
+ * a vCPU asks for it (vcpu->mutex), so two that write here are of two vCPUs. */
+static __always_inline struct vcpu_state* place_of(__u64 address) {
+  __u32 place = address * 0x9e3779b97f4a7c15 >> 32;
+  for (int i = 0; i < PLACES_TRIED; ++i, ++place) {
+    __u32 index = place % KVMTAPE_VCPUS_MAX;
+    struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &index);
+    if (state == NULL || state->key.address == address) return state;
+    if (state->key.address == 0 &&
+        __sync_val_compare_and_swap(&state->key.address, 0, address) == 0)
+      return state;
+  }
+  return NULL;
+}
+
+/* What is known of it; asked for anew where another vCPU lay before. */
 static __always_inline struct vcpu_state* state_of(enum by by, struct task_struct* task,
                                                    __u64 address) {
   struct kvm_vcpu* vcpu = (struct kvm_vcpu*)address;
   __u64 run = load(by, (void*)vcpu + bpf_core_field_offset(struct kvm_vcpu, run));
-  struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &address);
-  if (state != NULL && state->key.run == run && state->key.process == (__u32)task->tgid)
+  struct vcpu_state* state = place_of(address);
+  if (state == NULL || (state->key.run == run && state->key.process == (__u32)task->tgid))
     return state;
-  struct vcpu_state fresh = {.answer_due = 1}; /* its first KVM_RUN: an answer to no exit */
-  fresh.key.address = address;
-  fresh.key.run = run;
-  fresh.key.process = task->tgid;
-  fresh.key.id = BPF_CORE_READ(vcpu, vcpu_id);
+  state->watched = is_watched(task);
+  state->exits = 0;
+  state->answer_due = 1; /* its first KVM_RUN: an answer to no exit */
+  state->whole_due = 1;
+  state->pio_data = 0;
   if (bpf_core_field_exists(vcpu->arch.pio_data))
-    fresh.pio_data = (__u64)BPF_CORE_READ(vcpu, arch.pio_data);
-  fresh.watched = is_watched(task);
-  bpf_map_update_elem(&vcpus, &address, &fresh, BPF_ANY);
-  return bpf_map_lookup_elem(&vcpus, &address);
+    state->pio_data = (__u64)BPF_CORE_READ(vcpu, arch.pio_data);
+  state->key.id = BPF_CORE_READ(vcpu, vcpu_id);
+  state->key.process = task->tgid;
+  state->key.run = run;
+  return state;
 }
 
 /* Of this thread's vCPU; NULL if it is none of ours. */
@@ -212,52 +136,75 @@ static __always_inline struct vcpu_state* watched_vcpu(enum by by, struct task_s
 }
 
 /* Bytes of port I/O that belong to what kvm_run says. */
-static __always_inline __u32 port_bytes(const struct vcpu_state* state,
-                                        const struct vcpu_moment* moment) {
-  const struct run_head* head = (const struct run_head*)moment->kvm_run;
-  if (head->exit_reason != KVM_EXIT_IO || moment->ret < 0 || state->pio_data == 0) return 0;
+static __always_inline __u32 port_bytes(enum by by, const struct vcpu_state* state, __u8 kind) {
+  if (state->pio_data == 0) return 0;
+  __u64 io = load(by, (void*)state->key.run + UNION_AT);
   /* KVM looks at them no more, and who reads has them from the exit. */
-  if (moment->kind == MOMENT_ANSWER && head->direction == KVM_EXIT_IO_OUT) return 0;
-  __u64 bytes = (__u64)head->size * head->count;
+  if (kind == MOMENT_ANSWER && (io & 0xff) == KVM_EXIT_IO_OUT) return 0;
+  __u64 bytes = (io >> 8 & 0xff) * (io >> 32);
   return bytes > KVMTAPE_LARGE_DATA_BYTES ? 0 : (__u32)bytes;
 }
 
-static __always_inline void fill(struct vcpu_moment* moment, const struct vcpu_state* state,
-                                 __u64 now, __u16 kind, int ret) {
+/* Returns how many of them there are now. */
+static __always_inline __u32 small_data(void* to, const struct vcpu_state* state, __u32 bytes) {
+  if (bytes == 0) return 0;
+  barrier_var(bytes); /* the compiler is not to know what the verifier has yet to see */
+  bytes &= KVMTAPE_SMALL_DATA_BYTES - 1;
+  return bpf_probe_read_kernel(to, bytes, (void*)state->pio_data) == 0 ? bytes : 0;
+}
+
+/* Nothing of theirs lies behind the head, neither KVM's nor the monitor's. */
+static __always_inline bool is_head_only(__u32 reason) {
+  return reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO || reason == KVM_EXIT_HLT ||
+         reason == KVM_EXIT_IRQ_WINDOW_OPEN;
+}
+
+/* Without room in the ring buffer it is left out; `exits` of the next tells. */
+static __always_inline void tell(enum by by, struct vcpu_state* state, __u64 now, __u8 kind,
+                                 int ret) {
+  void* run = (void*)state->key.run;
+  __u32 reason = (__u32)load(by, run + EXIT_REASON_AT);
+  __u32 bytes = reason == KVM_EXIT_IO && ret >= 0 ? port_bytes(by, state, kind) : 0;
+  struct vcpu_moment* moment;
+  __u8 whole_run = !is_head_only(reason) || ret < 0 || state->whole_due;
+  if (bytes >= KVMTAPE_SMALL_DATA_BYTES) {
+    whole_run = 1;
+    moment = bpf_ringbuf_reserve(&moments,
+                                 sizeof *moment + KVMTAPE_CORE_BYTES + KVMTAPE_LARGE_DATA_BYTES, 0);
+    if (moment == NULL) goto no_room;
+    barrier_var(bytes); /* the compiler is not to know what the verifier has yet to see */
+    if (bytes > KVMTAPE_LARGE_DATA_BYTES ||
+        bpf_probe_read_kernel((void*)(moment + 1) + KVMTAPE_CORE_BYTES, bytes,
+                              (void*)state->pio_data) != 0)
+      bytes = 0;
+    bpf_probe_read_kernel(moment + 1, KVMTAPE_CORE_BYTES, run);
+  } else if (whole_run) {
+    moment = bpf_ringbuf_reserve(&moments,
+                                 sizeof *moment + KVMTAPE_CORE_BYTES + KVMTAPE_SMALL_DATA_BYTES, 0);
+    if (moment == NULL) goto no_room;
+    bytes = small_data((void*)(moment + 1) + KVMTAPE_CORE_BYTES, state, bytes);
+    bpf_probe_read_kernel(moment + 1, KVMTAPE_CORE_BYTES, run);
+  } else {
+    moment = bpf_ringbuf_reserve(&moments,
+                                 sizeof *moment + KVMTAPE_HEAD_BYTES + KVMTAPE_SMALL_DATA_BYTES, 0);
+    if (moment == NULL) goto no_room;
+    bytes = small_data((void*)(moment + 1) + KVMTAPE_HEAD_BYTES, state, bytes);
+    bpf_probe_read_kernel(moment + 1, KVMTAPE_HEAD_BYTES, run);
+  }
   moment->vcpu = state->key;
   moment->time_ns = now;
   moment->exits = state->exits;
   moment->ret = ret;
   moment->kind = kind;
-  moment->data_bytes = 0;
-  bpf_probe_read_kernel(moment->kvm_run, sizeof moment->kvm_run, (void*)state->key.run);
-}
-
-/* Without room in the ring buffer it is left out; `exits` of the next tells. */
-static __always_inline void tell(const struct vcpu_state* state, __u64 now, __u16 kind, int ret) {
-  struct vcpu_moment* moment =
-      bpf_ringbuf_reserve(&moments, sizeof *moment + KVMTAPE_SMALL_DATA_BYTES, 0);
-  if (moment == NULL) return;
-  fill(moment, state, now, kind, ret);
-  __u32 bytes = port_bytes(state, moment);
-  if (bytes >= KVMTAPE_SMALL_DATA_BYTES) {
-    bpf_ringbuf_discard(moment, BPF_RB_NO_WAKEUP);
-    moment = bpf_ringbuf_reserve(&moments, sizeof *moment + KVMTAPE_LARGE_DATA_BYTES, 0);
-    if (moment == NULL) return;
-    fill(moment, state, now, kind, ret);
-    barrier_var(bytes); /* the compiler is not to know what the verifier has yet to see */
-    if (bytes <= KVMTAPE_LARGE_DATA_BYTES &&
-        bpf_probe_read_kernel(moment + 1, bytes, (void*)state->pio_data) == 0)
-      moment->data_bytes = bytes;
-  } else if (bytes != 0) {
-    barrier_var(bytes);
-    bytes &= KVMTAPE_SMALL_DATA_BYTES - 1;
-    if (bpf_probe_read_kernel(moment + 1, bytes, (void*)state->pio_data) == 0)
-      moment->data_bytes = bytes;
-  }
+  moment->whole_run = whole_run;
+  moment->data_bytes = bytes;
   /* The reader comes by itself every few milliseconds; waking it is dearer than all of the above.
    */
   bpf_ringbuf_submit(moment, BPF_RB_NO_WAKEUP);
+  state->whole_due = 0;
+  return;
+no_room:
+  state->whole_due = 1;
 }
 
 static __always_inline int exit_by(enum by by, struct bpf_raw_tracepoint_args* context) {
@@ -267,7 +214,7 @@ static __always_inline int exit_by(enum by by, struct bpf_raw_tracepoint_args* c
   /* KVM lets one thread at a time run a vCPU (vcpu->mutex): plain additions will do. */
   ++state->exits;
   state->answer_due = 1;
-  tell(state, now, MOMENT_EXIT, (int)context->args[1]);
+  tell(by, state, now, MOMENT_EXIT, (int)context->args[1]);
   return 0;
 }
 
@@ -279,7 +226,7 @@ static __always_inline int enter_by(enum by by, __u64 now) {
   /* An INIT of the guest's makes KVM load the FPU again, within the same KVM_RUN. */
   if (state == NULL || !state->watched || state->answer_due == 0) return 0;
   state->answer_due = 0;
-  tell(state, now, MOMENT_ANSWER, 0);
+  tell(by, state, now, MOMENT_ANSWER, 0);
   return 0;
 }
 

@@ -144,16 +144,18 @@ BpfWatch::Vcpu* BpfWatch::find(const vcpu_key& key) {
 void BpfWatch::take(const vcpu_moment& moment) {
   Vcpu* vcpu = find(moment.vcpu);
   if (vcpu == nullptr) return;
+  const size_t run_bytes = moment.whole_run != 0 ? KVMTAPE_CORE_BYTES : KVMTAPE_HEAD_BYTES;
   const bool is_exit = moment.kind == MOMENT_EXIT;
   const uint64_t missed = moment.exits - vcpu->exits - (is_exit ? 1 : 0);
   if (missed != 0) vcpu->tape->capture.lost_before_ring(moment.time_ns, missed);
   vcpu->exits = moment.exits;
   auto* run = reinterpret_cast<uint8_t*>(vcpu->run.data());
-  std::memcpy(run, moment.kvm_run, sizeof moment.kvm_run);
+  const auto* told = reinterpret_cast<const uint8_t*>(&moment + 1);
+  std::memcpy(run, told, run_bytes);
   uint64_t offset = 0;
   std::memcpy(&offset, run + kDataOffsetAt, sizeof offset);
   if (offset <= run_bytes_ && moment.data_bytes <= run_bytes_ - offset)
-    std::memcpy(run + offset, &moment + 1, moment.data_bytes);
+    std::memcpy(run + offset, told + run_bytes, moment.data_bytes);
   if (is_exit)
     vcpu->tape->capture.exit_at(moment.time_ns, moment.ret, -moment.ret);
   else
@@ -172,11 +174,9 @@ bool BpfWatch::step() {
 template <typename Visit>
 void BpfWatch::for_each_state(Visit visit) const {
   const int map = bpf_map__fd(program_->maps.vcpus);
-  uint64_t address = 0;
   vcpu_state state{};
-  for (const uint64_t* before = nullptr; bpf_map_get_next_key(map, before, &address) == 0;
-       before = &address)
-    if (bpf_map_lookup_elem(map, &address, &state) == 0 && state.watched != 0) visit(state);
+  for (uint32_t i = 0; i < KVMTAPE_VCPUS_MAX; ++i)
+    if (bpf_map_lookup_elem(map, &i, &state) == 0 && state.watched != 0) visit(state);
 }
 
 void BpfWatch::finish() {
@@ -198,15 +198,17 @@ uint64_t BpfWatch::exits_seen() const {
   return exits;
 }
 
-uint64_t BpfWatch::program_ns() const {
-  uint64_t ns = 0;
+BpfWatch::ProgramTime BpfWatch::program_time() const {
+  ProgramTime time;
   for (const bpf_program* program : programs()) {
     const int fd = bpf_program__fd(program);
     bpf_prog_info info{};
     uint32_t bytes = sizeof info;
-    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0) ns += info.run_time_ns;
+    if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &bytes) != 0) continue;
+    time.runs += info.run_cnt;
+    time.ns += info.run_time_ns;
   }
-  return ns;
+  return time;
 }
 
 }  // namespace kvmtape

@@ -48,8 +48,13 @@ class BpfWatch final : public Watch {
   uint64_t unidentified() const override;
   // Exits that the kernel's side counted: an independent count.
   uint64_t exits_seen() const;
-  // Time that the kernel spent in the programs; 0 unless it was asked to count (BPF_ENABLE_STATS).
-  uint64_t program_ns() const;
+  // How often the kernel ran the programs, and for how long; 0 unless it was asked to count
+  // (BPF_ENABLE_STATS). One of its two readings of a clock lies within the time of each run.
+  struct ProgramTime {
+    uint64_t runs = 0;
+    uint64_t ns = 0;
+  };
+  ProgramTime program_time() const;
 
  private:
   struct Vcpu {

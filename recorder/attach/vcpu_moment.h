@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #define KVMTAPE_CORE_BYTES 288        /* kCoreWords of schema/snapshot.h */
+#define KVMTAPE_HEAD_BYTES 64         /* of those what the most frequent exits are made of */
 #define KVMTAPE_SMALL_DATA_BYTES 32   /* port I/O but for string instructions */
 #define KVMTAPE_LARGE_DATA_BYTES 4096 /* kDataBytesMax */
 #define KVMTAPE_VCPUS_MAX 4096        /* KVM_MAX_VCPUS of x86 */
@@ -28,18 +29,20 @@ struct vcpu_moment {
   __u64 time_ns;    /* CLOCK_MONOTONIC */
   __u64 exits;      /* of this vCPU so far, this one or the answered one included */
   __s32 ret;        /* of KVM_RUN: 0 or the negated errno */
-  __u16 kind;       /* enum vcpu_moment_kind */
-  __u16 data_bytes; /* of port I/O that follow the struct */
-  __u8 kvm_run[KVMTAPE_CORE_BYTES];
+  __u8 kind;        /* enum vcpu_moment_kind */
+  __u8 whole_run;   /* KVMTAPE_CORE_BYTES of kvm_run follow; else KVMTAPE_HEAD_BYTES, and what lies
+                     * behind those nobody looks at */
+  __u16 data_bytes; /* of port I/O, behind kvm_run */
 };
 
-/* Of each vCPU, by the address of its struct kvm_vcpu. */
+/* Of each vCPU. */
 struct vcpu_state {
   struct vcpu_key key;
   __u64 pio_data;   /* where its port-I/O bytes are, in the kernel */
   __u64 exits;      /* seen; those for which the ring buffer had no room are counted with them */
   __u32 watched;    /* 0: of another process */
-  __u32 answer_due; /* nothing has been told since the last exit */
+  __u16 answer_due; /* nothing has been told since the last exit */
+  __u16 whole_due;  /* what was told last does not hold all of kvm_run */
 };
 
 /* What the program is told before it is loaded. */

@@ -154,6 +154,25 @@ TEST_F(AttachTest, ExitsAndAnswersAreThoseThatPreloadRecords) {
   EXPECT_EQ(exits_of(trace), exits_of(by_preload));
 }
 
+// The program reads only the head of the most frequent exits, but all of a crash.
+TEST_F(AttachTest, OfACrashEveryByteIsThatWhichPreloadRecords) {
+#ifndef KVMTAPE_PRELOAD
+  GTEST_SKIP() << "this kvmtape was built without the preload library";
+#endif
+  need_bpf();
+  if (IsSkipped()) return;
+  const std::string by_preload = tool.file("preload.kvmtape");
+  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " crash 3");
+  attach(kStatic + " crash 3");
+  const auto last_of = [&](const std::string& path) {
+    return tool.run("dump --json --raw --tail 1 " + path).json_lines().back();
+  };
+  const auto exit = last_of(trace);
+  EXPECT_EQ(exit["name"], "KVM_EXIT_INTERNAL_ERROR");
+  EXPECT_THAT(exit["raw"]["kvm_run"].dump(), HasSubstr("0303030303030303"));
+  EXPECT_EQ(exit["raw"], last_of(by_preload)["raw"]);
+}
+
 TEST_P(EveryWay, TheMonitorsProcessNamesItsRecordingAndAMarkStandsAtItsTime) {
   const std::string by = GetParam();
   if (by == "bpf") need_bpf();
