@@ -171,7 +171,8 @@ void VcpuChanges::same_or_changed() {
 }
 
 // Its reason and key, which most often need no decoding: exits of equal identity have the same,
-// where no rule leaves out of that what a key is made of, and addresses mean the same.
+// where no rule leaves out of that what a key is made of, and addresses mean the same. (Of a
+// recording that has lost exits since the first walk, groups may have another's name.)
 uint64_t VcpuChanges::name_of(Steps& here) const {
   const auto decoded = [&] { return mix_exit(0, here.walk.exit(), true); };
   if (!options_.rules.ignored_fields.empty() || here.walk.failed()) return decoded();

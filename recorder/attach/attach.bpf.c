@@ -11,24 +11,20 @@
  * file, its private_data is struct kvm_vcpu: kvm_run is then read where the kernel has it, and not
  * through the monitor's mapping, whose pages need not be there. What is read of the kernel's types
  * is found by BTF (CO-RE), so one build works on every kernel that has it. */
+#include <linux/kvm.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "recorder/attach/kernel_types.bpf.h"
 #include "recorder/attach/vcpu_moment.h"
 
-#define KVM_RUN 0xae80 /* _IO(KVMIO, 0x80), include/uapi/linux/kvm.h */
-#define KVM_EXIT_IO 2
-#define KVM_EXIT_HLT 5
-#define KVM_EXIT_MMIO 6
-#define KVM_EXIT_IRQ_WINDOW_OPEN 7
-#define KVM_EXIT_IO_OUT 1
 #define PLACES_TRIED 16
 #define PID_LEVELS_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
-/* Of kvm_run, include/uapi/linux/kvm.h: where its exit_reason is, and behind that the union, which
- * of KVM_EXIT_IO begins with u8 direction, u8 size, u16 port, u32 count. */
-#define EXIT_REASON_AT 8
-#define UNION_AT 32
+#define EXIT_REASON_AT offsetof(struct kvm_run, exit_reason)
+#define UNION_AT offsetof(struct kvm_run, io) /* u8 direction, u8 size, u16 port, u32 count */
+_Static_assert(offsetof(struct kvm_run, io.data_offset) + 8 <= KVMTAPE_HEAD_BYTES, "all of io");
+_Static_assert(offsetof(struct kvm_run, mmio.is_write) + 1 <= KVMTAPE_HEAD_BYTES, "all of mmio");
 
 const volatile struct watch_config config = {};
 __u64 unidentified = 0; /* exits whose vCPU could not be told */
@@ -39,10 +35,16 @@ struct {
 } moments SEC(".maps");
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY); /* hashed by hand: a look into an array is no call */
-  __uint(max_entries, KVMTAPE_VCPUS_MAX);
+  __uint(max_entries, KVMTAPE_PLACES);
   __type(key, __u32);
   __type(value, struct vcpu_state);
 } vcpus SEC(".maps");
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH); /* which of those places, and by which address */
+  __uint(max_entries, KVMTAPE_VCPUS_MAX);
+  __type(key, __u32);
+  __type(value, __u64);
+} taken SEC(".maps");
 struct {
   __uint(type, BPF_MAP_TYPE_HASH); /* the watched process and its children, by tgid */
   __uint(max_entries, KVMTAPE_PROCESSES_MAX);
@@ -88,17 +90,18 @@ static __always_inline struct kvm_vcpu* running_vcpu(enum by by, struct task_str
   return (void*)load(by, file + bpf_core_field_offset(struct file, private_data));
 }
 
-/* Where the vCPU of this address is, or may be; NULL: there are too many. Only the thread that runs
- * a vCPU asks for it (vcpu->mutex), so two that write here are of two vCPUs. */
+/* Where the vCPU of this address is, or is to be; NULL: there are too many near it. Two threads may
+ * ask at once, also for the same one: sys_enter comes before KVM takes vcpu->mutex. */
 static __always_inline struct vcpu_state* place_of(__u64 address) {
   __u32 place = address * 0x9e3779b97f4a7c15 >> 32;
   for (int i = 0; i < PLACES_TRIED; ++i, ++place) {
-    __u32 index = place % KVMTAPE_VCPUS_MAX;
+    __u32 index = place % KVMTAPE_PLACES;
     struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &index);
     if (state == NULL || state->key.address == address) return state;
-    if (state->key.address == 0 &&
-        __sync_val_compare_and_swap(&state->key.address, 0, address) == 0)
-      return state;
+    if (state->key.address != 0) continue;
+    if (bpf_map_update_elem(&taken, &index, &address, BPF_NOEXIST) == 0) return state;
+    __u64* by_other = bpf_map_lookup_elem(&taken, &index);
+    if (by_other != NULL && *by_other == address) return state;
   }
   return NULL;
 }
@@ -106,21 +109,29 @@ static __always_inline struct vcpu_state* place_of(__u64 address) {
 /* What is known of it; asked for anew where another vCPU lay before. */
 static __always_inline struct vcpu_state* state_of(enum by by, struct task_struct* task,
                                                    __u64 address) {
-  struct kvm_vcpu* vcpu = (struct kvm_vcpu*)address;
-  __u64 run = load(by, (void*)vcpu + bpf_core_field_offset(struct kvm_vcpu, run));
+  void* vcpu = (void*)address;
+  __u64 run = load(by, vcpu + bpf_core_field_offset(struct kvm_vcpu, run));
+  __u32 id = load(by, vcpu + bpf_core_field_offset(struct kvm_vcpu, vcpu_id));
+  __u64 pio_data = 0;
+  if (bpf_core_field_exists(struct kvm_vcpu, arch.pio_data))
+    pio_data = load(by, vcpu + bpf_core_field_offset(struct kvm_vcpu, arch.pio_data));
   struct vcpu_state* state = place_of(address);
-  if (state == NULL || (state->key.run == run && state->key.process == (__u32)task->tgid))
+  if (state == NULL || (state->key.run == run && state->key.process == (__u32)task->tgid &&
+                        state->key.id == id && state->pio_data == pio_data))
     return state;
-  state->watched = is_watched(task);
+  state->watched = 0; /* who looks from outside waits for the rest */
+  barrier();
+  state->key.address = address;
+  state->key.run = run;
+  state->key.process = task->tgid;
+  state->key.id = id;
+  state->pio_data = pio_data;
   state->exits = 0;
   state->answer_due = 1; /* its first KVM_RUN: an answer to no exit */
   state->whole_due = 1;
-  state->pio_data = 0;
-  if (bpf_core_field_exists(vcpu->arch.pio_data))
-    state->pio_data = (__u64)BPF_CORE_READ(vcpu, arch.pio_data);
-  state->key.id = BPF_CORE_READ(vcpu, vcpu_id);
-  state->key.process = task->tgid;
-  state->key.run = run;
+  __u32 watched = is_watched(task);
+  barrier();
+  state->watched = watched;
   return state;
 }
 
@@ -132,13 +143,13 @@ static __always_inline struct vcpu_state* watched_vcpu(enum by by, struct task_s
     return NULL;
   }
   struct vcpu_state* state = state_of(by, task, (__u64)vcpu);
+  if (state == NULL && is_watched(task)) __sync_fetch_and_add(&unidentified, 1);
   return state == NULL || !state->watched ? NULL : state;
 }
 
 /* Bytes of port I/O that belong to what kvm_run says. */
-static __always_inline __u32 port_bytes(enum by by, const struct vcpu_state* state, __u8 kind) {
+static __always_inline __u32 port_bytes(const struct vcpu_state* state, __u8 kind, __u64 io) {
   if (state->pio_data == 0) return 0;
-  __u64 io = load(by, (void*)state->key.run + UNION_AT);
   /* KVM looks at them no more, and who reads has them from the exit. */
   if (kind == MOMENT_ANSWER && (io & 0xff) == KVM_EXIT_IO_OUT) return 0;
   __u64 bytes = (io >> 8 & 0xff) * (io >> 32);
@@ -164,7 +175,8 @@ static __always_inline void tell(enum by by, struct vcpu_state* state, __u64 now
                                  int ret) {
   void* run = (void*)state->key.run;
   __u32 reason = (__u32)load(by, run + EXIT_REASON_AT);
-  __u32 bytes = reason == KVM_EXIT_IO && ret >= 0 ? port_bytes(by, state, kind) : 0;
+  __u64 io = reason == KVM_EXIT_IO ? load(by, run + UNION_AT) : 0;
+  __u32 bytes = reason == KVM_EXIT_IO && ret >= 0 ? port_bytes(state, kind, io) : 0;
   struct vcpu_moment* moment;
   __u8 whole_run = !is_head_only(reason) || ret < 0 || state->whole_due;
   if (bytes >= KVMTAPE_SMALL_DATA_BYTES) {
@@ -191,6 +203,9 @@ static __always_inline void tell(enum by by, struct vcpu_state* state, __u64 now
     bytes = small_data((void*)(moment + 1) + KVMTAPE_HEAD_BYTES, state, bytes);
     bpf_probe_read_kernel(moment + 1, KVMTAPE_HEAD_BYTES, run);
   }
+  /* By which it was decided, whatever another thread of the monitor has put there since. */
+  *(__u32*)((void*)(moment + 1) + EXIT_REASON_AT) = reason;
+  if (reason == KVM_EXIT_IO) *(__u64*)((void*)(moment + 1) + UNION_AT) = io;
   moment->vcpu = state->key;
   moment->time_ns = now;
   moment->exits = state->exits;

@@ -146,7 +146,9 @@ void BpfWatch::take(const vcpu_moment& moment) {
   if (vcpu == nullptr) return;
   const size_t run_bytes = moment.whole_run != 0 ? KVMTAPE_CORE_BYTES : KVMTAPE_HEAD_BYTES;
   const bool is_exit = moment.kind == MOMENT_EXIT;
-  const uint64_t missed = moment.exits - vcpu->exits - (is_exit ? 1 : 0);
+  const uint64_t before = moment.exits - (is_exit ? 1 : 0);
+  if (before < vcpu->exits) vcpu->exits = 0;  // one that lies where this one was
+  const uint64_t missed = before - vcpu->exits;
   if (missed != 0) vcpu->tape->capture.lost_before_ring(moment.time_ns, missed);
   vcpu->exits = moment.exits;
   auto* run = reinterpret_cast<uint8_t*>(vcpu->run.data());
@@ -173,10 +175,12 @@ bool BpfWatch::step() {
 
 template <typename Visit>
 void BpfWatch::for_each_state(Visit visit) const {
-  const int map = bpf_map__fd(program_->maps.vcpus);
+  const int taken = bpf_map__fd(program_->maps.taken), map = bpf_map__fd(program_->maps.vcpus);
+  uint32_t place = 0;
   vcpu_state state{};
-  for (uint32_t i = 0; i < KVMTAPE_VCPUS_MAX; ++i)
-    if (bpf_map_lookup_elem(map, &i, &state) == 0 && state.watched != 0) visit(state);
+  for (const uint32_t* before = nullptr; bpf_map_get_next_key(taken, before, &place) == 0;
+       before = &place)
+    if (bpf_map_lookup_elem(map, &place, &state) == 0 && state.watched != 0) visit(state);
 }
 
 void BpfWatch::finish() {

@@ -28,7 +28,7 @@ enum class AnswerPoint { kBest, kSysEnter };
 // by calls.
 enum class KernelReads { kBest, kByHelper };
 
-inline constexpr uint32_t kBpfRingBytes = 16 << 20;  // 40,000 moments, a power of two
+inline constexpr uint32_t kBpfRingBytes = 16 << 20;  // 40,000 moments or more, a power of two
 
 class BpfWatch final : public Watch {
  public:

@@ -11,6 +11,7 @@
 #define KVMTAPE_SMALL_DATA_BYTES 32   /* port I/O but for string instructions */
 #define KVMTAPE_LARGE_DATA_BYTES 4096 /* kDataBytesMax */
 #define KVMTAPE_VCPUS_MAX 4096        /* KVM_MAX_VCPUS of x86 */
+#define KVMTAPE_PLACES 16384          /* for those: most are found at the first look */
 #define KVMTAPE_PROCESSES_MAX 1024
 
 enum vcpu_moment_kind { MOMENT_EXIT = 1, MOMENT_ANSWER = 2 };
@@ -42,7 +43,7 @@ struct vcpu_state {
   __u64 exits;      /* seen; those for which the ring buffer had no room are counted with them */
   __u32 watched;    /* 0: of another process */
   __u16 answer_due; /* nothing has been told since the last exit */
-  __u16 whole_due;  /* what was told last does not hold all of kvm_run */
+  __u16 whole_due;  /* no bytes behind the head have been told yet, or some found no room */
 };
 
 /* What the program is told before it is loaded. */

@@ -13,7 +13,7 @@ namespace {
 class WalkAheadTest : public ::testing::Test {
  protected:
   // Longer than several batches, with calls, marks and registers between the exits.
-  static constexpr uint32_t kExits = 40'000;
+  static constexpr uint32_t kExits = 30'000;
   static std::string recording(const std::string& path) {
     SyntheticTrace trace;
     trace.intel();
@@ -70,7 +70,7 @@ TEST_F(WalkAheadTest, TheFirstOnesSkipped) { expect_the_same({}, kExits - 5, 1);
 TEST_F(WalkAheadTest, SomeOfTheExitsSelected) {
   Selection selection;
   selection.reasons = {6};  // KVM_EXIT_MMIO
-  selection.seq = {100, 30'000};
+  selection.seq = {100, 20'000};
   expect_the_same(selection, 3, 2);
 }
 
