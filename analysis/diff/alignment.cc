@@ -23,8 +23,6 @@ constexpr uint32_t kTiny = 64;
 // From so many exits on, the two halves are aligned at once.
 constexpr uint64_t kWorthTwoThreads = 1 << 16;
 
-using Anchor = std::pair<uint32_t, uint32_t>;
-
 struct Range {
   uint32_t a, a_end, b, b_end;
   uint64_t exits() const { return uint64_t{a_end} - a + b_end - b; }

@@ -99,8 +99,7 @@ class Once {
 };
 
 // The longest rising subsequence of `b`, where `a` rises already.
-std::vector<std::pair<uint32_t, uint32_t>> longest_rising(
-    const std::vector<std::pair<uint32_t, uint32_t>>& pairs) {
+std::vector<Anchor> longest_rising(const std::vector<Anchor>& pairs) {
   std::vector<uint32_t> tails, previous(pairs.size(), kNone);
   for (uint32_t i = 0; i < pairs.size(); ++i) {
     const auto place =
@@ -114,7 +113,7 @@ std::vector<std::pair<uint32_t, uint32_t>> longest_rising(
     else
       *place = i;
   }
-  std::vector<std::pair<uint32_t, uint32_t>> rising(tails.size());
+  std::vector<Anchor> rising(tails.size());
   uint32_t at = tails.empty() ? kNone : tails.back();
   for (size_t i = rising.size(); i-- > 0; at = previous[at]) rising[i] = pairs[at];
   return rising;
@@ -122,9 +121,8 @@ std::vector<std::pair<uint32_t, uint32_t>> longest_rising(
 
 }  // namespace
 
-std::vector<std::pair<uint32_t, uint32_t>> find_anchors(std::span<const ExitIdentity> a,
-                                                        std::span<const ExitIdentity> b,
-                                                        size_t length) {
+std::vector<Anchor> find_anchors(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b,
+                                 size_t length) {
   if (std::min(a.size(), b.size()) < length) return {};
   const auto same = [&](uint32_t x, uint32_t y) {  // not only by hash
     return std::ranges::equal(a.subspan(x, length), b.subspan(y, length), {}, aligned_part,
@@ -148,7 +146,7 @@ std::vector<std::pair<uint32_t, uint32_t>> find_anchors(std::span<const ExitIden
       });
     }
   }
-  std::vector<std::pair<uint32_t, uint32_t>> pairs;
+  std::vector<Anchor> pairs;
   for (uint32_t x = 0; x < partners.size(); ++x)
     if (partners[x] != kNone) pairs.emplace_back(x, partners[x]);
   return longest_rising(pairs);

@@ -11,10 +11,11 @@
 
 namespace kvmtape {
 
-// Positions (a, b), rising on both sides, where `length` exits in a row begin that nowhere else
+using Anchor = std::pair<uint32_t, uint32_t>;  // positions in a and in b
+
+// Positions, rising on both sides, where `length` exits in a row begin that nowhere else
 // stand in this order, on either side: the longest such sequence of positions.
-std::vector<std::pair<uint32_t, uint32_t>> find_anchors(std::span<const ExitIdentity> a,
-                                                        std::span<const ExitIdentity> b,
-                                                        size_t length);
+std::vector<Anchor> find_anchors(std::span<const ExitIdentity> a, std::span<const ExitIdentity> b,
+                                 size_t length);
 
 }  // namespace kvmtape

@@ -67,12 +67,25 @@ class AttachTest : public ::testing::Test {
     GTEST_SKIP() << "this kvmtape was built without eBPF";
 #endif
   }
+  void need_bpf_and_preload() {
+#ifndef KVMTAPE_PRELOAD
+    GTEST_SKIP() << "this kvmtape was built without the preload library";
+#endif
+    need_bpf();
+  }
   ShellRun attach(const std::string& monitor, const std::string& options = {},
                   const std::string& meanwhile = ":", const std::string& before = ":") {
     std::ofstream(tool.file("attach.sh")) << kScript;
     return shell("cd " + tool.file("") + " && MONITOR='" + monitor + "' TRACE=" + trace +
                  " OPTIONS='" + options + "' MEANWHILE='" + meanwhile + "' BEFORE='" + before +
                  "' bash attach.sh 2>&1");
+  }
+  // By attach into `trace`; returns where the recording by preload is.
+  std::string record_both_ways(const std::string& arguments) {
+    const std::string by_preload = tool.file("preload.kvmtape");
+    tool.run("record --force -o " + by_preload + " -- " + kDynamic + " " + arguments);
+    attach(kStatic + " " + arguments);
+    return by_preload;
   }
   nlohmann::json totals() { return tool.run("info --json " + trace).json()["totals"]; }
   // The exits without their times, a line each.
@@ -143,27 +156,17 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST_F(AttachTest, ExitsAndAnswersAreThoseThatPreloadRecords) {
-#ifndef KVMTAPE_PRELOAD
-  GTEST_SKIP() << "this kvmtape was built without the preload library";
-#endif
-  need_bpf();
+  need_bpf_and_preload();
   if (IsSkipped()) return;
-  const std::string by_preload = tool.file("preload.kvmtape");
-  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " plain 300");
-  attach(kStatic + " plain 300");
+  const std::string by_preload = record_both_ways("plain 300");
   EXPECT_EQ(exits_of(trace), exits_of(by_preload));
 }
 
 // The program reads only the head of the most frequent exits, but all of a crash.
 TEST_F(AttachTest, OfACrashEveryByteIsThatWhichPreloadRecords) {
-#ifndef KVMTAPE_PRELOAD
-  GTEST_SKIP() << "this kvmtape was built without the preload library";
-#endif
-  need_bpf();
+  need_bpf_and_preload();
   if (IsSkipped()) return;
-  const std::string by_preload = tool.file("preload.kvmtape");
-  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " crash 3");
-  attach(kStatic + " crash 3");
+  const std::string by_preload = record_both_ways("crash 3");
   const auto last_of = [&](const std::string& path) {
     return tool.run("dump --json --raw --tail 1 " + path).json_lines().back();
   };

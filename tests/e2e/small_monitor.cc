@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ using namespace kvmtape::testing;
 constexpr uint64_t kCodeAddress = 0x1000;
 constexpr size_t kMemoryBytes = 0x10000;
 constexpr uint8_t kPort = 0x10;
-constexpr size_t kUnionEnd = 288;  // offsetof(kvm_run, kvm_valid_regs)
+constexpr size_t kUnionEnd = offsetof(kvm_run, kvm_valid_regs);
 
 std::string g_way;
 
