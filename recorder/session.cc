@@ -161,6 +161,8 @@ Error kvmtape_session::drain_failed() const {
 
 void kvmtape_session::drain_loop() {
   pthread_setname_np(pthread_self(), "kvmtape-drain");
+  constexpr uint64_t kHurryUs = 100;
+  uint64_t pause_us = drain_interval_us_;
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool hurry = false;
@@ -170,9 +172,8 @@ void kvmtape_session::drain_loop() {
         }))
       return;
     // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
-    const auto pause = std::chrono::microseconds(hurry ? std::min<uint32_t>(drain_interval_us_, 100)
-                                                       : drain_interval_us_);
-    wake_.wait_for(lock, pause, [this] { return stop_; });
+    pause_us = std::min<uint64_t>(hurry ? kHurryUs : pause_us * 2, drain_interval_us_);
+    wake_.wait_for(lock, std::chrono::microseconds(pause_us), [this] { return stop_; });
   }
 }
 

@@ -111,6 +111,11 @@ class BasicRingReader {
     const Index released = ring_->read_block.load(std::memory_order_relaxed);  // relaxed: own value
     return static_cast<uint32_t>(static_cast<Index>(open - released)) + 1;
   }
+  // Full ones that poll() has not handed out to their end.
+  uint32_t blocks_unread() const {
+    const Index open = ring_->open_block.load(std::memory_order_relaxed);  // relaxed: a hint
+    return static_cast<uint32_t>(static_cast<Index>(open - number_));
+  }
   uint32_t block_count() const { return block_count_; }
   bool finished() const {
     return ring_->finished.load(std::memory_order_acquire) != 0;  // pairs with RingWriter::finish

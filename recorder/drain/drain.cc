@@ -172,6 +172,8 @@ bool Drain::pump() {
   bool hurry = false;
   const bool may_write = last_error_ == std::nullopt || monotonic_now_ns() >= retry_ns_;
   for (auto& stream : streams_) {
+    const RingPosition before = stream->reader.position();
+    const uint32_t unread = stream->reader.blocks_unread();
     // A producer that never pauses must not keep the others, nor this thread's owner, waiting.
     for (uint32_t round = 0; round < kRoundsMax && stream->unwritten.empty(); ++round) {
       fill(*stream, false);
@@ -182,8 +184,11 @@ bool Drain::pump() {
       if (!full && !(ring_needs_room && !stream->encoder.empty())) break;
       if (!may_write || !write_stream(*stream)) break;
     }
-    if (may_write && !retry(*stream)) continue;
-    hurry |= may_write && stream->reader.blocks_in_use() * 4 >= stream->reader.block_count();
+    if (may_write) (void)retry(*stream);
+    // By how fast the ring fills, not by how full it is: what was read stays in it until its chunk
+    // is written.
+    hurry |= unread != 0 && unread * 8 >= stream->reader.block_count() &&
+             stream->reader.position() != before;
   }
   if (monotonic_now_ns() >= next_cut_ns_) cut(false);
   return hurry;

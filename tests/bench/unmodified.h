@@ -1,7 +1,7 @@
 // What recording costs a monitor that knows nothing of it: a guest that does nothing but port I/O,
-// run in turn plain and recorded, by preload, by eBPF, and by perf record at the same tracepoint.
-// Compared is the time that the vCPU's thread computed, run against run of the same round. Starts
-// processes and waits for them; needs /dev/kvm.
+// plain and recorded in turn, by preload, by eBPF, and by perf record at the same tracepoint.
+// Compared is the time that the vCPU's thread computed: by preload within each process, else run
+// against run of the same round. Starts processes and waits for them; needs /dev/kvm.
 #pragma once
 
 #include <string>

@@ -2,6 +2,7 @@
 // reach KVM, and Debian's QEMU. What the monitor prints and its status are the same as without, and
 // what it counted is what was recorded. Skipped, by name and reason, where KVM or QEMU is missing.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <unistd.h>
@@ -211,6 +212,15 @@ TEST_F(RecordTest, OtherPreloadedLibrariesStay) {
   const ToolRun run = tool.run("record --force -o " + trace + " -- sh -c 'echo $LD_PRELOAD'",
                                "LD_PRELOAD=libm.so.6");
   EXPECT_THAT(run.out, AllOf(HasSubstr("/libkvmtape_preload.so:libm.so.6")));
+}
+
+TEST_F(RecordTest, WhoIsPreloadedBehindStillSeesEveryCall) {
+  const std::string count = tool.file("count");
+  const ToolRun run = tool.run(
+      "record --force -o " + trace + " -- " + kMonitor + " plain " + std::to_string(kExits),
+      "LD_PRELOAD=" KVMTAPE_COUNTING_IOCTL " KVM_RUN_COUNT=" + count);
+  EXPECT_EQ(totals()["exits"], kExits + 1) << run.err;
+  EXPECT_EQ(shell("od -An -td8 " + count).out, fmt::format("{:21}\n", kExits + 1));
 }
 
 TEST_F(RecordTest, AnInterruptGoesToTheMonitorAndTheTraceIsWhole) {

@@ -48,6 +48,20 @@ TEST(Drain, GivesTheRingBackOnlyWhenTheChunkIsInTheFile) {
   EXPECT_TRUE(next.poll().words.empty()) << "everything that was published has been released";
 }
 
+TEST(Drain, HurriesWhenARingFillsQuicklyNotWhenItIsHalfFull) {
+  RingRecording recording(1, 1 << 20);
+  RingReader watching(recording.ring(0));
+  NumberedVcpu vcpu(recording.ring(0));
+  while (watching.blocks_in_use() * 5 < watching.block_count() * 2) {
+    vcpu.run(10);
+    ASSERT_FALSE(recording.drain().pump()) << "at block " << watching.blocks_in_use();
+  }
+  const uint32_t before = watching.blocks_in_use();
+  while (watching.blocks_in_use() < before + watching.block_count() / 8) vcpu.run(10);
+  EXPECT_TRUE(recording.drain().pump());
+  EXPECT_FALSE(recording.drain().pump());
+}
+
 TEST(Drain, AnExitWaitsInTheRingForItsAnswer) {
   RingRecording recording(1, 64 * 1024);
   NumberedVcpu vcpu(recording.ring(0));
