@@ -166,14 +166,17 @@ int run_diff(const DiffCommand& command, Console& console) {
         "--compare addresses: as they are, not by symbol; leave out that or --symbols-a and -b"));
   if (*symbols_a) options->symbols_a = &**symbols_a;
   if (*symbols_b) options->symbols_b = &**symbols_b;
-  const auto diff = compare(a, b, *options);
-  if (!diff.ok()) return console.fail(diff.error());
-  const std::vector<SessionChange> session = session_changes(a.session(), b.session());
   TimeNoise noise{.percent = static_cast<double>(command.times_percent)};
   if (command.times_percent == 0) noise.ns = 0;
   // A tail begins elsewhere on each vCPU of each side, and no count of whole recordings is its.
   std::vector<Distribution> distributions;
-  if (options->tail == 0) distributions = compare_distributions(a, b, options->selection, noise);
+  if (options->tail == 0)
+    options->meanwhile = [&] {
+      distributions = compare_distributions(a, b, options->selection, noise);
+    };
+  const auto diff = compare(a, b, *options);
+  if (!diff.ok()) return console.fail(diff.error());
+  const std::vector<SessionChange> session = session_changes(a.session(), b.session());
   const bool equal =
       (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;
   a.check();

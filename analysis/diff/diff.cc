@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 #include <set>
+#include <utility>
 
 #include "analysis/diff/identity_cache.h"
 #include "analysis/diff/register_changes.h"
@@ -48,14 +49,17 @@ class Comparison {
         diff_.totals.same += a_.exits.size();
         continue;
       }
+      auto meanwhile = std::async([this] { do_meanwhile(); });
       Alignment alignment = align(a_.exits, b_.exits, options_.limits);
       settle_at_losses(alignment, a_.exits, b_.exits, a_.lost, b_.lost);
       diff_.totals.unaligned += alignment.unaligned;
+      meanwhile.get();
       VcpuChanges(a_, b_, vcpu, alignment, options_, normaliser_, kernels_, log_, diff_.totals)
           .walk();
       list_losses(a_, vcpu, false);
       list_losses(b_, vcpu, true);
     }
+    do_meanwhile();
     add_context(diff_.first);
     add_context(diff_.first_unexplained);
     log_.finish(kernels_);
@@ -72,6 +76,11 @@ class Comparison {
         if (wanted.empty() || std::ranges::find(wanted, vcpu.index) != wanted.end())
           all.insert(vcpu.index);
     return all;
+  }
+
+  // While nobody walks the readers.
+  void do_meanwhile() {
+    if (!std::exchange(has_done_meanwhile_, true) && options_.meanwhile) options_.meanwhile();
   }
 
   // Touches nothing but what it is given and what is constant: the other side's may run meanwhile.
@@ -161,6 +170,7 @@ class Comparison {
   Normaliser normaliser_;
   Diff diff_;
   ChangeLog log_;
+  bool has_done_meanwhile_ = false;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -125,6 +126,10 @@ struct DiffOptions {
   bool only_unexplained = false;  // of `changes` and `groups`
   size_t changes_max = 10000;
   uint64_t context = 3;  // exits on either side
+  // Called once, before compare() returns and unless it fails: what else is to be made of the two
+  // recordings, which it may walk. On another thread, so that it is done while exits are aligned,
+  // for which one processor would do.
+  std::function<void()> meanwhile;
 };
 
 // An error: recordings of two architectures, symbols of one of the guests only, or more than 2^32 -

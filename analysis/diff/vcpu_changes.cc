@@ -51,8 +51,8 @@ Explanations explained_by_each(const std::vector<FieldDifference>& fields,
   return each ? all : Explanations{};
 }
 
-// Whether an exit of one side, asked for in order, stands in no aligned run or is not the same on
-// the other side.
+// Which exits of one side, asked for in order, stand in no aligned run or are not the same on the
+// other side.
 class Differing {
  public:
   using Begin = uint32_t AlignedRun::*;
@@ -60,13 +60,19 @@ class Differing {
             Begin there, std::span<const ExitIdentity> others)
       : runs_(runs), here_(here), exits_(exits), there_(there), others_(others) {}
 
-  bool operator()(uint32_t exit) {
-    while (!runs_.empty() && exit - runs_.front().*here_ >= runs_.front().count &&
-           exit >= runs_.front().*here_)
-      runs_ = runs_.subspan(1);
-    if (runs_.empty() || exit < runs_.front().*here_) return true;
-    const uint32_t other = exit - runs_.front().*here_ + runs_.front().*there_;
-    return exits_[exit] != others_[other];
+  // The first such exit at or behind `from`; how many exits there are: none.
+  uint32_t operator()(uint32_t from) {
+    for (; !runs_.empty(); runs_ = runs_.subspan(1)) {
+      const AlignedRun& run = runs_.front();
+      const uint32_t begin = run.*here_;
+      if (from < begin) return from;
+      if (from - begin >= run.count) continue;
+      const auto here = exits_.subspan(from, run.count - (from - begin));
+      const auto there = others_.subspan(run.*there_ + (from - begin));
+      from += static_cast<uint32_t>(std::ranges::mismatch(here, there).in1 - here.begin());
+      if (from - begin < run.count) return from;
+    }
+    return from;
   }
 
  private:
@@ -101,10 +107,10 @@ VcpuChanges::VcpuChanges(DiffSide& a, DiffSide& b, uint32_t vcpu, const Alignmen
       kernels_(kernels),
       log_(log),
       totals_(totals),
-      a_{a, WalkAhead(a.reader, a.decoder, normaliser, options.selection, vcpu, a.skipped,
+      a_{a, WalkAhead(ahead_, a.reader, a.decoder, normaliser, options.selection, vcpu, a.skipped,
                       Differing(alignment.runs, &AlignedRun::a, a.exits, &AlignedRun::b, b.exits))},
       b_{b,
-         WalkAhead(b.reader, b.decoder, normaliser, options.selection, vcpu, b.skipped,
+         WalkAhead(ahead_, b.reader, b.decoder, normaliser, options.selection, vcpu, b.skipped,
                    Differing(alignment.runs, &AlignedRun::b, b.exits, &AlignedRun::a, a.exits))} {}
 
 void VcpuChanges::walk() {
@@ -209,7 +215,7 @@ void VcpuChanges::only_in(ChangeKind kind) {
   found.says = found.explained ? mix_exit(found.says, here.walk.exit(), false)
                                : mix(found.says, name_of(here));
   found.says = mix_explanations(found.says, explained_by);
-  log_.add(found, [&] {
+  const auto describe = [&] {
     return ExitChange{vcpu_,
                       here.walk.guest(),
                       kind,
@@ -217,7 +223,8 @@ void VcpuChanges::only_in(ChangeKind kind) {
                       in_a ? b_.none() : b_.here(),
                       {},
                       std::move(explained_by)};
-  });
+  };
+  log_.add(found, std::cref(describe));
 }
 
 void VcpuChanges::changed() {
@@ -249,7 +256,7 @@ void VcpuChanges::changed() {
     found.says = mix(found.says, kind_of(field, in_a, in_b));
   for (const FieldChange& change : registers) found.says = mix(found.says, kind_of(change));
   found.says = mix_explanations(found.says, explained_by);
-  log_.add(found, [&] {
+  const auto describe = [&] {
     ExitChange change{vcpu_, a_.walk.guest(), ChangeKind::kChanged, a_.here(), b_.here(),
                       {},    explained_by};
     const Architecture architecture = a_.side.decoder.context().architecture;
@@ -257,7 +264,8 @@ void VcpuChanges::changed() {
       change.fields.push_back(described(field, architecture, a_.compared(), b_.compared()));
     std::ranges::move(registers, std::back_inserter(change.fields));
     return change;
-  });
+  };
+  log_.add(found, std::cref(describe));
 }
 
 bool VcpuChanges::is_ignored(const Explanations& explanations) const {

@@ -9,6 +9,7 @@
 #include "analysis/diff/change_log.h"
 #include "analysis/diff/field_changes.h"
 #include "analysis/diff/lost_exits.h"
+#include "analysis/diff/read_ahead.h"
 #include "analysis/diff/register_changes.h"
 #include "analysis/diff/walk_ahead.h"
 
@@ -90,6 +91,7 @@ class VcpuChanges {
   const KernelDifferences& kernels_;
   ChangeLog& log_;
   DiffTotals& totals_;
+  ReadAhead ahead_;  // of both
   Steps a_, b_;
   std::vector<FieldDifference> differences_;
 };

@@ -1,52 +1,18 @@
 #include "analysis/diff/walk_ahead.h"
 
-#include <system_error>
 #include <utility>
 
 namespace kvmtape {
 
-WalkAhead::WalkAhead(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
-                     const Selection& selection, uint32_t vcpu_index, uint64_t skipped,
-                     std::function<bool(uint32_t)> is_wanted)
+WalkAhead::WalkAhead(ReadAhead& ahead, TraceReader& reader, const ExitDecoder& decoder,
+                     const Normaliser& normaliser, const Selection& selection, uint32_t vcpu_index,
+                     uint64_t skipped, std::function<uint32_t(uint32_t)> next_wanted)
     : decoder_(decoder),
       walk_(reader, decoder_, normaliser, selection, vcpu_index),
       skipped_(skipped),
-      is_wanted_(std::move(is_wanted)),
-      slots_(std::make_shared<MemorySlots>(walk_.slots())),
-      guest_(std::make_shared<std::string>()) {
-  // The batch that is looked at first, of nothing, is batch 0.
-  filled_ = 1;
-  try {
-    filler_ = std::thread([this] { fill_ahead(); });
-  } catch (const std::system_error&) {
-    // next() fills.
-  }
-}
-
-WalkAhead::~WalkAhead() {
-  if (!filler_.joinable()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  changed_.notify_one();
-  filler_.join();
-}
-
-void WalkAhead::fill_ahead() {
-  for (bool more = true; more;) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stop_ || filled_ - passed_ < kBatches; });
-    if (stop_) return;
-    Batch& next = batch(filled_);
-    lock.unlock();
-    more = try_fill(next);
-    lock.lock();
-    ++filled_;
-    lock.unlock();
-    changed_.notify_one();
-  }
-}
+      next_wanted_(std::move(next_wanted)),
+      wanted_at_(next_wanted_(0)),
+      queue_(ahead, kBatches, [this](uint64_t number) { return try_fill(batch(number)); }) {}
 
 // False: the last one.
 bool WalkAhead::try_fill(Batch& batch) noexcept {
@@ -62,29 +28,26 @@ bool WalkAhead::try_fill(Batch& batch) noexcept {
 
 // False: that was the last one.
 bool WalkAhead::next_batch() {
-  if (current().is_last) return false;
-  if (filler_.joinable()) {
-    std::unique_lock lock(mutex_);
-    passed_ = ++current_;
-    changed_.notify_one();
-    changed_.wait(lock, [&] { return filled_ > current_; });
-  } else {
-    try_fill(batch(++current_));
-  }
+  if (current_ != nullptr && current_->is_last) return false;
+  queue_.wait_for(next_number_);
+  current_ = &batch(next_number_++);
   at_ = 0;
-  if (current().thrown) std::rethrow_exception(std::exchange(batch(current_).thrown, nullptr));
+  if (current_->thrown) std::rethrow_exception(std::exchange(current_->thrown, nullptr));
   return true;
 }
 
 bool WalkAhead::next() {
   have_ = Parts::kNone;
-  while (at_ == current().exits.size()) {
+  while (current_ == nullptr || at_ == current_->exits.size()) {
     if (!next_batch()) {
-      here_ = {current().end_seq, here_.time_ns, kNotWanted};
+      here_ = {current_->end_seq, here_.time_ns, kNotWanted};
       return false;
     }
   }
-  here_ = current().exits[at_++];
+  here_ = current_->exits[at_++];
+  constexpr size_t kPrefetched = 4;  // exits from here
+  if (here_.wanted != kNotWanted && here_.wanted + kPrefetched < current_->wanted_count)
+    current_->wanted[here_.wanted + kPrefetched].recorded.prefetch();
   return true;
 }
 
@@ -105,6 +68,7 @@ const Exit& WalkAhead::exit() {
 void WalkAhead::fill(Batch& batch) {
   batch.exits.clear();
   batch.wanted_count = 0;
+  batch.known.clear();
   for (; skipped_ != 0; --skipped_) walk_.next();
   size_t bytes = 0;
   while (batch.exits.size() < kExitsMax && batch.wanted_count < kWantedMax && bytes < kBytesMax) {
@@ -113,26 +77,30 @@ void WalkAhead::fill(Batch& batch) {
       batch.end_seq = walk_.seq();
       return;
     }
-    Here here{walk_.seq(), walk_.time_ns(), kNotWanted};
-    if (is_wanted_(number_++)) {
-      if (batch.wanted_count == batch.wanted.size()) batch.wanted.emplace_back();
-      here.wanted = static_cast<uint32_t>(batch.wanted_count++);
-      bytes += keep(batch.wanted[here.wanted]);
+    Here& here = batch.exits.emplace_back(Here{walk_.seq(), walk_.time_ns(), kNotWanted});
+    if (number_ == wanted_at_) {
+      here.wanted = static_cast<uint32_t>(batch.wanted_count);
+      bytes += keep(batch);
+      wanted_at_ = next_wanted_(number_ + 1);
     }
-    batch.exits.push_back(here);
+    ++number_;
   }
 }
 
-size_t WalkAhead::keep(Wanted& wanted) {
+size_t WalkAhead::keep(Batch& batch) {
   constexpr size_t kSlotBytes = 256;  // in both of its maps, about
   size_t bytes = 0;
-  if (walk_.slots().version() != slots_->version()) {
-    slots_ = std::make_shared<MemorySlots>(walk_.slots());
-    bytes += slots_->count() * kSlotBytes;
+  const MemorySlots& slots = walk_.slots();
+  const bool slots_changed = known_ == nullptr || known_->slots->version() != slots.version();
+  if (slots_changed || known_->guest != walk_.guest()) {
+    if (slots_changed) bytes += slots.count() * kSlotBytes;
+    known_ = std::make_shared<const Known>(Known{
+        slots_changed ? std::make_shared<const MemorySlots>(slots) : known_->slots, walk_.guest()});
   }
-  if (walk_.guest() != *guest_) guest_ = std::make_shared<std::string>(walk_.guest());
-  wanted.slots = slots_;
-  wanted.guest = guest_;
+  if (batch.known.empty() || batch.known.back() != known_) batch.known.push_back(known_);
+  if (batch.wanted_count == batch.wanted.size()) batch.wanted.emplace_back();
+  Wanted& wanted = batch.wanted[batch.wanted_count++];
+  wanted.known = known_.get();
   wanted.taken = walk_.taken();
   for (const auto& [set, contents] : wanted.taken)
     bytes += contents.bytes.size() + contents.without.size() * sizeof contents.without[0];

@@ -1,27 +1,24 @@
-// An ExitWalk on a second thread, some thousand exits ahead of who looks at them: reading is most
-// of what the second walk over two recordings costs, and both sides' can be done at once. Of the
-// exits that are asked for the bytes are kept until they have been passed, of the others where they
-// stand. Memory: four batches, so that it goes on while somebody looks long at one. What its
-// accessors give lives until next().
+// An ExitWalk that is read some thousand exits ahead of who looks at them: reading is most of what
+// the second walk over two recordings costs, and both sides' can be done at once. Of the exits that
+// are asked for the bytes are kept until they have been passed, of the others where they stand.
+// Memory: a few batches, so that it goes on while somebody looks long at one. What its accessors
+// give lives until next().
 //
-// One thread uses it; nobody else uses the reader meanwhile. Where no second thread can be had,
-// batches are read when they are needed. What reading throws (no memory) comes out of next(), and
-// is the walk's end.
+// One thread uses it; nobody else uses the reader meanwhile. What reading throws (no memory) comes
+// out of next(), and is the walk's end.
 #pragma once
 
 #include <array>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "analysis/decoded_exit.h"
 #include "analysis/diff/exit_walk.h"
+#include "analysis/diff/read_ahead.h"
 #include "analysis/memory_slots.h"
 #include "analysis/register_set.h"
 #include "replayer/owned_exit.h"
@@ -30,14 +27,12 @@ namespace kvmtape {
 
 class WalkAhead {
  public:
-  // `is_wanted` is asked, on whichever thread, about the numbers of exits behind `skipped`: 0, 1, 2
-  // and so on; what it looks at does not change meanwhile. The rest as for ExitWalk.
-  WalkAhead(TraceReader& reader, const ExitDecoder& decoder, const Normaliser& normaliser,
-            const Selection& selection, uint32_t vcpu_index, uint64_t skipped,
-            std::function<bool(uint32_t)> is_wanted);
-  ~WalkAhead();
-  WalkAhead(const WalkAhead&) = delete;
-  WalkAhead& operator=(const WalkAhead&) = delete;
+  // Of exits that are numbered 0, 1, 2 and so on behind `skipped`, `next_wanted` is asked for the
+  // first that is wanted at or behind a number, which rises; on whichever thread, and what it looks
+  // at does not change meanwhile. The rest as for ExitWalk.
+  WalkAhead(ReadAhead& ahead, TraceReader& reader, const ExitDecoder& decoder,
+            const Normaliser& normaliser, const Selection& selection, uint32_t vcpu_index,
+            uint64_t skipped, std::function<uint32_t(uint32_t)> next_wanted);
 
   // False at the end.
   bool next();
@@ -48,14 +43,14 @@ class WalkAhead {
   bool failed() const { return wanted().recorded.exit().ret < 0; }
   const DecodedExit& decoded();  // when first asked for
   const Exit& exit();            // of that the first half, without the answer
-  const MemorySlots& slots() const { return *wanted().slots; }
-  const std::string& guest() const { return *wanted().guest; }
+  const MemorySlots& slots() const { return *wanted().known->slots; }
+  const std::string& guest() const { return wanted().known->guest; }
   const RegisterSets& taken() const { return wanted().taken; }
 
  private:
-  // Of a batch, whichever comes first.
-  static constexpr size_t kExitsMax = 8192, kWantedMax = 2048, kBytesMax = 8 << 20;
-  static constexpr size_t kBatches = 4;
+  // Of a batch, whichever comes first: a processor's second cache holds one.
+  static constexpr size_t kExitsMax = 8192, kWantedMax = 512, kBytesMax = 2 << 20;
+  static constexpr size_t kBatches = 8;
   static constexpr uint32_t kNotWanted = ~uint32_t{0};
 
   struct Here {
@@ -63,29 +58,32 @@ class WalkAhead {
     int64_t time_ns = 0;
     uint32_t wanted = kNotWanted;  // in Batch::wanted
   };
+  // What was known where an exit stands, the same for most.
+  struct Known {
+    std::shared_ptr<const MemorySlots> slots;
+    std::string guest;
+  };
   struct Wanted {
     OwnedExit recorded;
-    std::shared_ptr<const MemorySlots> slots;
-    std::shared_ptr<const std::string> guest;
+    const Known* known = nullptr;  // one of the batch's
     RegisterSets taken;
   };
   struct Batch {
     std::vector<Here> exits;
     std::vector<Wanted> wanted;  // keeps its memory from one use to the next
     size_t wanted_count = 0;
+    std::vector<std::shared_ptr<const Known>> known;
     uint64_t end_seq = 0;  // behind the last exit of all
     bool is_last = false;
     std::exception_ptr thrown{};
   };
 
   void fill(Batch& batch);
-  size_t keep(Wanted& wanted);  // returns its bytes
+  size_t keep(Batch& batch);  // returns its bytes
   bool try_fill(Batch& batch) noexcept;
   bool next_batch();
-  void fill_ahead();
   Batch& batch(uint64_t number) { return batches_[number % kBatches]; }
-  const Batch& current() const { return batches_[current_ % kBatches]; }
-  const Wanted& wanted() const { return current().wanted[here_.wanted]; }
+  const Wanted& wanted() const { return current_->wanted[here_.wanted]; }
 
   const ExitDecoder& decoder_;  // used by both: it does not change
 
@@ -93,24 +91,20 @@ class WalkAhead {
   ExitWalk walk_;
   uint64_t skipped_;
   uint32_t number_ = 0;
-  std::function<bool(uint32_t)> is_wanted_;
-  std::shared_ptr<const MemorySlots> slots_;
-  std::shared_ptr<const std::string> guest_;
+  std::function<uint32_t(uint32_t)> next_wanted_;
+  uint32_t wanted_at_ = 0;
+  std::shared_ptr<const Known> known_;
 
   // Of who looks.
-  std::array<Batch, kBatches> batches_;
-  uint64_t current_ = 0;  // which batch
-  size_t at_ = 0;         // in it
+  uint64_t next_number_ = 0;  // of the batch behind this one
+  Batch* current_ = nullptr;  // nullptr: before the first
+  size_t at_ = 0;             // in it
   Here here_;
   DecodedExit decoded_;
   enum class Parts : uint8_t { kNone, kExit, kBoth } have_ = Parts::kNone;  // of decoded_
 
-  // Between them, under the mutex: batches filled, and passed, of which each may be filled again.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t filled_ = 0, passed_ = 0;
-  bool stop_ = false;
-  std::thread filler_;  // last: it uses all of the above
+  std::array<Batch, kBatches> batches_;
+  ReadAhead::Queue queue_;  // last: it uses all of the above
 };
 
 }  // namespace kvmtape

@@ -10,7 +10,8 @@
 namespace kvmtape::testing {
 namespace {
 
-class WalkAheadTest : public ::testing::Test {
+// By so many threads beside the one that looks.
+class WalkAheadTest : public ::testing::TestWithParam<unsigned> {
  protected:
   // Longer than several batches, with calls, marks and registers between the exits.
   static constexpr uint32_t kExits = 30'000;
@@ -39,7 +40,9 @@ class WalkAheadTest : public ::testing::Test {
     ExitWalk expected(**plain, decoder, normaliser, selection, 0);
     for (uint64_t i = 0; i < skipped; ++i) ASSERT_TRUE(expected.next());
     const auto is_wanted = [&](uint32_t number) { return number % every == 0; };
-    WalkAhead walk(**ahead, decoder, normaliser, selection, 0, skipped, is_wanted);
+    ReadAhead threads(GetParam());
+    WalkAhead walk(threads, **ahead, decoder, normaliser, selection, 0, skipped,
+                   [&](uint32_t from) { return (from + every - 1) / every * every; });
     uint32_t number = 0;
     for (; expected.next(); ++number) {
       ASSERT_TRUE(walk.next()) << number;
@@ -64,17 +67,17 @@ class WalkAheadTest : public ::testing::Test {
   const std::string path_ = recording(scratch_.file("walked"));
 };
 
-TEST_F(WalkAheadTest, EveryExitWanted) { expect_the_same({}, 0, 1); }
-TEST_F(WalkAheadTest, FewExitsWanted) { expect_the_same({}, 0, 777); }
-TEST_F(WalkAheadTest, TheFirstOnesSkipped) { expect_the_same({}, kExits - 5, 1); }
-TEST_F(WalkAheadTest, SomeOfTheExitsSelected) {
+TEST_P(WalkAheadTest, EveryExitWanted) { expect_the_same({}, 0, 1); }
+TEST_P(WalkAheadTest, FewExitsWanted) { expect_the_same({}, 0, 777); }
+TEST_P(WalkAheadTest, TheFirstOnesSkipped) { expect_the_same({}, kExits - 5, 1); }
+TEST_P(WalkAheadTest, SomeOfTheExitsSelected) {
   Selection selection;
   selection.reasons = {6};  // KVM_EXIT_MMIO
   selection.seq = {100, 20'000};
   expect_the_same(selection, 3, 2);
 }
 
-TEST_F(WalkAheadTest, RepeatsComeOneByOne) {
+TEST_P(WalkAheadTest, RepeatsComeOneByOne) {
   SyntheticTrace trace;
   trace.intel().builder().fold_repeats();
   for (uint32_t i = 0; i < kExits; ++i) {
@@ -92,7 +95,7 @@ TEST_F(WalkAheadTest, RepeatsComeOneByOne) {
   expect_the_same(selection, 3, 2);
 }
 
-TEST_F(WalkAheadTest, PartsOfTheRecordingDamaged) {
+TEST_P(WalkAheadTest, PartsOfTheRecordingDamaged) {
   auto bytes = file_bytes(path_);
   for (const size_t part : {3u, 5u, 6u}) bytes[bytes.size() / 8 * part] ^= 0xff;
   write_file(path_, bytes);
@@ -102,22 +105,26 @@ TEST_F(WalkAheadTest, PartsOfTheRecordingDamaged) {
   (*reader)->verify();
   EXPECT_GT((*reader)->health().lost, 0u);
 }
-TEST_F(WalkAheadTest, TheRecordingTorn) {
+TEST_P(WalkAheadTest, TheRecordingTorn) {
   auto bytes = file_bytes(path_);
   bytes.resize(bytes.size() / 3 * 2);
   write_file(path_, bytes);
   expect_the_same({}, 100, 5);
 }
 
-TEST_F(WalkAheadTest, MayBeLeftBeforeItsEnd) {
+TEST_P(WalkAheadTest, MayBeLeftBeforeItsEnd) {
   const auto reader = TraceReader::open(path_);
   ASSERT_TRUE(reader.ok());
   const ExitDecoder decoder(decode_context_of((*reader)->session()));
   const Normaliser normaliser(decoder.context(), decoder.context(), {});
   const Selection all;
-  WalkAhead walk(**reader, decoder, normaliser, all, 0, 0, [](uint32_t) { return true; });
+  ReadAhead threads(GetParam());
+  WalkAhead walk(threads, **reader, decoder, normaliser, all, 0, 0,
+                 [](uint32_t from) { return from; });
   EXPECT_TRUE(walk.next());
 }
+
+INSTANTIATE_TEST_SUITE_P(Threads, WalkAheadTest, ::testing::Values(0, 1, 2));
 
 }  // namespace
 }  // namespace kvmtape::testing
