@@ -49,11 +49,12 @@ class Comparison {
         diff_.totals.same += a_.exits.size();
         continue;
       }
-      auto meanwhile = std::async([this] { do_meanwhile(); });
+      std::future<void> meanwhile;
+      if (!has_done_meanwhile_) meanwhile = std::async([this] { do_meanwhile(); });
       Alignment alignment = align(a_.exits, b_.exits, options_.limits);
       settle_at_losses(alignment, a_.exits, b_.exits, a_.lost, b_.lost);
       diff_.totals.unaligned += alignment.unaligned;
-      meanwhile.get();
+      if (meanwhile.valid()) meanwhile.get();
       VcpuChanges(a_, b_, vcpu, alignment, options_, normaliser_, kernels_, log_, diff_.totals)
           .walk();
       list_losses(a_, vcpu, false);

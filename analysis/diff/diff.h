@@ -126,9 +126,9 @@ struct DiffOptions {
   bool only_unexplained = false;  // of `changes` and `groups`
   size_t changes_max = 10000;
   uint64_t context = 3;  // exits on either side
-  // Called once, before compare() returns and unless it fails: what else is to be made of the two
-  // recordings, which it may walk. On another thread, so that it is done while exits are aligned,
-  // for which one processor would do.
+  // Called once, before compare() returns unless that fails: what else is to be made of the two
+  // recordings, which it may walk. On a thread of its own while exits are aligned, for which one
+  // processor would do; else on the caller's.
   std::function<void()> meanwhile;
 };
 

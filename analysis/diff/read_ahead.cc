@@ -1,7 +1,7 @@
 #include "analysis/diff/read_ahead.h"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 namespace kvmtape {
@@ -12,12 +12,13 @@ unsigned ReadAhead::threads_worth_having() {
 
 ReadAhead::ReadAhead(unsigned threads) {
   try {
-    for (; threads_.size() < threads;)
+    threads_.reserve(threads);
+    while (threads_.size() < threads)
       threads_.emplace_back([this] {
         std::unique_lock lock(mutex_);
         fill_until(lock, [this] { return stop_; });
       });
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {
     // Who waits fills.
   }
 }

@@ -31,8 +31,8 @@ class ReadAhead {
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
 
-    // Until that batch is filled; those before it are filled again. It must not lie behind the
-    // last.
+    // Until that batch is filled: 0, 1, 2 and so on, not beyond the last. The places of those
+    // before it may be filled again.
     void wait_for(uint64_t number);
 
    private:

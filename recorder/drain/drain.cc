@@ -168,12 +168,21 @@ bool Drain::retry(Stream& stream) {
   return true;
 }
 
+namespace {
+
+// Of how fast a ring fills, not of how full it is: what was read stays in it until its chunk is
+// written.
+bool is_much(uint32_t unread, uint32_t blocks) { return unread != 0 && unread * 8 >= blocks; }
+
+}  // namespace
+
 bool Drain::pump() {
   bool hurry = false;
   const bool may_write = last_error_ == std::nullopt || monotonic_now_ns() >= retry_ns_;
   for (auto& stream : streams_) {
     const RingPosition before = stream->reader.position();
     const uint32_t unread = stream->reader.blocks_unread();
+    if (may_write && !retry(*stream)) continue;
     // A producer that never pauses must not keep the others, nor this thread's owner, waiting.
     for (uint32_t round = 0; round < kRoundsMax && stream->unwritten.empty(); ++round) {
       fill(*stream, false);
@@ -184,13 +193,13 @@ bool Drain::pump() {
       if (!full && !(ring_needs_room && !stream->encoder.empty())) break;
       if (!may_write || !write_stream(*stream)) break;
     }
-    if (may_write) (void)retry(*stream);
-    // By how fast the ring fills, not by how full it is: what was read stays in it until its chunk
-    // is written.
-    hurry |= unread != 0 && unread * 8 >= stream->reader.block_count() &&
-             stream->reader.position() != before;
+    if (stream->reader.position() != before) hurry |= is_much(unread, stream->reader.block_count());
   }
   if (monotonic_now_ns() >= next_cut_ns_) cut(false);
+  // What came while this took its time.
+  for (const auto& stream : streams_)
+    if (may_write && stream->unwritten.empty() && !stream->encoder.malformed())
+      hurry |= is_much(stream->reader.blocks_unread(), stream->reader.block_count());
   return hurry;
 }
 

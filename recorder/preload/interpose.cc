@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__)
 #include "recorder/preload/arch/x86_64/raw_syscall.h"
@@ -76,19 +77,19 @@ void find_next(Function& next, const char* name) noexcept {
 }
 
 // Somebody else's ioctl, preloaded behind us; what that asks of syscall() is its own way to the
-// kernel, and not to be recorded again.
+// kernel, and not to be recorded again. (Nor is what a signal handler asks by number meanwhile.)
 decltype(next_ioctl) foreign_ioctl = nullptr;
 __attribute__((tls_model("initial-exec"))) thread_local bool in_foreign_ioctl = false;
 
 int through_foreign_ioctl(int fd, unsigned long request, void* argument) noexcept {
-  in_foreign_ioctl = true;
+  const bool was_in = std::exchange(in_foreign_ioctl, true);
   const int answer = foreign_ioctl(fd, request, argument);
-  in_foreign_ioctl = false;
+  in_foreign_ioctl = was_in;
   return answer;
 }
 
-// glibc's is the bare system call (sysdeps/unix/sysv/linux/ioctl.c, 2.36), in pages that are cold
-// when a vCPU comes back: finding them took 1 % of a nested machine's exit.
+// glibc's is the bare system call where long has 64 bits (sysdeps/unix/sysv/linux/ioctl.c, 2.36),
+// in pages that are cold when a vCPU comes back: finding them took 1 % of a nested machine's exit.
 void find_next_ioctl() noexcept {
   void* const found = ::dlsym(RTLD_NEXT, "ioctl");
   void* const libc = ::dlsym(RTLD_NEXT, "gnu_get_libc_version");

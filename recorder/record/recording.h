@@ -85,6 +85,7 @@ class Recording {
   RecordControl* control_ = nullptr;
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
   uint32_t rings_seen_ = 0;
+  uint64_t exits_seen_ = 0;
   uint32_t pause_us_ = 1000;               // until the next pump()
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads

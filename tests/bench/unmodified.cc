@@ -42,14 +42,17 @@ double ns_an_exit(const std::string& recorder, const std::string& monitor) {
   return ns / kExits;
 }
 
-// What preload costs: in each process the exits go by turns through the library and past it, since
-// from one process to the next an exit takes 10 % more or less on a nested machine.
+// What recording by preload costs: in each process the exits go by turns through the library and
+// past it while `record` stands still, since from one process to the next an exit takes 10 % more
+// or less on a nested machine.
 RecordedCost preload_cost(const std::string& recorder) {
   constexpr int kProcesses = 31, kExitsOfEach = 60'000;
   std::vector<double> ratios, differences;
   for (int process = 0; process < kProcesses; ++process) {
-    FILE* pipe = ::popen(
-        fmt::format("{} {} paired {} 2>/dev/null", recorder, kMonitor, kExitsOfEach).c_str(), "r");
+    FILE* pipe = ::popen(fmt::format("SMALL_MONITOR_RECORDER=1 {} {} paired {} 2>/dev/null",
+                                     recorder, kMonitor, kExitsOfEach)
+                             .c_str(),
+                         "r");
     long long through = 0, past = 0;
     std::array<char, 256> line;
     while (std::fgets(line.data(), line.size(), pipe) != nullptr)

@@ -166,15 +166,19 @@ int64_t thread_ns() {
 
 #ifndef SMALL_MONITOR_STATIC  // where nothing is preloaded
 // For `paired`: the same exits through whatever is preloaded and past it, in turn. What differs
-// from one process to the next, and by the hour, is the same in both.
+// from one process to the next, and by the hour, is the same in both. With SMALL_MONITOR_RECORDER
+// our parent is who records, and stands still meanwhile: all that it does falls into the other
+// turns.
 void run_in_turn(SmallVcpu& vcpu) {
   constexpr int kExitsAtATime = 3000;
   void* libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
   using Ioctl = int (*)(int, unsigned long, ...);
   const Ioctl ways[] = {ioctl,
                         libc == nullptr ? ioctl : reinterpret_cast<Ioctl>(dlsym(libc, "ioctl"))};
+  const pid_t recorder = getenv("SMALL_MONITOR_RECORDER") == nullptr ? 0 : getppid();
   int64_t ns[2] = {};
   for (size_t way = 0, more = 1; more != 0; way = 1 - way) {
+    if (recorder != 0) kill(recorder, way == 0 ? SIGCONT : SIGSTOP);
     const int64_t begin = thread_ns();
     for (int i = 0; i < kExitsAtATime && more != 0; ++i) {
       more = ways[way](vcpu.fd, KVM_RUN, 0) == 0 && vcpu.run->exit_reason == KVM_EXIT_IO;
@@ -182,6 +186,7 @@ void run_in_turn(SmallVcpu& vcpu) {
     }
     if (more != 0) ns[way] += thread_ns() - begin;
   }
+  if (recorder != 0) kill(recorder, SIGCONT);
   printf("ns through %lld past %lld\n", static_cast<long long>(ns[0]),
          static_cast<long long>(ns[1]));
 }

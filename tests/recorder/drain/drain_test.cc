@@ -121,6 +121,27 @@ TEST(Drain, AFailingWriteOfOneStreamLosesNothingOfAny) {
   EXPECT_EQ(recording.drain().totals().lost, trace.lost());
 }
 
+TEST(Drain, HurriesOnceTheDiskTakesWhatItRefused) {
+  SmallFileSystem disk(256 * 1024);
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  RingRecording recording(1, 64 * 1024, false, disk / "full.kvmtape");
+  NumberedVcpu vcpu(recording.ring(0));
+  ASSERT_TRUE(recording.drain().flush().ok());
+  disk.fill();
+  for (int round = 0; round < 20; ++round) {
+    vcpu.run(20);
+    (void)recording.drain().flush();
+  }
+  vcpu.run(1000);  // more than the ring holds
+  disk.free();
+  const uint64_t written = recording.drain().totals().exits;
+  bool hurry = false;
+  while (recording.drain().totals().exits == written) hurry = recording.drain().pump();
+  EXPECT_TRUE(hurry) << "the ring is full, and nobody has read it yet";
+  vcpu.capture.finish();
+  recording.finish();
+}
+
 TEST(Drain, ARingThatDoesNotHoldTogetherIsLeftAndItsExitsAreCountedAsDamaged) {
   RingRecording recording(2, 64 * 1024);
   NumberedVcpu broken(recording.ring(0)), whole(recording.ring(1));
