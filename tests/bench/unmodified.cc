@@ -53,14 +53,16 @@ RecordedCost preload_cost(const std::string& recorder) {
                                      recorder, kMonitor, kExitsOfEach)
                              .c_str(),
                          "r");
-    long long through = 0, past = 0;
+    long long through = 0, past = 0, exits = 0;
     std::array<char, 256> line;
     while (std::fgets(line.data(), line.size(), pipe) != nullptr)
-      (void)std::sscanf(line.data(), "ns through %lld past %lld", &through, &past);
+      (void)std::sscanf(line.data(), "ns through %lld past %lld of %lld exits", &through, &past,
+                        &exits);
     ::pclose(pipe);
-    if (through <= 0 || past <= 0) return {0, 0, "the monitor did not run by: " + recorder};
+    if (through <= 0 || past <= 0 || exits <= 0)
+      return {0, 0, "the monitor did not run by: " + recorder};
     ratios.push_back(static_cast<double>(through) / static_cast<double>(past));
-    differences.push_back(static_cast<double>(through - past) / (kExitsOfEach / 2));
+    differences.push_back(static_cast<double>(through - past) / static_cast<double>(exits));
   }
   return {median(ratios), median(differences), {}};
 }

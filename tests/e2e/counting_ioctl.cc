@@ -1,6 +1,5 @@
 // A library that somebody has preloaded already: counts KVM_RUN into the file that KVM_RUN_COUNT
 // names, 8 bytes, and passes every ioctl on.
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdarg.h>

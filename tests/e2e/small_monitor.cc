@@ -177,7 +177,8 @@ void run_in_turn(SmallVcpu& vcpu) {
                         libc == nullptr ? ioctl : reinterpret_cast<Ioctl>(dlsym(libc, "ioctl"))};
   const pid_t recorder = getenv("SMALL_MONITOR_RECORDER") == nullptr ? 0 : getppid();
   int64_t ns[2] = {};
-  size_t turn = 0;  // the first of either are not counted: all is cold
+  long long exits_past = 0;  // as many went through, where EXITS is whole pairs of turns
+  size_t turn = 0;           // the first of either are not counted: all is cold
   for (size_t way = 0, more = 1; more != 0; way = 1 - way, ++turn) {
     if (recorder != 0) kill(recorder, way == 0 ? SIGCONT : SIGSTOP);
     const int64_t begin = thread_ns();
@@ -185,11 +186,13 @@ void run_in_turn(SmallVcpu& vcpu) {
       more = ways[way](vcpu.fd, KVM_RUN, 0) == 0 && vcpu.run->exit_reason == KVM_EXIT_IO;
       ++vcpu.exits[vcpu.run->exit_reason];
     }
-    if (more != 0 && turn > 1) ns[way] += thread_ns() - begin;
+    if (more == 0 || turn <= 1) continue;
+    ns[way] += thread_ns() - begin;
+    if (way == 1) exits_past += kExitsAtATime;
   }
   if (recorder != 0) kill(recorder, SIGCONT);
-  printf("ns through %lld past %lld\n", static_cast<long long>(ns[0]),
-         static_cast<long long>(ns[1]));
+  printf("ns through %lld past %lld of %lld exits\n", static_cast<long long>(ns[0]),
+         static_cast<long long>(ns[1]), exits_past);
 }
 #endif
 
