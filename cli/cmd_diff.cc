@@ -169,13 +169,15 @@ int run_diff(const DiffCommand& command, Console& console) {
   TimeNoise noise{.percent = static_cast<double>(command.times_percent)};
   if (command.times_percent == 0) noise.ns = 0;
   // A tail begins elsewhere on each vCPU of each side, and no count of whole recordings is its.
-  std::vector<Distribution> distributions;
+  ExitCounts counts_a, counts_b;
   if (options->tail == 0)
-    options->meanwhile = [&] {
-      distributions = compare_distributions(a, b, options->selection, noise);
+    options->beside = [&](bool in_b) {
+      (in_b ? counts_b : counts_a) = count_by_exit(in_b ? b : a, options->selection);
     };
   const auto diff = compare(a, b, *options);
   if (!diff.ok()) return console.fail(diff.error());
+  const std::vector<Distribution> distributions =
+      compare_distributions(std::move(counts_a), std::move(counts_b), noise);
   const std::vector<SessionChange> session = session_changes(a.session(), b.session());
   const bool equal =
       (options->only_unexplained ? diff->totals.unexplained() : diff->totals.differences()) == 0;

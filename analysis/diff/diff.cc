@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <set>
 #include <utility>
@@ -32,13 +33,15 @@ class Comparison {
     for (const uint32_t vcpu : vcpus()) {
       // Both at once; where no second thread can be had, one after the other.
       a_.by_slot = b_.by_slot = true;
-      auto in_b = std::async([&] { return identify(b_, vcpu); });
-      const Result<void> in_a = identify(a_, vcpu);
+      wait_for_beside();
+      auto in_b = std::async([&] { return identify_first(b_, vcpu); });
+      const Result<void> in_a = identify_first(a_, vcpu);
       KVMTAPE_TRY(in_b.get());
       KVMTAPE_TRY(in_a);
       // The calls that set them may have stood in a part that is damaged.
       if (a_.knew_slots != b_.knew_slots) {
         a_.by_slot = b_.by_slot = false;
+        wait_for_beside();
         KVMTAPE_TRY(identify(a_.knew_slots ? a_ : b_, vcpu));
       }
       diff_.totals.compared_a += a_.exits.size();
@@ -49,18 +52,18 @@ class Comparison {
         diff_.totals.same += a_.exits.size();
         continue;
       }
-      std::future<void> meanwhile;
-      if (!has_done_meanwhile_) meanwhile = std::async([this] { do_meanwhile(); });
       Alignment alignment = align(a_.exits, b_.exits, options_.limits);
       settle_at_losses(alignment, a_.exits, b_.exits, a_.lost, b_.lost);
       diff_.totals.unaligned += alignment.unaligned;
-      if (meanwhile.valid()) meanwhile.get();
+      wait_for_beside();
       VcpuChanges(a_, b_, vcpu, alignment, options_, normaliser_, kernels_, log_, diff_.totals)
           .walk();
       list_losses(a_, vcpu, false);
       list_losses(b_, vcpu, true);
     }
-    do_meanwhile();
+    begin_beside(a_);
+    begin_beside(b_);
+    wait_for_beside();
     add_context(diff_.first);
     add_context(diff_.first_unexplained);
     log_.finish(kernels_);
@@ -79,9 +82,23 @@ class Comparison {
     return all;
   }
 
-  // While nobody walks the readers.
-  void do_meanwhile() {
-    if (!std::exchange(has_done_meanwhile_, true) && options_.meanwhile) options_.meanwhile();
+  // Where threads can be had, on one of its own; else it is done when it is waited for.
+  void begin_beside(DiffSide& side) {
+    const bool in_b = &side == &b_;
+    if (options_.beside && !std::exchange(has_begun_beside_[in_b], true))
+      beside_[in_b] = std::async([this, in_b] { options_.beside(in_b); });
+  }
+  // Nobody walks a reader before.
+  void wait_for_beside() {
+    for (std::future<void>& each : beside_)
+      if (each.valid()) each.get();
+  }
+
+  // The side that has been read first leaves a processor to what is beside.
+  Result<void> identify_first(DiffSide& side, uint32_t vcpu) {
+    KVMTAPE_TRY(identify(side, vcpu));
+    begin_beside(side);
+    return {};
   }
 
   // Touches nothing but what it is given and what is constant: the other side's may run meanwhile.
@@ -171,7 +188,8 @@ class Comparison {
   Normaliser normaliser_;
   Diff diff_;
   ChangeLog log_;
-  bool has_done_meanwhile_ = false;
+  std::array<bool, 2> has_begun_beside_{};     // of a and b
+  std::array<std::future<void>, 2> beside_{};  // likewise; last: they end before the rest does
 };
 
 }  // namespace

@@ -126,10 +126,10 @@ struct DiffOptions {
   bool only_unexplained = false;  // of `changes` and `groups`
   size_t changes_max = 10000;
   uint64_t context = 3;  // exits on either side
-  // Called once, before compare() returns unless that fails: what else is to be made of the two
-  // recordings, which it may walk. On a thread of its own while exits are aligned, for which one
-  // processor would do; else on the caller's.
-  std::function<void()> meanwhile;
+  // Called once for either recording, before compare() returns unless that fails: what else is to
+  // be made of it, which it may walk. Where threads can be had on one of its own, from when the
+  // recording has been read until differences are sought: both may run at once.
+  std::function<void(bool in_b)> beside;
 };
 
 // An error: recordings of two architectures, symbols of one of the guests only, or more than 2^32 -

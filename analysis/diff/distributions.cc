@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <future>
 #include <utility>
 
 namespace kvmtape {
@@ -59,20 +58,21 @@ TimeComparison compare_times(const Histogram& a, const Histogram& b, const TimeN
   return comparison;
 }
 
-std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
-                                                const Selection& selection,
-                                                const TimeNoise& noise) {
+ExitCounts count_by_exit(TraceReader& reader, const Selection& selection) {
   StatOptions options;
   options.selection = selection;
   options.keys = StatKeys::kNone;
+  return {count_exits(reader, options).rows, reader.session().clock_name != kNoClock};
+}
+
+std::vector<Distribution> compare_distributions(ExitCounts a, ExitCounts b,
+                                                const TimeNoise& noise) {
   std::vector<Distribution> found;
-  // Both at once; where no second thread can be had, one after the other.
-  auto in_b = std::async([&] { return count_exits(b, options); });
-  for (StatRow& row : count_exits(a, options).rows) {
+  for (StatRow& row : a.rows) {
     std::string exit = row.exit;
     found.push_back({std::move(exit), std::move(row), {}, {}, {}});
   }
-  for (StatRow& row : in_b.get().rows) {
+  for (StatRow& row : b.rows) {
     const auto same = std::ranges::find(found, row.exit, &Distribution::exit);
     if (same != found.end()) {
       same->b = std::move(row);
@@ -81,7 +81,7 @@ std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
       found.push_back({std::move(exit), {}, std::move(row), {}, {}});
     }
   }
-  if (a.session().clock_name == kNoClock || b.session().clock_name == kNoClock) return found;
+  if (!a.has_times || !b.has_times) return found;
   for (Distribution& each : found) {
     each.guest = compare_times(each.a.guest_ns, each.b.guest_ns, noise);
     each.monitor = compare_times(each.a.monitor_ns, each.b.monitor_ns, noise);

@@ -2,7 +2,7 @@
 // that is a difference or noise: a rank test (Mann-Whitney) says how likely chance is, Cliff's
 // delta how large the difference is. Exits of one guest depend on one another, and a machine drifts
 // from one run to the next, which moves all of them: the median must have moved further than that
-// as well. One thread: that of the readers.
+// as well.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,15 @@ struct Distribution {
   StatRow a, b;
   TimeComparison guest, monitor;
 };
-// By exit, the most frequent of A first. Recordings without a clock have counts only.
-std::vector<Distribution> compare_distributions(TraceReader& a, TraceReader& b,
-                                                const Selection& selection,
+// What is compared of one recording. On the reader's thread.
+struct ExitCounts {
+  std::vector<StatRow> rows;  // by exit, the most frequent first
+  bool has_times = false;     // false: of a recording without a clock
+};
+ExitCounts count_by_exit(TraceReader& reader, const Selection& selection);
+
+// By exit, the most frequent of A first; times if both have some. Any thread.
+std::vector<Distribution> compare_distributions(ExitCounts a, ExitCounts b,
                                                 const TimeNoise& noise = {});
 
 }  // namespace kvmtape

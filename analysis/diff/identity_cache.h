@@ -1,14 +1,12 @@
 // Identities of the exits that came before, by the bytes that were recorded: exits of a recording
-// are much alike, and decoding is what takes long. An exit is known again by 64 bits of a hash, of
-// those bytes of which its identity is made: what an earlier exit left behind them is not looked
-// at. One thread.
+// are much alike, and decoding is what takes long. An exit is known again by 64 bits of a hash of
+// those bytes that decoding it reads. One thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "analysis/diff/decoded_bytes.h"
 #include "analysis/diff/exit_identity.h"
 #include "schema/chunk_codec.h"
 
@@ -16,7 +14,7 @@ namespace kvmtape {
 
 class IdentityCache {
  public:
-  explicit IdentityCache(Architecture architecture);
+  explicit IdentityCache(Architecture architecture) : decoded_(architecture) {}
 
   // What make() returned for the same bytes at the same `state` of all else that it depends on.
   template <typename Make>
@@ -44,9 +42,8 @@ class IdentityCache {
   // Where nearly every exit is new, looking costs more than it saves.
   bool is_worth_it() const { return asked_ < kTrial || hits_ * 8 > asked_; }
   uint64_t hash_of(const RecordedExit& exit, uint64_t state) const;
-  std::span<const uint8_t> compared(uint32_t reason, std::span<const uint8_t> kvm_run) const;
 
-  std::array<uint16_t, 64> compared_bytes_;  // of kvm_run, by exit reason
+  DecodedBytes decoded_;
   std::vector<Known> known_ = std::vector<Known>(kSize);
   uint64_t asked_ = 0, hits_ = 0;
 };

@@ -12,6 +12,7 @@ WalkAhead::WalkAhead(ReadAhead& ahead, TraceReader& reader, const ExitDecoder& d
       skipped_(skipped),
       next_wanted_(std::move(next_wanted)),
       wanted_at_(next_wanted_(0)),
+      decoded_bytes_(reader.session().architecture),
       queue_(ahead, kBatches, [this](uint64_t number) { return try_fill(batch(number)); }) {}
 
 // False: the last one.
@@ -104,7 +105,10 @@ size_t WalkAhead::keep(Batch& batch) {
   wanted.taken = walk_.taken();
   for (const auto& [set, contents] : wanted.taken)
     bytes += contents.bytes.size() + contents.without.size() * sizeof contents.without[0];
-  return bytes + wanted.recorded.assign(walk_.recorded());
+  RecordedExit kept = walk_.recorded();
+  kept.kvm_run = decoded_bytes_.of_exit(kept);
+  kept.answer_kvm_run = decoded_bytes_.of_answer(kept);
+  return bytes + wanted.recorded.assign(kept);
 }
 
 }  // namespace kvmtape

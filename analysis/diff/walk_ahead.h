@@ -1,8 +1,8 @@
 // An ExitWalk that is read some thousand exits ahead of who looks at them: reading is most of what
 // the second walk over two recordings costs, and both sides' can be done at once. Of the exits that
-// are asked for the bytes are kept until they have been passed, of the others where they stand.
-// Memory: a few batches, so that it goes on while somebody looks long at one. What its accessors
-// give lives until next().
+// are asked for the bytes that are decoded are kept until they have been passed, of the others
+// where they stand. Memory: a few batches, so that it goes on while somebody looks long at one.
+// What its accessors give lives until next().
 //
 // One thread uses it; nobody else uses the reader meanwhile. What reading throws (no memory) comes
 // out of next(), and is the walk's end.
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "analysis/decoded_exit.h"
+#include "analysis/diff/decoded_bytes.h"
 #include "analysis/diff/exit_walk.h"
 #include "analysis/diff/read_ahead.h"
 #include "analysis/memory_slots.h"
@@ -94,6 +95,7 @@ class WalkAhead {
   std::function<uint32_t(uint32_t)> next_wanted_;
   uint32_t wanted_at_ = 0;
   std::shared_ptr<const Known> known_;
+  DecodedBytes decoded_bytes_;
 
   // Of who looks.
   uint64_t next_number_ = 0;  // of the batch behind this one
