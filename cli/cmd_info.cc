@@ -91,10 +91,7 @@ class InfoText {
     const TraceHealth& health = reader_.health();
     line("storage",
          fmt::format("{} in {}, {:.1f} bytes an exit, {}", bytes_text(reader_.file_bytes()),
-                     counted(reader_.chunk_count(), "chunk"), per_exit,
-                     health.sealed         ? "sealed"
-                     : health.writer_alive ? "still being recorded"
-                                           : "not sealed"));
+                     counted(reader_.chunk_count(), "chunk"), per_exit, end_text(health)));
     if (health.ring_exits != 0)
       line("rings", fmt::format("{} only in rings: {}", counted(health.ring_exits, "exit"),
                                 session_.ring_directory));

@@ -32,7 +32,7 @@ int run_verify(const TraceOptions& options, Console& console) {
                               counted(reader.chunk_count(), "chunk"),
                               count_text(health.damaged_chunks), redundant_text(health),
                               counted(reader.exits(), "exit"), count_text(reader.lost()),
-                              health.sealed ? "sealed" : "not sealed"));
+                              end_text(health)));
     std::vector<Error> problems = health.problems;  // found by kind of chunk
     std::ranges::stable_sort(problems, {},
                              [](const Error& problem) { return problem.byte_offset.value_or(0); });

@@ -173,6 +173,12 @@ std::string redundant_text(const TraceHealth& health) {
   return fmt::format(" ({} more that others make up for)", count_text(health.redundant_chunks));
 }
 
+std::string end_text(const TraceHealth& health) {
+  if (health.sealed) return "sealed";
+  if (health.writer_alive) return "still being recorded";
+  return health.torn_at ? fmt::format("torn at byte {}", *health.torn_at) : "not sealed";
+}
+
 std::string abandoned_text(const TraceHealth& health) {
   if (health.ring_writer_pid == 0) return {};
   return fmt::format(

@@ -50,6 +50,9 @@ struct SelectOptions {
 // where there are none.
 std::string redundant_text(const TraceHealth& health);
 
+// How its file ends: "sealed", "still being recorded", "torn at byte 3104", "not sealed".
+std::string end_text(const TraceHealth& health);
+
 // "its recorder is gone, the monitor (pid 1) still runs: ...", empty if that is not so.
 std::string abandoned_text(const TraceHealth& health);
 

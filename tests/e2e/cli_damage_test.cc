@@ -202,7 +202,9 @@ TEST_F(CliDamageTest, InfoSaysWhatADamagedRecordingLost) {
               AllOf(HasSubstr("9, 6 lost, 2 vCPUs"), HasSubstr("0:0 6 lost: damaged")));
 }
 
-TEST_F(CliDamageTest, InfoSaysInItsTextWhatIsWrongWithTheEnd) {
+TEST_F(CliDamageTest, TextSaysWhatIsWrongWithTheEnd) {
+  EXPECT_THAT(tool.run("verify " + kCorrupt + "torn_tail.kvmtape").out,
+              HasSubstr(" lost, torn at byte 3104\n"));
   const ToolRun torn = tool.run("info " + kCorrupt + "torn_tail.kvmtape");
   EXPECT_THAT(torn.out, HasSubstr("problem      torn (at byte 3104)\n"));
   TraceBuilder trace;
