@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "recorder/drain/wake_ups.h"
 #include "recorder/host_facts.h"
 #include "recorder/ring/control_call.h"
 #include "recorder/ring/ring_create.h"
@@ -161,8 +162,7 @@ Error kvmtape_session::drain_failed() const {
 
 void kvmtape_session::drain_loop() {
   pthread_setname_np(pthread_self(), "kvmtape-drain");
-  constexpr uint64_t kHurryUs = 100;
-  uint64_t pause_us = drain_interval_us_;
+  WakeUps wake_ups(drain_interval_us_);
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool hurry = false;
@@ -171,9 +171,8 @@ void kvmtape_session::drain_loop() {
           if (control_) control_->poll();
         }))
       return;
-    // In a hurry it still sleeps: a consumer that spins slows the vCPU down more than capture does.
-    pause_us = std::min<uint64_t>(hurry ? kHurryUs : pause_us * 2, drain_interval_us_);
-    wake_.wait_for(lock, std::chrono::microseconds(pause_us), [this] { return stop_; });
+    const std::chrono::microseconds sleep(wake_ups.next_us(hurry, drain_interval_us_));
+    wake_.wait_for(lock, sleep, [this] { return stop_; });
   }
 }
 

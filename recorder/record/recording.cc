@@ -32,7 +32,7 @@ constexpr uint64_t kSessionRingBytes =
 // more than capture does: as seldom as the rings allow. What took less than an eighth of one takes
 // less than a quarter in double the time; and an exit every microsecond, of 100 bytes, does not
 // fill in 3 ms the half of a ring that is free at least.
-constexpr uint32_t kHurryUs = 100, kBusyUs = 3000, kIdleUs = 10'000;
+constexpr uint32_t kBusyUs = 3000, kIdleUs = 10'000;
 constexpr uint64_t kCrashWaitsPerSecond = 20;  // 50 ms: a few times as long as this process sleeps
 
 Session describe(const RecordingOptions& options, const std::vector<std::string>& command,
@@ -205,9 +205,8 @@ uint32_t Recording::pump() {
   // release: pairs with the acquire of the vCPU's thread that waits
   control_->crashes_read.store(crashes, std::memory_order_release);
   const uint64_t exits = drain_->totals().exits;
-  pause_us_ = hurry ? kHurryUs : std::min(2 * pause_us_, exits != exits_seen_ ? kBusyUs : kIdleUs);
-  exits_seen_ = exits;
-  return pause_us_;
+  const bool is_busy = std::exchange(exits_seen_, exits) != exits;
+  return wake_ups_.next_us(hurry, is_busy ? kBusyUs : kIdleUs);
 }
 
 void Recording::add_unrecorded_vcpus() {

@@ -13,6 +13,7 @@
 #include "recorder/control/steering.h"
 #include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
+#include "recorder/drain/wake_ups.h"
 #include "recorder/flight/trigger.h"
 #include "recorder/ring/record_control.h"
 #include "schema/ring_file.h"
@@ -86,7 +87,7 @@ class Recording {
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
   uint32_t rings_seen_ = 0;
   uint64_t exits_seen_ = 0;
-  uint32_t pause_us_ = 1000;               // until the next pump()
+  WakeUps wake_ups_{1000};
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
   std::unique_ptr<Steering> steering_;
