@@ -117,7 +117,8 @@ int main(int argc, char** argv) {
   while (spare >= 0 && spare <= STDERR_FILENO);
   ::close(spare);
   // A closed pipe is found where it is written to (Console), and ends the command quietly.
-  std::signal(SIGPIPE, SIG_IGN);
+  // Not ignored, which a recorded monitor would inherit; but what ignored it goes on to.
+  if (std::signal(SIGPIPE, [](int) {}) == SIG_IGN) std::signal(SIGPIPE, SIG_IGN);
   try {
     return kvmtape::run(argc, argv);
   } catch (const std::exception& error) {  // a library's: memory exhausted

@@ -28,6 +28,8 @@ _Static_assert(offsetof(struct kvm_run, mmio.is_write) + 1 <= KVMTAPE_HEAD_BYTES
 
 const volatile struct watch_config config = {};
 __u64 unidentified = 0; /* exits whose vCPU could not be told */
+__u32 unfollowed = 0;   /* processes of the monitor's for which there was no place */
+__u32 root_ended = 0;   /* the number that was asked for may be another process's now */
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -53,6 +55,7 @@ struct {
 } processes SEC(".maps");
 
 static bool is_watched_by_number(struct task_struct* task) {
+  if (root_ended) return false;
   struct pid* pid = task->group_leader->thread_pid;
   unsigned int level = pid->level;
   void* numbers = (void*)pid + bpf_core_field_offset(struct pid, numbers);
@@ -277,7 +280,21 @@ int on_fork(struct bpf_raw_tracepoint_args* context) {
   if (!is_watched((struct task_struct*)bpf_get_current_task_btf())) return 0;
   struct task_struct* child = (struct task_struct*)context->args[1];
   __u32 tgid = BPF_CORE_READ(child, tgid);
-  bpf_map_update_elem(&processes, &tgid, &tgid, BPF_ANY);
+  if (bpf_map_update_elem(&processes, &tgid, &tgid, BPF_ANY) != 0)
+    __sync_fetch_and_add(&unfollowed, 1);
+  return 0;
+}
+
+/* Its number is soon another's. kernel/exit.c, do_exit(), all versions that have BTF: the thread
+ * has been taken from signal->live before the tracepoint. */
+SEC("raw_tp/sched_process_exit")
+int on_process_exit(void* context) {
+  (void)context;
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
+  if (task->signal->live.counter != 0) return 0;
+  __u32 tgid = task->tgid;
+  if (is_watched_by_number(task)) root_ended = 1;
+  bpf_map_delete_elem(&processes, &tgid);
   return 0;
 }
 

@@ -118,9 +118,13 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
   if (watch.unidentified() != 0)
     say(std::to_string(watch.unidentified()) +
         " exits are not in the recording: it could not be told of which vCPU they were");
+  if (watch.unfollowed() != 0)
+    say(std::to_string(watch.unfollowed()) + " processes of " + process.name +
+        " could not be watched, too many run at a time: exits of theirs are not in the recording");
   if (totals.vcpus == 0) say(process.name + " ran no vCPU while it was watched");
-  report.totals = RecordingTotals{totals.exits, totals.lost, totals.vcpus, totals.bytes, 0, 1};
-  if (totals.lost != 0 || watch.unidentified() != 0) report.status = kExitsMissing;
+  report.totals = RecordingTotals{totals.exits, totals.lost, totals.vcpus, totals.bytes, 0, 1, 0};
+  if (totals.lost != 0 || watch.unidentified() != 0 || watch.unfollowed() != 0)
+    report.status = kExitsMissing;
   if (!closed.ok()) report.status = kRecordFailed;
   return report;
 }

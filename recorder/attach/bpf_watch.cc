@@ -196,6 +196,8 @@ void BpfWatch::finish() {
 
 uint64_t BpfWatch::unidentified() const { return program_->bss->unidentified; }
 
+uint64_t BpfWatch::unfollowed() const { return program_->bss->unfollowed; }
+
 uint64_t BpfWatch::exits_seen() const {
   uint64_t exits = 0;
   for_each_state([&](const vcpu_state& state) { exits += state.exits; });

@@ -46,6 +46,7 @@ class BpfWatch final : public Watch {
   void take_new();
   void finish() override;
   uint64_t unidentified() const override;
+  uint64_t unfollowed() const override;
   // Exits that the kernel's side counted: an independent count.
   uint64_t exits_seen() const;
   // How often the kernel ran the programs, and for how long; 0 unless it was asked to count

@@ -43,9 +43,15 @@ struct fdtable {
 struct files_struct {
   struct fdtable* fdt;
 };
+struct signal_struct {
+  struct {
+    int counter;
+  } live; /* atomic_t: threads that have not ended */
+};
 struct task_struct {
   int tgid;
   struct task_struct* group_leader;
+  struct signal_struct* signal;
   struct pid* thread_pid;
   struct files_struct* files;
 };

@@ -27,6 +27,17 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+// Of a thread, the process that it is of; 0: not told.
+uint32_t group_of(uint32_t pid) {
+  constexpr std::string_view kTitle = "\nTgid:\t";
+  const std::string status = text_of(folder_of(pid) + "/status");
+  const size_t at = status.find(kTitle);
+  uint32_t group = 0;
+  if (at != std::string::npos)
+    std::from_chars(&status[at + kTitle.size()], status.data() + status.size(), group);
+  return group;
+}
+
 Error process_error(ErrorCode code, uint32_t pid, const std::string& what) {
   return Error{code, "process " + std::to_string(pid) + " " + what, {}, std::nullopt};
 }
@@ -40,6 +51,10 @@ Result<WatchedProcess> describe_process(uint32_t pid) {
   while (!process.name.empty() && process.name.back() == '\n') process.name.pop_back();
   if (process.name.empty())
     return process_error(ErrorCode::kUsage, pid, "does not exist; pgrep lists those that do");
+  if (const uint32_t group = group_of(pid); group != 0 && group != pid)
+    return process_error(ErrorCode::kUsage, pid,
+                         "(" + process.name + ") is a thread of process " + std::to_string(group) +
+                             "; use -p " + std::to_string(group));
   process.command = text_of(folder_of(pid) + "/cmdline");
   if (process.command.empty())
     return process_error(ErrorCode::kUsage, pid,

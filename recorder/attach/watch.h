@@ -21,6 +21,8 @@ class Watch {
   virtual void finish() = 0;
   // KVM_RUNs that returned without anyone being able to tell of which vCPU.
   virtual uint64_t unidentified() const { return 0; }
+  // Processes of the monitor's that are not watched.
+  virtual uint64_t unfollowed() const { return 0; }
 };
 
 }  // namespace kvmtape

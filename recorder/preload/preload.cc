@@ -16,6 +16,7 @@
 #include "recorder/preload/interpose.h"
 #include "recorder/preload/shared_session.h"
 #include "recorder/preload/vcpu.h"
+#include "recorder/ring/system_call_filters.h"
 
 // A class of capture has a pure virtual function, which is never called; libstdc++ is not here.
 extern "C" __attribute__((visibility("hidden"))) void __cxa_pure_virtual() { __builtin_trap(); }
@@ -41,6 +42,8 @@ constexpr int kSetUpCalls[] = {
 #endif
 };
 
+constexpr int kSearchCalls[] = {SYS_process_vm_readv, SYS_getpid};
+
 bool g_recording = false;
 int g_pid = 0;
 // A page that is zero in a forked child (madvise(2), MADV_WIPEONFORK), and 1 in who wrote it: a
@@ -58,6 +61,13 @@ __attribute__((constructor(103))) void begin() {
       g_pid = ::getpid();
       g_recording = true;
     }
+    // What those that it was started under forbid cannot be asked: nothing is asked of the kernel.
+    if (system_call_filters() > shared_control()->filters) {
+      forbid_register_ioctls();
+      forbid_set_up();
+      // relaxed: a count
+      shared_control()->filtered_processes.fetch_add(1, std::memory_order_relaxed);
+    }
   }
   errno = saved_errno;
 }
@@ -69,6 +79,10 @@ void begin_anew() noexcept {
   if (!set_up_forbidden()) g_pid = ::getpid();
   *g_own_page = 1;
 }
+
+// A child of vfork copies and closes its own descriptors; this table is its parent's. (getpid does
+// not touch errno.)
+bool is_own_table() noexcept { return set_up_forbidden() || ::getpid() == g_pid; }
 
 // What of KVM's a descriptor must be that took this request: KVM's letter is not quite its own.
 Kind asked_for(uint32_t request) noexcept {
@@ -85,8 +99,7 @@ Descriptor known_descriptor(int fd, uint32_t request) noexcept {
   uint32_t vcpu_id = 0;
   is.kind = examine(fd, vcpu_id);
   if (is.kind == Kind::kVcpu) {
-    is.vcpu = find_vcpu(vcpu_id);
-    if (is.vcpu == nullptr) is.vcpu = add_vcpu(vcpu_id, fd);
+    is.vcpu = identify_vcpu(vcpu_id, fd);
     if (is.vcpu == nullptr) return {};
   }
   set_descriptor(fd, is);
@@ -100,8 +113,10 @@ int run_vcpu(int fd, unsigned long request, void* argument) noexcept {
   // acquire: pairs with the release in vcpu.cc, behind which the capture was made
   Vcpu::State state = is.vcpu->state.load(std::memory_order_acquire);
   if (state == Vcpu::State::kUnmapped) [[unlikely]] {
-    if (!set_up_forbidden()) find_mapping(*is.vcpu, fd);
-    state = is.vcpu->state.load(std::memory_order_acquire);  // acquire: as above
+    Vcpu& found = find_mapping(*is.vcpu, fd);
+    if (&found != is.vcpu) set_descriptor(fd, {Kind::kVcpu, &found});
+    is.vcpu = &found;
+    state = found.state.load(std::memory_order_acquire);  // acquire: as above
     if (state == Vcpu::State::kUnmapped) return next::ioctl(fd, request, argument);
   }
   return run(*is.vcpu, state, fd, request, argument);
@@ -187,22 +202,21 @@ void on_unmapping(void* address, size_t bytes) noexcept {
 void on_copied(int from, int to) noexcept {
   if (!g_recording || *g_own_page == 0) return;
   const Descriptor is = descriptor(from);
-  if (is.kind != Kind::kUnknown || descriptor(to).kind != Kind::kUnknown) set_descriptor(to, is);
+  if (is.kind == Kind::kUnknown && descriptor(to).kind == Kind::kUnknown) return;
+  if (is_own_table()) set_descriptor(to, is);
 }
 
 void on_closing(unsigned first, unsigned last) noexcept {
   if (!g_recording || *g_own_page == 0) return;
-  const int saved_errno = errno;
-  // A child of vfork closes its own copies; this table is its parent's.
   if (first != last || descriptor(static_cast<int>(first)).kind != Kind::kUnknown)
-    if (set_up_forbidden() || ::getpid() == g_pid) forget_descriptors(first, last);
-  errno = saved_errno;
+    if (is_own_table()) forget_descriptors(first, last);
 }
 
 void on_filter(const sock_fprog* filter) noexcept {
   if (!g_recording || *g_own_page == 0) return;
   if (filter == nullptr || !allows_register_ioctls(*filter)) forbid_register_ioctls();
   if (filter == nullptr || !allows_all_of(*filter, kSetUpCalls)) forbid_set_up();
+  if (filter == nullptr || !allows_all_of(*filter, kSearchCalls)) forbid_search();
 }
 
 }  // namespace kvmtape::interpose

@@ -1,18 +1,14 @@
 #include "recorder/preload/vcpu.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <new>
 
 #include "recorder/preload/descriptors.h"
 #include "recorder/preload/interpose.h"
+#include "recorder/preload/mappings.h"
 #include "recorder/preload/rings.h"
 #include "recorder/preload/shared_session.h"
 #include "recorder/ring/clock.h"
@@ -33,7 +29,7 @@ constexpr size_t kVcpusAtHand = kUnrecordedVcpusMax;
 Vcpu g_at_hand[kVcpusAtHand];
 size_t g_at_hand_used = 0;
 
-std::atomic<bool> g_set_up_forbidden{false};
+std::atomic<bool> g_set_up_forbidden{false}, g_search_forbidden{false};
 
 // Where kvm_runs lie, for a quick look at every munmap of the monitor's; only grows.
 std::atomic<uintptr_t> g_lowest{UINTPTR_MAX};
@@ -116,18 +112,13 @@ void wait_for_crash_reader(RecordControl& control) noexcept {
     pause_cpu();
 }
 
-bool owns(const void* address) noexcept {
-  for (const Vcpu* vcpu = g_vcpus; vcpu != nullptr; vcpu = vcpu->next)
-    if (vcpu->run == address) return true;
-  return false;
+Vcpu* vcpu_at(const void* address) noexcept {
+  for (Vcpu* vcpu = g_vcpus; vcpu != nullptr; vcpu = vcpu->next)
+    if (vcpu->run == address) return vcpu;
+  return nullptr;
 }
 
-}  // namespace
-
-Vcpu* add_vcpu(uint32_t id, int fd) noexcept {
-  const KeepErrno keep;
-  const SetUpLock lock;
-  if (!lock.held()) return nullptr;
+Vcpu* new_vcpu(uint32_t id, int fd) noexcept {
   void* memory = MAP_FAILED;
   if (g_at_hand_used < kVcpusAtHand)
     memory = &g_at_hand[g_at_hand_used++];
@@ -143,16 +134,24 @@ Vcpu* add_vcpu(uint32_t id, int fd) noexcept {
   return vcpu;
 }
 
-Vcpu* find_vcpu(uint32_t id) noexcept {
+}  // namespace
+
+Vcpu* add_vcpu(uint32_t id, int fd) noexcept {
+  const KeepErrno keep;
   const SetUpLock lock;
-  Vcpu* found = nullptr;
+  return lock.held() ? new_vcpu(id, fd) : nullptr;
+}
+
+Vcpu* identify_vcpu(uint32_t id, int fd) noexcept {
+  const KeepErrno keep;
+  const SetUpLock lock;
   if (!lock.held()) return nullptr;
-  for (Vcpu* vcpu = g_vcpus; vcpu != nullptr; vcpu = vcpu->next) {
-    if (vcpu->id != id || vcpu->run == nullptr) continue;
-    if (found != nullptr) return nullptr;  // of several VMs: no telling which
-    found = vcpu;
+  if (!search_forbidden()) {
+    const Mapping mapping = mapping_of(fd, id);
+    if (mapping.begin != nullptr)
+      if (Vcpu* known = vcpu_at(mapping.begin)) return known;
   }
-  return found;
+  return new_vcpu(id, fd);  // not mapped yet, or by an unseen way
 }
 
 void vcpu_mapped(Vcpu& vcpu, int fd, void* run, size_t bytes) noexcept {
@@ -163,36 +162,18 @@ void vcpu_mapped(Vcpu& vcpu, int fd, void* run, size_t bytes) noexcept {
   start(vcpu, fd, run, bytes);
 }
 
-void find_mapping(Vcpu& vcpu, int fd) noexcept {
+Vcpu& find_mapping(Vcpu& vcpu, int fd) noexcept {
   const KeepErrno keep;
   const SetUpLock lock;
-  if (!lock.held() || vcpu.run != nullptr) return;
-  const int maps = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (maps < 0) return;
-  char wanted[32], text[4096];
-  snprintf(wanted, sizeof wanted, vcpu.id == ~0u ? "kvm-vcpu" : "kvm-vcpu:%u", vcpu.id);
-  size_t have = 0;
-  bool found = false;
-  for (ssize_t got; !found && (got = ::read(maps, text + have, sizeof text - 1 - have)) > 0;) {
-    have += static_cast<size_t>(got);
-    text[have] = '\0';
-    char* line = text;
-    for (char* end; !found && (end = ::strchr(line, '\n')) != nullptr; line = end + 1) {
-      *end = '\0';
-      unsigned long begin = 0, behind = 0, offset = 1;
-      const char* name = ::strstr(line, "anon_inode:");
-      if (name == nullptr || ::strcmp(name + 11, wanted) != 0 ||
-          ::sscanf(line, "%lx-%lx %*s %lx", &begin, &behind, &offset) != 3 || offset != 0 ||
-          owns(reinterpret_cast<void*>(begin)))
-        continue;
-      start(vcpu, fd, reinterpret_cast<void*>(begin), behind - begin);
-      found = true;
-    }
-    have = ::strlen(line);
-    ::memmove(text, line, have);
-    if (have == sizeof text - 1) have = 0;  // no line is that long
+  if (!lock.held() || vcpu.run != nullptr) return vcpu;
+  const Mapping mapping = search_forbidden() ? Mapping{} : mapping_of(fd, vcpu.id);
+  if (mapping.begin == nullptr) {
+    count_only(vcpu, *shared_control());
+    return vcpu;
   }
-  next::close(maps);
+  if (Vcpu* known = vcpu_at(mapping.begin)) return *known;
+  start(vcpu, fd, mapping.begin, mapping.bytes);
+  return vcpu;
 }
 
 void range_unmapped(void* address, size_t bytes) noexcept {
@@ -225,6 +206,15 @@ void forbid_register_ioctls() noexcept {
   g_ioctls_forbidden = true;
   for (Vcpu* vcpu = g_vcpus; vcpu != nullptr; vcpu = vcpu->next)
     if (vcpu->ring != nullptr) vcpu->capture().forbid_ioctls();
+}
+
+bool search_forbidden() noexcept {
+  // relaxed: as of set_up_forbidden
+  return set_up_forbidden() || g_search_forbidden.load(std::memory_order_relaxed);
+}
+
+void forbid_search() noexcept {
+  g_search_forbidden.store(true, std::memory_order_relaxed);  // relaxed: as above
 }
 
 bool set_up_forbidden() noexcept {

@@ -18,7 +18,7 @@ struct Vcpu {
   enum class State : uint32_t {
     kUnmapped,  // its kvm_run has not been seen, or is gone
     kRecorded,
-    kCounted,  // there is no memory for a ring: exits are only counted
+    kCounted,  // no memory for a ring, or no kvm_run to be found: exits are only counted
   };
   // Any thread; released after the members below were set.
   std::atomic<State> state;
@@ -41,12 +41,13 @@ struct Vcpu {
 
 // Null: no memory.
 Vcpu* add_vcpu(uint32_t id, int fd) noexcept;
-// The vCPU of this id whose mapping is known, for a descriptor that came by an unseen way.
-Vcpu* find_vcpu(uint32_t id) noexcept;
+// The vCPU that a descriptor is which came by an unseen way. Null: no memory.
+Vcpu* identify_vcpu(uint32_t id, int fd) noexcept;
 // `fd` of the vCPU was mapped at offset 0: makes its ring.
 void vcpu_mapped(Vcpu& vcpu, int fd, void* run, size_t bytes) noexcept;
-// Looks for a mapping that was made by an unseen way in /proc/self/maps.
-void find_mapping(Vcpu& vcpu, int fd) noexcept;
+// Looks for a mapping that was made by an unseen way; where there is none, exits are only counted.
+// Returns which vCPU `fd` is: another one, if that has the mapping.
+Vcpu& find_mapping(Vcpu& vcpu, int fd) noexcept;
 // No vCPU whose kvm_run lies there is recorded any more.
 void range_unmapped(void* address, size_t bytes) noexcept;
 // A system call filter would kill for a register ioctl: none is made from now on.
@@ -55,6 +56,9 @@ void forbid_register_ioctls() noexcept;
 // calls. Makes rings for vCPUs to come; from then on nothing is asked. Any thread.
 void forbid_set_up() noexcept;
 bool set_up_forbidden() noexcept;
+// It would kill for process_vm_readv: no mapping is looked for. Any thread.
+void forbid_search() noexcept;
+bool search_forbidden() noexcept;
 // A forked child: the vCPUs and rings are the parent's.
 void forget_vcpus() noexcept;
 

@@ -16,7 +16,7 @@
 namespace kvmtape {
 namespace {
 
-constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
 constexpr int kSignalStatus = 128;  // what shells add to a signal's number
 
 sigset_t taken_signals() {
@@ -31,7 +31,6 @@ int execute(const std::vector<std::string>& words) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  ::signal(SIGPIPE, SIG_DFL);  // which kvmtape ignores for itself
   ::execvp(argv[0], argv.data());
   return errno;
 }

@@ -45,7 +45,14 @@ void say_what_is_missing(const RecordingTotals& totals, const std::string& monit
         " did not load the preload library (did it clear its environment?): nothing was "
         "recorded");
   else if (totals.vcpus == 0)
-    say(monitor + " ran no vCPU");
+    say("no vCPU was seen: of what " + monitor +
+        " started, a static program, one that runs as another user, or that has cleared its "
+        "environment or has another /dev/shm is not recorded in this way; while it runs, kvmtape "
+        "record -p PID does");
+  if (totals.filtered != 0 && totals.lost != 0)
+    say("system call filters that the monitor was started under may kill for what recording asks "
+        "of the kernel, so nothing was asked and its exits are only counted; while it runs, "
+        "kvmtape record -p PID records it");
   if (totals.calls_lost != 0)
     say(std::to_string(totals.calls_lost) + " control calls are not in the recording");
 }

@@ -19,6 +19,7 @@
 #include "recorder/host_facts.h"
 #include "recorder/ring/ring_create.h"
 #include "recorder/ring/ring_writer.h"
+#include "recorder/ring/system_call_filters.h"
 #include "recorder/session_header.h"
 #include "recorder/trace_directory.h"
 #include "schema/process_start.h"
@@ -95,6 +96,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
 
   start_clocks(session);
   const uint64_t session_ticks = session.ticks_per_second;
+  recording->control_->filters = system_call_filters();
   recording->control_->crash_wait_ticks = session_ticks / kCrashWaitsPerSecond;
   if (options.flight) {
     auto flight = std::make_unique<FlightRecorder>(std::move(file), std::move(session),
@@ -244,7 +246,8 @@ RecordingTotals Recording::totals() const {
           drain_->session().vcpus.size(),
           drained.bytes,
           control_->calls_lost.load(std::memory_order_relaxed),
-          control_->processes.load(std::memory_order_relaxed)};
+          control_->processes.load(std::memory_order_relaxed),
+          control_->filtered_processes.load(std::memory_order_relaxed)};
 }
 
 void Recording::abandon() {

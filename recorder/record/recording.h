@@ -42,6 +42,7 @@ struct RecordingTotals {
   uint64_t bytes = 0;
   uint64_t calls_lost = 0;  // control calls that are not in the trace
   uint64_t processes = 0;   // that loaded the library
+  uint64_t filtered = 0;    // of those: were started under system call filters of their own
 };
 
 class Recording {

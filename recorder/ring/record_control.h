@@ -15,7 +15,7 @@
 namespace kvmtape {
 
 inline constexpr uint64_t kRecordControlMagic = 0x6c6f72746e6f6374;  // "tcontrol", little-endian
-inline constexpr uint32_t kRecordControlVersion = 4;                 // both sides agree exactly
+inline constexpr uint32_t kRecordControlVersion = 5;                 // both sides agree exactly
 inline constexpr const char* kRecordControlFile = "control";
 // Names the session's ring directory to the preload library.
 inline constexpr const char* kRecordDirectoryVariable = "KVMTAPE_RECORD_DIRECTORY";
@@ -36,6 +36,8 @@ struct RecordControl {
   uint32_t flight;  // rings that nobody consumes: they coalesce, and may be smaller than wanted
   // How long a crashed vCPU waits for `record` to read guest memory; 0: it does not read any.
   uint64_t crash_wait_ticks;
+  uint32_t filters;  // system call filters that `record` runs under itself
+  uint32_t reserved;
 
   CaptureFilter filter;
 
@@ -45,9 +47,10 @@ struct RecordControl {
   std::atomic<uint32_t> stopped;  // by `record`: RingHeader::stopped of a ring that is made now
 
   // Any process of the monitor.
-  std::atomic<uint32_t> processes;   // that have the library and mapped this
-  std::atomic<uint32_t> next_index;  // of the next vCPU
-  std::atomic<uint32_t> rings_made;  // rises when a new ring may be read
+  std::atomic<uint32_t> processes;           // that have the library and mapped this
+  std::atomic<uint32_t> filtered_processes;  // of those: were started under filters of their own
+  std::atomic<uint32_t> next_index;          // of the next vCPU
+  std::atomic<uint32_t> rings_made;          // rises when a new ring may be read
   std::atomic<uint32_t> calls_lost;  // control calls that found session.ring taken for too long
   std::atomic<uint64_t> ring_bytes_used;
   // Crash exits whose registers are in a ring, and how many of them `record` has come by to read

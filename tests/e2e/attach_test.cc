@@ -5,8 +5,10 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,8 +17,10 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "schema/base/unique_fd.h"
 #include "tests/support/run_tool.h"
@@ -100,6 +104,26 @@ class AttachTest : public ::testing::Test {
   Tool tool;
   std::string trace = tool.file("t.kvmtape");
 };
+
+// The exit status of a program that runs as this process; EPERM where that cannot be chosen.
+int run_as_number(pid_t number, std::vector<std::string> words) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  clone_args how{};
+  how.exit_signal = SIGCHLD;
+  how.set_tid = reinterpret_cast<uint64_t>(&number);
+  how.set_tid_size = 1;
+  const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &how, sizeof how));
+  if (child < 0) return errno;
+  if (child == 0) {
+    ::execv(argv[0], argv.data());
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
 
 // The static monitor, stopped before its first KVM_RUN.
 class StoppedMonitor {
@@ -243,6 +267,14 @@ TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
   const ToolRun shell_itself = tool.run("record -p $$");
   EXPECT_EQ(shell_itself.status, 125);
   EXPECT_THAT(shell_itself.err, HasSubstr("is not a KVM monitor"));
+  std::thread other([&] {
+    const std::string number = std::to_string(::gettid());
+    const ToolRun thread = tool.run("record -p " + number);
+    EXPECT_EQ(thread.status, 125);
+    EXPECT_THAT(thread.err, AllOf(HasSubstr("is a thread of process"),
+                                  HasSubstr("use -p " + std::to_string(::getpid()))));
+  });
+  other.join();
 }
 
 TEST_F(AttachTest, WhereBpfIsNotPermittedPtraceIsTakenAndSaysWhatItCosts) {
@@ -269,6 +301,36 @@ TEST_F(AttachTest, AStaticMonitorThatIsStartedIsRecordedWithItsChildren) {
     EXPECT_EQ(run.status, plain.status) << run.err;
     EXPECT_EQ(totals()["exits"], (way == "two-vcpus" ? 2 : 1) * 301) << way;
   }
+}
+
+TEST_F(AttachTest, WhoHasStartedAThousandProcessesIsStillFollowed) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const ToolRun run = tool.run("record -o " + trace + " -- " + kStatic + " many-children 300");
+  EXPECT_EQ(run.status, 7) << run.err;
+  EXPECT_EQ(totals()["exits"], 301);
+}
+
+// A process's number is soon another's, whose guest is none of ours.
+TEST_F(AttachTest, WhoGetsTheNumberOfOneThatHasEndedIsNotRecorded) {
+  need_bpf();
+  if (IsSkipped()) return;
+  const std::string printed = tool.file("printed");
+  std::thread recorder(
+      [&] { tool.run("record -o " + trace + " -- " + kStatic + " child-ends 1 > " + printed); });
+  pid_t ended = 0, monitor = 0;
+  for (int tries = 0; tries < 1000 && monitor == 0; ++tries) {
+    std::string words;
+    std::ifstream(printed) >> words >> ended >> words >> monitor;
+    ::usleep(10'000);
+  }
+  const int status = run_as_number(ended, {kStatic, "plain", "50"});
+  ::kill(monitor, SIGCONT);
+  recorder.join();
+  ASSERT_NE(monitor, 0);
+  if (status == EPERM) GTEST_SKIP() << "no right to choose a process's number";
+  EXPECT_EQ(status, 7);
+  EXPECT_EQ(totals()["exits"], 0);
 }
 
 TEST_F(AttachTest, AStaticMonitorWithoutTheRightsRunsUnrecordedAndIsToldWhatToDo) {

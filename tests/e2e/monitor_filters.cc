@@ -18,6 +18,15 @@ namespace {
 
 using Numbers = std::initializer_list<uint32_t>;
 
+void install(std::vector<sock_filter>& steps) {
+  const sock_fprog program{static_cast<unsigned short>(steps.size()), steps.data()};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    perror("seccomp");
+    exit(1);
+  }
+}
+
 void install(uint32_t otherwise, Numbers requests, Numbers calls) {
   const auto skip = static_cast<uint8_t>(2 * requests.size() + 2);
   std::vector<sock_filter> steps = {
@@ -33,15 +42,20 @@ void install(uint32_t otherwise, Numbers requests, Numbers calls) {
   };
   allow(requests);
   allow(calls);
-  const sock_fprog program{static_cast<unsigned short>(steps.size()), steps.data()};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    perror("seccomp");
-    exit(1);
-  }
+  install(steps);
 }
 
 }  // namespace
+
+void install_filter_against(Numbers calls) {
+  std::vector<sock_filter> steps = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (const uint32_t number : calls) {
+    steps.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1));
+    steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+  }
+  steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  install(steps);
+}
 
 void install_run_loop_filter() {
   install(SECCOMP_RET_KILL_PROCESS, {KVM_RUN},

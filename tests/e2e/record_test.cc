@@ -53,16 +53,23 @@ TEST_P(EveryWay, TheMonitorPrintsAndReturnsTheSameAndItsExitsAreInTheTrace) {
   const ToolRun recorded = record(command);
   EXPECT_EQ(recorded.out, plain.out);
   EXPECT_EQ(recorded.status, plain.status) << recorded.err;
-  const uint64_t vcpus = way == "two-vcpus" || way == "two-vms" ? 2 : 1;
+  const bool has_two = way.starts_with("two-") || way.starts_with("unseen-") || way == "vfork";
+  const uint64_t vcpus = has_two ? 2 : 1;
   // The child's one KVM_RUN, refused, is a recording of its own.
   const uint64_t refused = way == "fork" ? 1 : 0;
   EXPECT_EQ(totals()["exits"], vcpus * (kExits + 1) + refused);
   EXPECT_EQ(totals()["lost"], 0);
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  // Of each the guest's bytes, counted up: no vCPU has another one's kvm_run.
+  for (uint64_t vcpu = 0; has_two && vcpu < vcpus; ++vcpu)
+    for (const uint64_t seq : {uint64_t{0}, uint64_t{77}, kExits - 1})
+      EXPECT_THAT(dump(fmt::format("--vcpu {} --seq {}", vcpu, seq)).out,
+                  HasSubstr(fmt::format("port 0x10 1 byte {:#x}\n", seq & 0xff)));
 }
 INSTANTIATE_TEST_SUITE_P(Ways, EveryWay,
                          ::testing::Values("plain", "by-number", "signed-request", "copied",
-                                           "two-vcpus", "two-vms", "fork", "filter", "early-filter",
+                                           "two-vcpus", "two-vms", "unseen-maps", "unseen-copies",
+                                           "vfork", "fork", "filter", "early-filter",
                                            "cloud-hypervisor", "daemon", "killed", "crash",
                                            "triple-fault"),
                          [](const auto& way) {
@@ -78,6 +85,33 @@ TEST_F(RecordTest, WhereAFilterForbidsAllPreparationExitsAreCounted) {
   EXPECT_EQ(recorded.status, 7) << recorded.err;
   EXPECT_EQ(totals()["exits"], 0);
   EXPECT_EQ(totals()["lost"], 51);
+}
+
+// What those forbid cannot be asked.
+TEST_F(RecordTest, UnderFiltersThatWereThereBeforeItExitsAreCounted) {
+  const std::string command = kMonitor + " started-filtered 50";
+  const ToolRun recorded = record(command);
+  EXPECT_EQ(recorded.out, shell(command).out);
+  EXPECT_EQ(recorded.status, 7) << recorded.err;
+  EXPECT_EQ(totals()["lost"], 51);
+  EXPECT_THAT(recorded.err, HasSubstr("filters that the monitor was started under"));
+  // Those that `record` has itself let it ask.
+  const std::string recorder = KVMTAPE_BINARY_DIR "/kvmtape record --force -o " + trace + " -- ";
+  EXPECT_EQ(shell(kMonitor + " runs-filtered '" + recorder + kMonitor + " plain 50'").status, 7);
+  EXPECT_EQ(totals()["exits"], 51);
+}
+
+TEST_F(RecordTest, ASignalForTheMonitorGoesToIt) {
+  EXPECT_EQ(record("sh -c 'trap \"echo heard; exit 5\" USR1; kill -USR1 $PPID; sleep 9; :'").status,
+            5);
+}
+
+TEST_F(RecordTest, ThatClosedPipesAreIgnoredIsInherited) {
+  const std::string ask = "grep SigIgn /proc/self/status";
+  const std::string by_record =
+      KVMTAPE_BINARY_DIR "/kvmtape record -o " + trace + " --force -- " + ask + " 2>/dev/null";
+  for (const std::string before : {"trap '' PIPE; ", "trap - PIPE; "})
+    EXPECT_EQ(shell(before + by_record).out, shell(before + ask).out) << before;
 }
 
 TEST_F(RecordTest, ACrashBringsItsRegisters) {

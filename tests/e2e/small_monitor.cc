@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <thread>
@@ -48,6 +49,23 @@ int kvm_call(int fd, unsigned long request, unsigned long argument) {
   if (way_is("signed-request"))
     return ioctl(fd, static_cast<unsigned long>(static_cast<int>(request)), argument);
   return ioctl(fd, request, argument);
+}
+
+// By an instruction of our own, as programs do that have no libc: nothing in between sees it.
+long unseen_call(long number, long a, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+#if defined(__x86_64__)
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  long result = number;
+  asm volatile("syscall"
+               : "+a"(result)
+               : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+#else
+  return syscall(number, a, b, c, d, e, f);
+#endif
 }
 
 struct SmallVcpu {
@@ -111,12 +129,19 @@ SmallVcpu make_vcpu(int vm, int id, size_t run_bytes) {
     vcpu.fd = dup2(copy, copy + 100);
     close(copy);
   }
-  void* run = way_is("by-number")
-                  ? reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, run_bytes,
-                                                    PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0))
-                  : mmap(nullptr, run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0);
+  constexpr int kAccess = PROT_READ | PROT_WRITE;
+  void* run = nullptr;
+  if (way_is("by-number"))
+    run = reinterpret_cast<void*>(
+        syscall(SYS_mmap, nullptr, run_bytes, kAccess, MAP_SHARED, vcpu.fd, 0));
+  else if (way_is("unseen-maps"))
+    run = reinterpret_cast<void*>(
+        unseen_call(SYS_mmap, 0, static_cast<long>(run_bytes), kAccess, MAP_SHARED, vcpu.fd, 0));
+  else
+    run = mmap(nullptr, run_bytes, kAccess, MAP_SHARED, vcpu.fd, 0);
   if (run == MAP_FAILED) fail("mmap");
   vcpu.run = static_cast<kvm_run*>(run);
+  if (way_is("unseen-copies")) vcpu.fd = static_cast<int>(unseen_call(SYS_dup, vcpu.fd));
   prepare_cpu(vcpu.fd);
   return vcpu;
 }
@@ -211,6 +236,58 @@ void let_a_child_try(SmallVm& vm) {
   printf("child: %d\n", WEXITSTATUS(status));
 }
 
+// A child that is to start a program, and until then uses its parent's memory, puts a descriptor of
+// its own where the parent has a vCPU.
+void let_a_vfork_child_copy(const SmallVm& vm) {
+  const pid_t child = vfork();
+  if (child == 0) {
+    dup2(STDIN_FILENO, vm.vcpus[0].fd);
+    execl("/bin/true", "true", nullptr);
+    _exit(1);
+  }
+  waitpid(child, nullptr, 0);
+}
+
+// More processes than anybody watches at a time, one after the other, and the VM in the last one.
+void become_the_last_of_many() {
+  fflush(stdout);
+  for (int i = 0; i < 1100; ++i) {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  }
+  if (const pid_t last = fork(); last != 0) {
+    int status = 0;
+    waitpid(last, &status, 0);
+    _exit(WEXITSTATUS(status));
+  }
+}
+
+// Has had a child, and waits.
+void say_who_has_ended() {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  printf("child %d of %d\n", child, getpid());
+  fflush(stdout);
+  raise(SIGSTOP);
+  _exit(7);
+}
+
+// Under a filter that was there before it was started, and forbids what recording asks for.
+void start_under_a_filter(const char* exits) {
+  install_filter_against({SYS_fallocate, SYS_rt_sigtimedwait, SYS_rt_sigpending});
+  execl("/proc/self/exe", "small_monitor", "plain", exits, nullptr);
+  fail("execl");
+}
+
+// Under one that forbids nothing that it asks for.
+void run_under_a_filter(const char* command) {
+  install_filter_against({SYS_reboot});
+  execl("/bin/sh", "sh", "-c", command, nullptr);
+  fail("execl");
+}
+
 void print(const SmallVm& vm) {
   for (const SmallVcpu& vcpu : vm.vcpus) {
     printf("sum %u failed %ld", vcpu.sum, vcpu.failed);
@@ -265,6 +342,10 @@ int main(int argc, char** argv) {
   g_way = argv[1];
   const auto exits = static_cast<uint32_t>(strtoul(argv[2], nullptr, 0));
   if (way_is("daemon")) become_daemon();
+  if (way_is("child-ends")) say_who_has_ended();
+  if (way_is("many-children")) become_the_last_of_many();
+  if (way_is("started-filtered")) start_under_a_filter(argv[2]);
+  if (way_is("runs-filtered")) run_under_a_filter(argv[2]);
   const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
   if (kvm < 0) fail("/dev/kvm");
   printf("small monitor\n");
@@ -277,7 +358,10 @@ int main(int argc, char** argv) {
     vms.push_back(make_and_run_by_filtered_threads(kvm, exits));
   else
     vms.push_back(make_vm(kvm, way_is("two-vcpus") ? 2 : 1, exits));
-  if (way_is("two-vms")) vms.push_back(make_vm(kvm, 1, exits));
+  const bool with_unseen = way_is("unseen-maps") || way_is("unseen-copies") || way_is("vfork");
+  if (way_is("two-vms") || with_unseen) vms.push_back(make_vm(kvm, 1, exits));
+  if (with_unseen) std::reverse(vms.begin(), vms.end());  // which was made last runs first
+  if (way_is("vfork")) let_a_vfork_child_copy(vms[1]);
   if (way_is("fork")) let_a_child_try(vms[0]);
   if (getenv("SMALL_MONITOR_STOP") != nullptr) wait_to_be_watched();
   if (way_is("filter")) install_run_loop_filter();
