@@ -39,9 +39,10 @@ Session describe(const kvmtape_options& options, const Uuid& uuid, const Watched
     session.monitor_pid = watched->pid;
     session.monitor_command = watched->command;
   }
-  // The ioctls of another process' vCPU are not ours to make.
-  const auto policy =
-      watched != nullptr ? RegisterPolicy::kNever : static_cast<RegisterPolicy>(options.registers);
+  // KVM takes a vCPU's ioctls from its own process alone.
+  const auto policy = watched != nullptr && !watched->registers
+                          ? RegisterPolicy::kNever
+                          : static_cast<RegisterPolicy>(options.registers);
   if (options.monitor_name != nullptr) session.monitor_name = options.monitor_name;
   session.recorder = recorder_text(options.recorder != nullptr ? options.recorder : "embed");
   session.register_policy = register_policy_text(policy, std::max(1u, options.registers_every));

@@ -27,6 +27,7 @@ struct WatchedProcess {
   std::string name;
   std::string command;              // /proc/PID/cmdline
   ClockReader clock = read_clocks;  // what its exits are stamped with
+  bool registers = false;           // who watches it can have its vCPUs' registers
 };
 
 }  // namespace kvmtape

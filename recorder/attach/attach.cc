@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorder/attach/injected_ioctls.h"
 #include "recorder/attach/ptrace_watch.h"
 #include "recorder/attach/stop_signals.h"
 #include "recorder/attach/target.h"
@@ -94,6 +95,7 @@ kvmtape_options embedding_options(const RecordingOptions& from, const Way& way,
   options.addresses = addresses.empty() ? nullptr : addresses.data();
   options.address_count = addresses.size();
   options.control = 1;
+  if (from.registers == RegisterPolicy::kNever) options.registers = KVMTAPE_REGISTERS_NEVER;
   options.recorder = way.kind == Way::Kind::kBpf ? "attach bpf" : "attach ptrace";
   return options;
 }
@@ -152,6 +154,8 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   if (chosen->watch == nullptr)
     return failed(Error{ErrorCode::kRefused, chosen->way.to_string(), {}, std::nullopt}, say);
   process->clock = chosen->clock;
+  process->registers = chosen->way.kind == Way::Kind::kPtrace &&
+                       InjectedIoctls::may_be_made_by(static_cast<pid_t>(process->pid));
   if (signals.came())
     return failed({ErrorCode::kRefused, "stopped before recording began: there is no recording",
                    process->name, std::nullopt},

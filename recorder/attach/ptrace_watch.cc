@@ -140,6 +140,7 @@ void PtraceWatch::begin_call(Thread& thread, const __ptrace_syscall_info& call) 
   const int fd = static_cast<int>(call.entry.args[0]);
   if (number == SYS_ioctl && static_cast<uint32_t>(call.entry.args[1]) == KVM_RUN) {
     thread.running = vcpu_of(fd);
+    thread.fd = fd;
     if (thread.running)
       thread.running->tape->capture.enter();
     else
@@ -155,15 +156,32 @@ void PtraceWatch::begin_call(Thread& thread, const __ptrace_syscall_info& call) 
   }
 }
 
-void PtraceWatch::at_system_call(pid_t id) {
+std::optional<int> PtraceWatch::at_system_call(pid_t id) {
   Thread& thread = threads_[id];
   __ptrace_syscall_info call{};
-  if (::ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof call, &call) <= 0) return;
-  if (call.op == PTRACE_SYSCALL_INFO_ENTRY) return begin_call(thread, call);
-  if (call.op != PTRACE_SYSCALL_INFO_EXIT || !thread.running) return;
-  const auto result = static_cast<int>(call.exit.rval);
-  thread.running->tape->capture.exit(result < 0 ? -1 : result, result < 0 ? -result : 0);
-  thread.running.reset();
+  if (::ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof call, &call) <= 0) return {};
+  if (call.op == PTRACE_SYSCALL_INFO_ENTRY) {
+    begin_call(thread, call);
+  } else if (call.op == PTRACE_SYSCALL_INFO_EXIT && thread.running) {
+    const auto other_stop = end_run(id, thread, static_cast<int>(call.exit.rval));
+    thread.running.reset();
+    return other_stop;
+  }
+  return {};
+}
+
+// Registers are asked for where the exit is a crash or a debug exit, never at the frequent ones.
+std::optional<int> PtraceWatch::end_run(pid_t id, Thread& thread, int result) {
+  Vcpu& vcpu = *thread.running;
+  const uint32_t reason = static_cast<const kvm_run*>(vcpu.run)->exit_reason;
+  vcpu.ioctls.stand_at(id, thread.fd);
+  const bool is_frequent = result == -EINTR || result == -EAGAIN ||
+                           (result == 0 && (reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO));
+  if (!is_frequent)
+    vcpu.tape->capture.take_registers_with(InjectedIoctls::may_be_made_by(id) ? &vcpu.ioctls
+                                                                              : nullptr);
+  vcpu.tape->capture.exit(result < 0 ? -1 : result, result < 0 ? -result : 0);
+  return vcpu.ioctls.other_stop();
 }
 
 void PtraceWatch::stopped(pid_t thread, int status) {
@@ -176,7 +194,7 @@ void PtraceWatch::stopped(pid_t thread, int status) {
   long passed_on = 0;
   threads_[thread];
   if (signal == kSystemCallStop) {
-    at_system_call(thread);
+    if (const auto other_stop = at_system_call(thread)) return stopped(thread, *other_stop);
   } else if (kind == PTRACE_EVENT_STOP && signal != SIGTRAP) {
     // The whole process was stopped (SIGSTOP and its kind): it stays so until SIGCONT.
     ::ptrace(PTRACE_LISTEN, thread, nullptr, nullptr);
@@ -207,7 +225,8 @@ void PtraceWatch::detach_all() {
     if (thread < 0) break;
     if (WIFSTOPPED(status)) {
       const int signal = WSTOPSIG(status);
-      if (signal == kSystemCallStop && session_ != nullptr) at_system_call(thread);
+      // What stops it on the way to its registers stops it again when it is let go.
+      if (signal == kSystemCallStop && session_ != nullptr) (void)at_system_call(thread);
       const bool is_signal = status >> 16 == 0 && signal != kSystemCallStop;
       ::ptrace(PTRACE_DETACH, thread, nullptr, is_signal ? long{signal} : 0L);
     }

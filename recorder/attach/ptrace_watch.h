@@ -11,8 +11,10 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "recorder/attach/injected_ioctls.h"
 #include "recorder/attach/watch.h"
 #include "schema/base/unique_fd.h"
 
@@ -39,15 +41,19 @@ class PtraceWatch final : public Watch {
     void* run = nullptr;
     size_t run_bytes = 0;
     kvmtape_vcpu* tape = nullptr;
+    InjectedIoctls ioctls;
   };
   struct Thread {
     std::shared_ptr<Vcpu> running;  // between the begin and the end of its KVM_RUN
+    int fd = -1;                    // what it named the vCPU by
   };
 
   PtraceWatch() = default;
   Result<void> seize_all();
   void stopped(pid_t thread, int status);
-  void at_system_call(pid_t thread);
+  // Both return what waitpid() said of a stop that came in between.
+  std::optional<int> at_system_call(pid_t thread);
+  std::optional<int> end_run(pid_t id, Thread& thread, int result);
   void begin_call(Thread& thread, const __ptrace_syscall_info& call);
   std::shared_ptr<Vcpu> vcpu_of(int fd);
   std::shared_ptr<Vcpu> map_vcpu(int fd);

@@ -23,12 +23,22 @@ class RegisterSink {
   ~RegisterSink() = default;
 };
 
+// Who makes a vCPU's ioctls: its own thread, or somebody in its stead.
+class VcpuIoctls {
+ public:
+  // 0, or -1 and errno, as ioctl(2).
+  virtual int call(unsigned long request, void* argument) noexcept = 0;
+
+ protected:
+  ~VcpuIoctls() = default;
+};
+
 // What a debugger set up in the guest: x86 struct kvm_debugregs; arm64 MDSCR_EL1, MDCCINT_EL1,
 // OSLSR_EL1, DBGBVR/DBGBCR/DBGWVR/DBGWCR, and ID_AA64DFR0_EL1.
-void take_debug_registers(int vcpu_fd, RegisterSink& sink) noexcept;
+void take_debug_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept;
 
 // What explains a crash: general and system registers, pending events, and the debug registers.
-void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept;
+void take_crash_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept;
 
 // Every set that the two above would take, noted as not taken because no ioctl is allowed.
 void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept;

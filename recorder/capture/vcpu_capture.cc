@@ -1,6 +1,7 @@
 #include "recorder/capture/vcpu_capture.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 
 #include <bit>
 #include <cstring>
@@ -17,6 +18,17 @@ constexpr uint64_t kCrashReasons =
                  kExitArmNisv, kExitMemoryFault);
 
 constexpr size_t kValidRegsWord = 0;  // of the sync area
+
+class OwnIoctls final : public VcpuIoctls {
+ public:
+  explicit OwnIoctls(int fd) noexcept : fd_(fd) {}
+  int call(unsigned long request, void* argument) noexcept override {
+    return ::ioctl(fd_, request, argument);
+  }
+
+ private:
+  int fd_;
+};
 
 uint64_t load_relaxed(const uint64_t* word) {
   return __atomic_load_n(word, __ATOMIC_RELAXED);  // relaxed: the kernel wrote it on this thread
@@ -262,13 +274,17 @@ void VcpuCapture::take_registers(uint64_t tsc, uint32_t reason, int32_t ret) noe
   // relaxed: what forbids them comes to this thread later than this flag
   if (!options_.allow_ioctls || ioctls_forbidden_.load(std::memory_order_relaxed))
     note_registers_not_taken(crash, *this);
-  else if (!crash)
-    take_debug_registers(vcpu_fd_, *this);
-  else {
-    take_crash_registers(vcpu_fd_, *this);
-    ++crashes_;
-  }
+  else
+    take_registers_by(crash);
   errno = saved_errno;
+}
+
+void VcpuCapture::take_registers_by(bool crash) noexcept {
+  OwnIoctls own(vcpu_fd_);
+  VcpuIoctls& vcpu = others_ioctls_ == nullptr ? own : *others_ioctls_;
+  if (!crash) return take_debug_registers(vcpu, *this);
+  take_crash_registers(vcpu, *this);
+  ++crashes_;
 }
 
 void VcpuCapture::put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,

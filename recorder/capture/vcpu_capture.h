@@ -54,6 +54,12 @@ class VcpuCapture final : private RegisterSink {
   void forbid_ioctls() noexcept {
     ioctls_forbidden_.store(true, std::memory_order_relaxed);  // relaxed: set before the filter is
   }
+  // vCPU thread, or who stands in for it. From now on registers are taken by these ioctls, which
+  // outlive the capture; nullptr: not taken.
+  void take_registers_with(VcpuIoctls* ioctls) noexcept {
+    others_ioctls_ = ioctls;
+    options_.allow_ioctls = ioctls != nullptr;
+  }
   // The vCPU will not run again; call on its thread or after it has ended.
   void finish() noexcept;
 
@@ -101,6 +107,7 @@ class VcpuCapture final : private RegisterSink {
   }
   void ask_for_sync_registers() noexcept;
   void take_registers(uint64_t time, uint32_t reason, int32_t ret) noexcept;
+  void take_registers_by(bool crash) noexcept;
   void put(RegisterSet set, RegisterStatus status, uint32_t error, const void* bytes,
            uint32_t byte_count) noexcept override;
 
@@ -125,6 +132,7 @@ class VcpuCapture final : private RegisterSink {
   bool registers_due_possible_;  // the policy may ask at an ordinary exit
   uint32_t registers_countdown_;
   uint32_t crashes_ = 0;
+  VcpuIoctls* others_ioctls_ = nullptr;  // nullptr: the thread's own
   uint64_t saved_valid_regs_ = 0;
   bool valid_regs_changed_ = false;
   uint64_t record_tsc_ = 0;

@@ -7,8 +7,8 @@
 
 namespace kvmtape {
 
-uint32_t system_call_filters() noexcept {
-  const int status = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+uint32_t system_call_filters(const char* status_file) noexcept {
+  const int status = ::open(status_file, O_RDONLY | O_CLOEXEC);
   if (status < 0) return 0;
   char text[8192];
   size_t bytes = 0;

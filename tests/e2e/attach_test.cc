@@ -227,6 +227,31 @@ TEST_F(AttachTest, RegistersOfACrashAreNotTaken) {
   EXPECT_EQ(tool.run("info --json " + trace).json()["session"]["registers"], "never");
 }
 
+// By ptrace a thread of the monitor asks for them, unless a filter might kill it for that.
+TEST_F(AttachTest, RegistersOfACrashAreThoseThatPreloadTakes) {
+#if !defined(__x86_64__) || !defined(KVMTAPE_PRELOAD)
+  GTEST_SKIP() << "no registers by ptrace on this architecture, or no preload to compare with";
+#endif
+  const std::string by_preload = tool.file("preload.kvmtape");
+  tool.run("record --force -o " + by_preload + " -- " + kDynamic + " crash 3");
+  const ShellRun run = attach(kStatic + " crash 3", "--way ptrace");
+  EXPECT_THAT(run.out, HasSubstr(shell(kStatic + " crash 3").out));
+  const auto last_of = [&](const std::string& recording) {
+    return tool.run("dump --json --tail 1 " + recording).json_lines().back();
+  };
+  const auto taken = last_of(trace)["registers"], expected = last_of(by_preload)["registers"];
+  for (const char* set : {"kvm_regs", "kvm_sregs", "kvm_debugregs", "kvm_mp_state"}) {
+    EXPECT_EQ(taken.at(set).at("status"), "taken");
+    EXPECT_EQ(taken.at(set), expected.at(set));
+  }
+  EXPECT_EQ(taken.size(), expected.size());
+  EXPECT_EQ(tool.run("info --json " + trace).json()["session"]["registers"], "debug-exits");
+
+  attach(kStatic + " crash-filtered 3", "--force --way ptrace");
+  EXPECT_THAT(last_of(trace)["registers"].dump(), HasSubstr("not taken"));
+  EXPECT_EQ(totals()["exits"], 4);
+}
+
 // Loading its programs takes a while. Where the signal comes too late for that all the same, it
 // ends a recording.
 TEST_F(AttachTest, AnInterruptWhileItIsSetUpSaysThatThereIsNoRecording) {

@@ -37,6 +37,7 @@ constexpr size_t kUnionEnd = offsetof(kvm_run, kvm_valid_regs);
 std::string g_way;
 
 bool way_is(const char* name) { return g_way == name; }
+bool ends_in_crash() { return way_is("crash") || way_is("crash-filtered"); }
 
 [[noreturn]] void fail(const char* what) {
   printf("%s: %s\n", what, strerror(errno));
@@ -92,7 +93,7 @@ std::vector<uint8_t> guest_code(uint32_t exits) {
                                0x75, 0xf8,               // jnz out
                                0xf4};                    // hlt
   memcpy(&code[2], &exits, sizeof exits);
-  if (way_is("crash")) {
+  if (ends_in_crash()) {
     code.pop_back();
     code.insert(code.end(), {0xea, 0x00, 0x00, 0x00, 0x20});  // jmp 0x2000:0
   }
@@ -178,7 +179,7 @@ void run(SmallVcpu& vcpu) {
     auto* bytes = reinterpret_cast<uint8_t*>(vcpu.run);
     vcpu.sum += bytes[vcpu.run->io.data_offset];
     // Behind what port I/O is made of, where nobody looks before the crash.
-    if (way_is("crash"))
+    if (ends_in_crash())
       memset(bytes + 96, static_cast<int>(vcpu.exits[KVM_EXIT_IO]), kUnionEnd - 96);
   }
 }
@@ -364,7 +365,7 @@ int main(int argc, char** argv) {
   if (way_is("vfork")) let_a_vfork_child_copy(vms[1]);
   if (way_is("fork")) let_a_child_try(vms[0]);
   if (getenv("SMALL_MONITOR_STOP") != nullptr) wait_to_be_watched();
-  if (way_is("filter")) install_run_loop_filter();
+  if (way_is("filter") || way_is("crash-filtered")) install_run_loop_filter();
   const int64_t begin = thread_ns();
   for (SmallVm& vm : vms)
     if (!way_is("cloud-hypervisor")) run_all(vm);

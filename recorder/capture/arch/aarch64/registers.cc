@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <initializer_list>
 
@@ -42,10 +41,10 @@ constexpr uint32_t kRegistersMax = 4 + 4 * 16;  // the debug registers; the othe
 class OneRegs {
  public:
   // The value, or 0 when the kernel refused.
-  uint64_t take(int vcpu_fd, uint64_t id) noexcept {
+  uint64_t take(VcpuIoctls& vcpu, uint64_t id) noexcept {
     uint64_t value = 0;
     kvm_one_reg request{id, reinterpret_cast<uint64_t>(&value)};
-    const int error = ioctl(vcpu_fd, KVM_GET_ONE_REG, &request) == 0 ? 0 : errno;
+    const int error = vcpu.call(KVM_GET_ONE_REG, &request) == 0 ? 0 : errno;
     if (error != 0) {
       note_without(id, RegisterStatus::kRefused, error);
       return 0;
@@ -102,32 +101,32 @@ class OneRegs {
 
 }  // namespace
 
-void take_debug_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+void take_debug_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept {
   OneRegs regs;
   uint64_t id_aa64dfr0 = 0;
-  for (uint64_t id : kDebugIds) id_aa64dfr0 = regs.take(vcpu_fd, id);
+  for (uint64_t id : kDebugIds) id_aa64dfr0 = regs.take(vcpu, id);
   // BRPs [15:12] and WRPs [23:20] are one less than the number (Arm ARM D19.2.59).
   const uint64_t breakpoints = ((id_aa64dfr0 >> 12) & 0xf) + 1;
   const uint64_t watchpoints = ((id_aa64dfr0 >> 20) & 0xf) + 1;
   for (uint64_t n = 0; n < breakpoints; ++n)
-    for (uint64_t op2 : {4, 5}) regs.take(vcpu_fd, sys_reg(2, 0, 0, n, op2));
+    for (uint64_t op2 : {4, 5}) regs.take(vcpu, sys_reg(2, 0, 0, n, op2));
   for (uint64_t n = 0; n < watchpoints; ++n)
-    for (uint64_t op2 : {6, 7}) regs.take(vcpu_fd, sys_reg(2, 0, 0, n, op2));
+    for (uint64_t op2 : {6, 7}) regs.take(vcpu, sys_reg(2, 0, 0, n, op2));
   regs.put(sink);
 }
 
-void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept {
+void take_crash_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept {
   OneRegs regs;
-  for (uint64_t index = 0; index < kCoreRegs; ++index) regs.take(vcpu_fd, core_reg(index));
-  for (uint64_t id : kSystemIds) regs.take(vcpu_fd, id);
+  for (uint64_t index = 0; index < kCoreRegs; ++index) regs.take(vcpu, core_reg(index));
+  for (uint64_t id : kSystemIds) regs.take(vcpu, id);
   regs.put(sink);
   kvm_vcpu_events pending{};
-  if (ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &pending) == 0)
+  if (vcpu.call(KVM_GET_VCPU_EVENTS, &pending) == 0)
     sink.put(RegisterSet::kVcpuEvents, RegisterStatus::kTaken, 0, &pending, sizeof pending);
   else
     sink.put(RegisterSet::kVcpuEvents, RegisterStatus::kRefused, static_cast<uint32_t>(errno),
              nullptr, 0);
-  take_debug_registers(vcpu_fd, sink);
+  take_debug_registers(vcpu, sink);
 }
 
 void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <initializer_list>
 
@@ -11,9 +10,9 @@ namespace kvmtape {
 namespace {
 
 template <typename Struct>
-void take(int vcpu_fd, unsigned long request, RegisterSet set, RegisterSink& sink) noexcept {
+void take(VcpuIoctls& vcpu, unsigned long request, RegisterSet set, RegisterSink& sink) noexcept {
   Struct bytes{};
-  if (ioctl(vcpu_fd, request, &bytes) == 0)
+  if (vcpu.call(request, &bytes) == 0)
     sink.put(set, RegisterStatus::kTaken, 0, &bytes, sizeof bytes);
   else
     sink.put(set, RegisterStatus::kRefused, static_cast<uint32_t>(errno), nullptr, 0);
@@ -21,16 +20,16 @@ void take(int vcpu_fd, unsigned long request, RegisterSet set, RegisterSink& sin
 
 }  // namespace
 
-void take_debug_registers(int vcpu_fd, RegisterSink& sink) noexcept {
-  take<kvm_debugregs>(vcpu_fd, KVM_GET_DEBUGREGS, RegisterSet::kDebugRegs, sink);
+void take_debug_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept {
+  take<kvm_debugregs>(vcpu, KVM_GET_DEBUGREGS, RegisterSet::kDebugRegs, sink);
 }
 
-void take_crash_registers(int vcpu_fd, RegisterSink& sink) noexcept {
-  take<kvm_regs>(vcpu_fd, KVM_GET_REGS, RegisterSet::kRegs, sink);
-  take<kvm_sregs>(vcpu_fd, KVM_GET_SREGS, RegisterSet::kSregs, sink);
-  take<kvm_vcpu_events>(vcpu_fd, KVM_GET_VCPU_EVENTS, RegisterSet::kVcpuEvents, sink);
-  take<kvm_mp_state>(vcpu_fd, KVM_GET_MP_STATE, RegisterSet::kMpState, sink);
-  take_debug_registers(vcpu_fd, sink);
+void take_crash_registers(VcpuIoctls& vcpu, RegisterSink& sink) noexcept {
+  take<kvm_regs>(vcpu, KVM_GET_REGS, RegisterSet::kRegs, sink);
+  take<kvm_sregs>(vcpu, KVM_GET_SREGS, RegisterSet::kSregs, sink);
+  take<kvm_vcpu_events>(vcpu, KVM_GET_VCPU_EVENTS, RegisterSet::kVcpuEvents, sink);
+  take<kvm_mp_state>(vcpu, KVM_GET_MP_STATE, RegisterSet::kMpState, sink);
+  take_debug_registers(vcpu, sink);
 }
 
 void note_registers_not_taken(bool crash, RegisterSink& sink) noexcept {
