@@ -29,7 +29,7 @@ _Static_assert(offsetof(struct kvm_run, mmio.is_write) + 1 <= KVMTAPE_HEAD_BYTES
 const volatile struct watch_config config = {};
 __u64 unidentified = 0; /* exits whose vCPU could not be told */
 __u32 unfollowed = 0;   /* processes of the monitor's for which there was no place */
-__u32 root_ended = 0;   /* the number that was asked for may be another process's now */
+__u32 root_known = 0;   /* whose number was asked for, which may be another one's by now */
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -55,7 +55,6 @@ struct {
 } processes SEC(".maps");
 
 static bool is_watched_by_number(struct task_struct* task) {
-  if (root_ended) return false;
   struct pid* pid = task->group_leader->thread_pid;
   unsigned int level = pid->level;
   void* numbers = (void*)pid + bpf_core_field_offset(struct pid, numbers);
@@ -75,8 +74,9 @@ static bool is_watched_by_number(struct task_struct* task) {
 static bool is_watched(struct task_struct* task) {
   __u32 tgid = task->tgid;
   if (bpf_map_lookup_elem(&processes, &tgid) != NULL) return true;
-  if (!is_watched_by_number(task)) return false;
+  if (root_known || !is_watched_by_number(task)) return false;
   bpf_map_update_elem(&processes, &tgid, &tgid, BPF_ANY);
+  root_known = 1;
   return true;
 }
 
@@ -93,15 +93,17 @@ static __always_inline struct kvm_vcpu* running_vcpu(enum by by, struct task_str
   return (void*)load(by, file + bpf_core_field_offset(struct file, private_data));
 }
 
-/* Where the vCPU of this address is, or is to be; NULL: there are too many near it. Two threads may
- * ask at once, also for the same one: sys_enter comes before KVM takes vcpu->mutex. */
-static __always_inline struct vcpu_state* place_of(__u64 address) {
+/* Where the vCPU of this address is, or is to be if it is one that is watched; else NULL, also
+ * where there are too many near it. Two threads may ask at once, also for the same one: sys_enter
+ * comes before KVM takes vcpu->mutex. */
+static __always_inline struct vcpu_state* place_of(struct task_struct* task, __u64 address) {
   __u32 place = address * 0x9e3779b97f4a7c15 >> 32;
   for (int i = 0; i < PLACES_TRIED; ++i, ++place) {
     __u32 index = place % KVMTAPE_PLACES;
     struct vcpu_state* state = bpf_map_lookup_elem(&vcpus, &index);
     if (state == NULL || state->key.address == address) return state;
     if (state->key.address != 0) continue;
+    if (!is_watched(task)) return NULL;
     if (bpf_map_update_elem(&taken, &index, &address, BPF_NOEXIST) == 0) return state;
     __u64* by_other = bpf_map_lookup_elem(&taken, &index);
     if (by_other != NULL && *by_other == address) return state;
@@ -118,7 +120,7 @@ static __always_inline struct vcpu_state* state_of(enum by by, struct task_struc
   __u64 pio_data = 0;
   if (bpf_core_field_exists(struct kvm_vcpu, arch.pio_data))
     pio_data = load(by, vcpu + bpf_core_field_offset(struct kvm_vcpu, arch.pio_data));
-  struct vcpu_state* state = place_of(address);
+  struct vcpu_state* state = place_of(task, address);
   if (state == NULL || (state->key.run == run && state->key.process == (__u32)task->tgid &&
                         state->key.id == id && state->pio_data == pio_data))
     return state;
@@ -293,7 +295,7 @@ int on_process_exit(void* context) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   if (task->signal->live.counter != 0) return 0;
   __u32 tgid = task->tgid;
-  if (is_watched_by_number(task)) root_ended = 1;
+  if (!root_known && is_watched_by_number(task)) root_known = 1;
   bpf_map_delete_elem(&processes, &tgid);
   return 0;
 }
