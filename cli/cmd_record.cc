@@ -211,7 +211,8 @@ void add_record(CLI::App& app, Action& chosen) {
       })
       ->excludes("--flight");
   verb->add_option("--max-files", recording.bounds.files_max,
-                   "how many files are kept, the newest; 0: all; 16 unless given")
+                   "how many files are kept, the newest; with --flight the first snapshot and the "
+                   "newest; 0: all; 16 unless given")
       ->check(any_number())
       ->type_name("N");
   verb->add_option("--registers", command->registers,

@@ -101,7 +101,9 @@ typedef struct kvmtape_options {
    * the next begins; each stands alone. 0: no bound. Not of a flight recorder. */
   uint64_t max_file_bytes; /* at least 256 KiB */
   unsigned max_file_seconds;
-  unsigned max_files; /* how many files are kept, the newest, or snapshots; 0: all. Default 16 */
+  /* How many files are kept, the newest; of a flight recorder how many snapshots, the first and
+   * the newest. 0: all. Default 16. */
+  unsigned max_files;
   /* Only these exits are recorded; the others have no number, and the header says so. */
   uint64_t exit_reasons;          /* one bit for each KVM_EXIT_..., the last for 63 and all above */
   const kvmtape_range* addresses; /* NULL: any exit; else MMIO and port I/O in one of these */

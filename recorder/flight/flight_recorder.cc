@@ -161,6 +161,9 @@ bool FlightRecorder::pump() {
 // rings that go on need a header at every moment, and is open before the last is closed: by its
 // open file a recorder is found (`ctl PID`).
 Result<void> FlightRecorder::snapshot(std::string_view reason) {
+  if (!waiting_) {  // there was no room for it, and another may have its name by now
+    KVMTAPE_TRY_ASSIGN(waiting_, make_next_file(number_));
+  }
   uint64_t next_number = number_;
   auto next = make_next_file(next_number);
   if (auto written = snapshot_to(path_of(number_), reason); !written.ok()) {
@@ -170,13 +173,24 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
   ++snapshots_;
   named_.clear();
   number_ = next_number;
+  remove_surplus();
   const std::optional<TraceFile> last = std::exchange(waiting_, std::nullopt);
   if (!next.ok()) return next.error();
   waiting_ = std::move(*next);
-  // number_ - 1 have been written.
-  if (files_max_ != 0 && number_ - 1 > files_max_)
-    ::unlink(path_of(number_ - 1 - files_max_).c_str());
   return {};
+}
+
+// Of what this session wrote, by name: numbers between them may be earlier recordings'. The first
+// shows how trouble began, so those behind it go; where only one may stay, it is the newest, which
+// somebody has just been told of.
+void FlightRecorder::remove_surplus() {
+  if (files_max_ == 0) return;
+  written_.push_back(written_path_);
+  while (written_.size() > files_max_) {
+    const auto surplus = written_.begin() + (files_max_ > 1 ? 1 : 0);
+    ::unlink(surplus->c_str());
+    written_.erase(surplus);
+  }
 }
 
 Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_view reason) {

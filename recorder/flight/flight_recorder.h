@@ -7,6 +7,7 @@
 // One thread at a time, its owner's; see keeper.h.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ namespace kvmtape {
 
 class FlightRecorder final : public Keeper {
  public:
-  // `file` is the first, still empty. At most `files_max` snapshots are kept; the oldest goes.
+  // `file` is the first, still empty. At most `files_max` snapshots are kept, the first and the
+  // newest; 0: all.
   // `clock` is what the rings' records are stamped with.
   FlightRecorder(TraceFile file, Session session, const Triggers& triggers, uint32_t files_max,
                  ClockReader clock = read_clocks);
@@ -62,6 +64,7 @@ class FlightRecorder final : public Keeper {
   uint64_t produced() const;
   uint64_t passed() const;
   std::string path_of(uint64_t number) const;
+  void remove_surplus();
 
   std::string first_path_;
   Session session_;
@@ -90,6 +93,7 @@ class FlightRecorder final : public Keeper {
   uint64_t not_before_ns_ = 0;
   uint64_t passed_at_last_ = 0;  // snapshot
   std::string written_path_;
+  std::deque<std::string> written_;  // snapshots that are kept, oldest first, where that is bounded
   uint64_t snapshots_ = 0;
   DrainTotals totals_;
 };

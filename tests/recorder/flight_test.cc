@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "recorder/flight/trigger.h"
@@ -54,6 +55,16 @@ class FlightTest : public ::testing::Test {
     }
     ADD_FAILURE() << file(number) << " is not there";
     return nullptr;
+  }
+  void take_snapshots(int count) {
+    for (int i = 1; i <= count; ++i) {
+      run(10);
+      ASSERT_EQ(kvmtape_snapshot(session_.session, "mine", &session_.error), 0)
+          << session_.error.text;
+      auto reader = wait_for(i);
+      EXPECT_EQ(reader->session().trigger, "mine");
+      EXPECT_EQ(exits_in(*reader), 10u * static_cast<uint64_t>(i));
+    }
   }
   static uint64_t exits_in(TraceReader& reader) {
     uint64_t exits = 0;
@@ -191,20 +202,44 @@ TEST_F(FlightTest, ASilentVcpuIsTold) {
   EXPECT_THAT(reader->session().trigger, HasSubstr("silent: nothing since exit 0:19"));
 }
 
-TEST_F(FlightTest, EachSnapshotIsAFileOfItsOwnAndTheOldestGoes) {
+TEST_F(FlightTest, EachSnapshotIsAFileOfItsOwnAndTheFirstAndTheNewestStay) {
   session_.options.max_files = 2;
   open("crash");
-  for (int i = 1; i <= 3; ++i) {
-    run(10);
+  take_snapshots(3);
+  EXPECT_TRUE(std::filesystem::exists(file(1))) << "it shows how trouble began";
+  EXPECT_FALSE(std::filesystem::exists(file(2)));
+  EXPECT_TRUE(std::filesystem::exists(file(3)));
+}
+
+TEST_F(FlightTest, WhereOneSnapshotMayStayItIsTheNewest) {
+  session_.options.max_files = 1;
+  open("crash");
+  take_snapshots(3);
+  EXPECT_FALSE(std::filesystem::exists(file(1)));
+  EXPECT_FALSE(std::filesystem::exists(file(2)));
+  EXPECT_TRUE(std::filesystem::exists(file(3)));
+}
+
+class ForeignFilesTest : public FlightTest, public ::testing::WithParamInterface<unsigned> {};
+
+TEST_P(ForeignFilesTest, OnlySnapshotsOfThisSessionAreRemoved) {
+  constexpr int kForeign = 20;  // 2 to 20
+  for (int i = 2; i <= kForeign; ++i) std::ofstream(file(i)) << "an earlier recording";
+  session_.options.max_files = GetParam();
+  open("crash");
+  run(10);
+  for (int i = 0; i < 4; ++i)
     ASSERT_EQ(kvmtape_snapshot(session_.session, "mine", &session_.error), 0)
         << session_.error.text;
-    auto reader = wait_for(i);
-    EXPECT_EQ(reader->session().trigger, "mine");
-    EXPECT_EQ(exits_in(*reader), 10u * static_cast<uint64_t>(i));
-  }
-  EXPECT_FALSE(std::filesystem::exists(file(1)));
-  EXPECT_TRUE(std::filesystem::exists(file(2)));
+  EXPECT_EQ(session_.close(), 0);
+  for (int i = 2; i <= kForeign; ++i)
+    EXPECT_EQ(std::filesystem::file_size(file(i)), 20u) << file(i);
+  EXPECT_EQ(std::filesystem::exists(file(1)), GetParam() != 1);
+  for (int i = 1; i <= 3; ++i)
+    EXPECT_EQ(std::filesystem::exists(file(kForeign + i)), i == 3 || GetParam() > 2)
+        << file(kForeign + i);
 }
+INSTANTIATE_TEST_SUITE_P(Bounds, ForeignFilesTest, ::testing::Values(16, 1, 2));
 
 TEST_F(FlightTest, FileAndRingsTogetherAreReadableWhileNothingHasTriggered) {
   open("crash");
