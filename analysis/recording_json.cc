@@ -78,6 +78,7 @@ Json totals_json(const TraceReader& reader) {
         {{"vcpu", vcpu.index}, {"id", vcpu.id}, {"exits", vcpu.exits}, {"lost", vcpu.lost}});
   return {{"exits", reader.exits()},
           {"lost", reader.lost()},
+          {"begin_ns", reader.begin_ns()},
           {"duration_ns", reader.duration_ns()},
           {"recorded_ns", reader.recorded_ns()},
           {"vcpus", vcpus}};

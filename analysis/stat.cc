@@ -141,7 +141,8 @@ class StatWalk {
     for (const auto& [vcpu, exit] : waiting_) (*progress_)[vcpu] = exit.seq;
     const bool some_of_it = options_.selection.seq || options_.skip != 0;
     if (some_of_it) return counter_.take(first_ns_.value_or(0), last_ns_);
-    const int64_t from = options_.selection.time_ns ? options_.selection.time_ns->first : 0;
+    const int64_t from =
+        options_.selection.time_ns ? options_.selection.time_ns->first : reader_.begin_ns();
     const int64_t to =
         options_.selection.time_ns ? options_.selection.time_ns->second : reader_.duration_ns();
     return counter_.take(std::max<int64_t>(from, 0), std::min(to, reader_.duration_ns()));
@@ -156,8 +157,8 @@ class StatWalk {
     std::optional<int64_t> guest_ns, monitor_ns;
   };
 
-  // Of the last interval only what was recorded is time that exits could come in, of the first and
-  // the last only what is selected.
+  // Of the first and the last interval only what was recorded, here, and selected is time that
+  // exits could come in.
   Stat take(int64_t interval, int64_t interval_ns) {
     const int64_t from = interval * interval_ns;
     const int64_t room = std::numeric_limits<int64_t>::max() - interval_ns;
@@ -165,7 +166,7 @@ class StatWalk {
         std::pair(int64_t{0}, std::numeric_limits<int64_t>::max()));
     const int64_t end = std::min({from > room ? from : from + interval_ns, selected.second,
                                   std::max(reader_.recorded_ns(), reader_.duration_ns())});
-    return counter_.take(std::max(from, selected.first), end);
+    return counter_.take(std::max({from, selected.first, reader_.begin_ns()}), end);
   }
 
   void add(const Item& item) {
@@ -267,7 +268,7 @@ Stat count_exits(TraceReader& reader, const StatOptions& options) {
   if (!by_column) return StatWalk(reader, options, nullptr).run();
   StatCounter counter(reader, options);
   count_columns(reader, options.selection, counter);
-  return counter.take(0, reader.duration_ns());
+  return counter.take(reader.begin_ns(), reader.duration_ns());
 }
 
 void count_intervals(TraceReader& reader, const StatOptions& options, int64_t interval_ns,

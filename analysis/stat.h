@@ -30,7 +30,7 @@ struct Stat {
   uint64_t exits = 0;  // selected
   uint64_t lost = 0;
   std::map<uint32_t, uint64_t> lost_of;  // by vCPU index; those that lost none are left out
-  // What was looked at, from the start of the recording: for rates.
+  // What was looked at, in time from the start of the recording: for rates.
   int64_t from_ns = 0;
   int64_t to_ns = 0;
   // Sorted as asked, each exit followed by its keys, sorted as well; by vCPU first, if asked.

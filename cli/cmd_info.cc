@@ -47,6 +47,10 @@ class InfoText {
            utc_text(session_.start.realtime_ns) + (lasted ? ", for " + duration() : ""));
     else if (lasted)
       line("recorded", "for " + duration());
+    if (const int64_t begin = reader_.begin_ns(), end = reader_.duration_ns(); begin != 0)
+      line("this file",
+           fmt::format("from {} s to {} s of that: {}", seconds_text(begin), seconds_text(end),
+                       duration_text(static_cast<uint64_t>(std::max(end - begin, int64_t{0})))));
     line("kernel", session_.kernel_release.empty()
                        ? "not known"
                        : session_.kernel_release + " " + session_.kernel_version);

@@ -65,6 +65,7 @@ void ChunkStore::build_streams() {
       stream.end_seq = first_damage_ < entry.offset && !ref.from_ring ? 0 : entry.first_seq;
       if (const auto gone = first_gone.find(entry.vcpu_index); gone != first_gone.end())
         stream.end_seq = std::min(stream.end_seq, gone->second);
+      stream.begin_seq = stream.end_seq;
     }
     stream.chunks.push_back(number);
     ref.duplicate = entry.end_seq <= stream.end_seq && entry.end_seq != entry.first_seq;

@@ -29,6 +29,7 @@ struct ChunkStream {
   uint64_t lost = 0;
   uint64_t first_tsc = 0;
   uint64_t last_tsc = 0;
+  uint64_t begin_seq = 0;  // above 0: what came before is in an earlier file, or was let go
   uint64_t end_seq = 0;
 };
 

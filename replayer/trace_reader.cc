@@ -171,6 +171,16 @@ bool TraceReader::overlaps() const {
   });
 }
 uint64_t TraceReader::lost() const { return state_->store.health().lost; }
+int64_t TraceReader::begin_ns() const {
+  bool is_part = !state_->session.trigger.empty();
+  uint64_t first_tsc = 0;
+  for (const ChunkStream& stream : state_->store.streams()) {
+    if (stream.vcpu_index == kSessionStream || stream.first_tsc == 0) continue;
+    is_part = is_part || stream.begin_seq != 0;
+    first_tsc = first_tsc == 0 ? stream.first_tsc : std::min(first_tsc, stream.first_tsc);
+  }
+  return is_part && first_tsc != 0 ? std::max<int64_t>(0, time_ns(first_tsc)) : 0;
+}
 int64_t TraceReader::duration_ns() const {
   return state_->last_tsc == 0 ? 0 : std::max<int64_t>(0, time_ns(state_->last_tsc));
 }

@@ -95,6 +95,9 @@ class TraceReader {
   uint64_t folded() const;                       // of those: equal to one before, only counted
   bool overlaps() const;                         // some exits stand in two chunks
   uint64_t lost() const;
+  // From when on it holds what happened: 0, or later where it is the next file of a recording, or a
+  // flight recorder's snapshot.
+  int64_t begin_ns() const;
   int64_t duration_ns() const;  // from the start of the recording to its last moment
   // Until when it is known to have gone on: longer where nothing happened any more before its
   // recorder wrote the session for the last time, which it does when it ends.

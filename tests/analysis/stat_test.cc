@@ -59,6 +59,28 @@ TEST_F(StatTest, EachVcpuHasRowsOfItsOwnAndItsLostExits) {
   }
 }
 
+TEST_F(StatTest, RatesOfASnapshotAreOfTheTimeThatItHolds) {
+  TraceBuilder trace;
+  trace.edit_session().trigger = "end of the recording";
+  trace.add_exits(3, 50).seal();
+  const auto reader = open(trace);
+  Item first;
+  ASSERT_TRUE(reader->next(first));
+  ASSERT_GT(first.time_ns, 0);
+  reader->rewind();
+  for (const StatKeys keys : {StatKeys::kAll, StatKeys::kNone}) {
+    StatOptions options;
+    options.keys = keys;
+    const Stat stat = count_exits(*reader, options);
+    EXPECT_EQ(stat.from_ns, first.time_ns);
+    EXPECT_EQ(stat.to_ns, reader->duration_ns());
+  }
+  count_intervals(*reader, {}, reader->duration_ns() + 1, [&](const Stat& stat) {
+    EXPECT_EQ(stat.from_ns, first.time_ns);
+    return true;
+  });
+}
+
 TEST_F(StatTest, IntervalsAddUpToTheWhole) {
   TraceBuilder trace;
   trace.add_exits(0, 50).add_exits(1, 30).seal();

@@ -71,10 +71,15 @@ TEST_F(BoundsTest, EachFileStandsAloneAndTogetherTheyHoldEverything) {
   run(20'000);
   ASSERT_EQ(session_.close(), 0) << session_.error.text;
   uint64_t seq = 0;
+  int64_t end_ns = 0;
   int files = 1;
   for (; fs::exists(aside(files)); ++files) {
     EXPECT_LE(fs::file_size(aside(files)), 512u * 1024);
     seq = read(aside(files), seq);
+    const auto reader = TraceReader::open(aside(files));
+    EXPECT_EQ((*reader)->begin_ns() == 0, files == 1);
+    EXPECT_GE((*reader)->begin_ns(), end_ns) << "what came before is in the file before";
+    end_ns = (*reader)->duration_ns();
   }
   EXPECT_GT(files, 2) << "the test shows nothing";
   EXPECT_EQ(read(session_.path, seq), produced_);
