@@ -19,6 +19,7 @@ RingSnapshot copy_ring(RingFile& file) {
                     header->vcpu_index,
                     header->vcpu_id,
                     header->overwrite != 0,
+                    header->coalesce != 0,
                     header->lost_total.load(std::memory_order_acquire),  // before the records
                     why_of_last_gap(*header) == GapReason::kStopped ? header->next_seq.load() : 0,
                     {}};
@@ -153,9 +154,11 @@ void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& sto
     std::span<const uint64_t> words = block.words;
     if (!started) {
       // Blocks that are gone were overwritten, and the block's record makes a gap of them; a ring
-      // that drops never overwrites, so there the file has lost them, which the store will see.
+      // that drops never overwrites, so there the file has lost them, which the store will see. A
+      // flight recorder's ring is to hold the last exits: what it let go of is no loss, as it is
+      // none in a snapshot.
       const bool gone = end ? block.number != end->block : ring.overwrite;
-      if (gone && ring.overwrite)
+      if (gone && ring.overwrite && (end || !ring.keeps_last))
         ring_encoder.start_at(end ? end->end_seq : 0, 0);
       else
         ring_encoder.start_at(block.first_seq, block.lost_before);

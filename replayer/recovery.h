@@ -28,6 +28,7 @@ struct RingSnapshot {
   uint32_t vcpu_index = 0;
   uint32_t vcpu_id = 0;
   bool overwrite = false;
+  bool keeps_last = false;  // a flight recorder's: nobody empties it
   uint64_t lost_total = 0;  // exits that the producer dropped before the copy was made
   uint64_t stopped_to = 0;  // the next exit's sequence where the last were only counted: stopped
   std::vector<Block> blocks;
