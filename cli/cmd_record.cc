@@ -155,7 +155,8 @@ int run(RecordCommand& command, Console& console) {
   if (report.totals) console.note(replaced);
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
-                               report.totals->lost, report.totals->bytes));
+                               report.totals->lost, report.totals->bytes, report.totals->files,
+                               report.totals->exits_removed));
   if (!report.not_recorded.empty())
     console.note("[ kvmtape: NOT recorded: " + report.not_recorded + " ]");
   return report.status;

@@ -59,6 +59,7 @@ struct kvmtape_session {
   kvmtape::Result<void> snapshot(std::string_view reason);
   kvmtape_totals totals();
   kvmtape::Result<void> close(kvmtape_totals& totals);
+  kvmtape::DrainTotals drained() const { return drain_->totals(); }  // after close()
   const std::string& path() const { return path_; }
   const std::string& ring_directory() const { return ring_directory_; }
 

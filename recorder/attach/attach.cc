@@ -124,7 +124,7 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
     say(std::to_string(watch.unfollowed()) + " processes of " + process.name +
         " could not be watched, too many run at a time: exits of theirs are not in the recording");
   if (totals.vcpus == 0) say(process.name + " ran no vCPU while it was watched");
-  report.totals = RecordingTotals{totals.exits, totals.lost, totals.vcpus, totals.bytes, 0, 1, 0};
+  report.totals = totals_there(session.drained(), totals.vcpus);
   if (totals.lost != 0 || watch.unidentified() != 0 || watch.unfollowed() != 0)
     report.status = kExitsMissing;
   if (!closed.ok()) report.status = kRecordFailed;

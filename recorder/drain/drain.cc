@@ -274,6 +274,9 @@ void Drain::count_ring(Stream& stream) {
 
 void Drain::give_up() {
   crash_memory_ = false;
+  series_.find_removed();
+  file_removed_ = file_.is_deleted();
+  if (file_removed_) series_.note_removed(file_);
   for (auto& stream : streams_) count_ring(*stream);
 }
 
@@ -289,6 +292,7 @@ Result<void> Drain::finish() {
     add_last_gap(*stream);
   }
   if (!write_lost_vcpus() || !cut(true) || !write_session()) return *last_error_;
+  series_.find_removed();
   return file_.seal();
 }
 
@@ -303,6 +307,10 @@ DrainTotals Drain::totals() const {
   }
   totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;
+  totals.files = series_.files_aside() + (file_removed_ ? 0 : 1);
+  totals.exits_removed = series_.removed().exits;
+  totals.lost_removed = series_.removed().lost;
+  totals.bytes_removed = series_.removed().bytes;
   return totals;
 }
 

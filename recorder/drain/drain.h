@@ -85,6 +85,7 @@ class Drain final : public Keeper {
   FileSeries series_;
   bool paused_ = false;
   uint64_t bytes_before_ = 0;  // of the files before this one
+  bool file_removed_ = false;  // at the end, and there could be no other
   ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;

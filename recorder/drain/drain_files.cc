@@ -31,6 +31,7 @@ bool Drain::begin_next_file() {
   // Without its footer it is complete all the same.
   if (auto sealed = file_.seal(); !sealed.ok()) note_failure(sealed.error());
   bytes_before_ += file_.bytes();
+  series_.end_last(file_);
   file_ = std::move(*next);
   chunks_at_cut_ = chunks_at_session_ = file_.chunks();
   return true;
@@ -46,6 +47,7 @@ bool Drain::replace_deleted_file() {
     return false;
   }
   bytes_before_ += file_.bytes();
+  series_.note_removed(file_);
   file_ = std::move(*fresh);
   chunks_at_cut_ = chunks_at_session_ = 0;
   session_due_ = true;

@@ -60,13 +60,44 @@ Result<void> FileSeries::take_place(const TraceFile& last, TraceFile& next, uint
     return cannot("cannot be put aside", last.path());
   KVMTAPE_TRY(next.rename(path_));
   begun_ns_ = now_ns;
-  put_aside_.push_back(aside);
-  while (bounds_.files_max != 0 && put_aside_.size() + 1 > bounds_.files_max) {
-    ::unlink(put_aside_.front().c_str());
-    put_aside_.pop_front();
-  }
-  if (bounds_.files_max == 0) put_aside_.clear();
+  last_name_ = aside;
+  if (bounds_.files_max > 1) remove_surplus(bounds_.files_max - 2);  // room for it and `next`
   return {};
+}
+
+void FileSeries::end_last(const TraceFile& last) {
+  ++files_aside_;
+  if (bounds_.files_max == 0) return;
+  put_aside_.push_back({last_name_, {last.exits(), last.lost(), last.bytes()}});
+  remove_surplus(bounds_.files_max - 1);
+}
+
+void FileSeries::remove_surplus(size_t kept) {
+  for (; put_aside_.size() > kept; put_aside_.pop_front()) {
+    ::unlink(put_aside_.front().path.c_str());
+    count_out(put_aside_.front());
+  }
+}
+
+void FileSeries::count_out(const Aside& file) {
+  removed_.exits += file.held.exits;
+  removed_.lost += file.held.lost;
+  removed_.bytes += file.held.bytes;
+  --files_aside_;
+}
+
+void FileSeries::find_removed() {
+  std::erase_if(put_aside_, [this](const Aside& file) {
+    const bool gone = ::access(file.path.c_str(), F_OK) != 0 && errno != EACCES;
+    if (gone) count_out(file);
+    return gone;
+  });
+}
+
+void FileSeries::note_removed(const TraceFile& file) {
+  removed_.exits += file.exits();
+  removed_.lost += file.lost();
+  removed_.bytes += file.bytes();
 }
 
 }  // namespace kvmtape

@@ -35,13 +35,33 @@ class FileSeries {
   Result<TraceFile> make_next(const Uuid& session) const;
   // `last` is put aside, `next` gets its name, and what is too many is removed.
   Result<void> take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns);
+  // Behind that: `last` is sealed and counts among the others.
+  void end_last(const TraceFile& last);
+  // Counts what somebody removed; of files that are kept without bound that is not known.
+  void find_removed();
+  void note_removed(const TraceFile& file);  // by somebody
+
+  struct Removed {
+    uint64_t exits = 0, lost = 0, bytes = 0;
+  };
+  const Removed& removed() const { return removed_; }
+  uint64_t files_aside() const { return files_aside_; }  // that are there
 
  private:
+  struct Aside {
+    std::string path;
+    Removed held;
+  };
+  void remove_surplus(size_t kept);
+  void count_out(const Aside& file);
   std::string path_;
   FileBounds bounds_;
   uint64_t begun_ns_;
-  uint64_t number_ = 0;                // of the last that was put aside
-  std::deque<std::string> put_aside_;  // oldest first, as far as they are counted
+  uint64_t number_ = 0;          // of the last that was put aside
+  std::string last_name_;        // its path
+  std::deque<Aside> put_aside_;  // oldest first, where their number is bounded
+  uint64_t files_aside_ = 0;
+  Removed removed_;
 };
 
 }  // namespace kvmtape

@@ -22,6 +22,9 @@ struct DrainTotals {
   uint64_t lost = 0;
   uint64_t bytes = 0;
   uint64_t write_errors = 0;  // times an append failed
+  uint64_t files = 1;         // that hold them
+  // Of these, what went with files that were removed: for FileBounds, or by somebody else.
+  uint64_t exits_removed = 0, lost_removed = 0, bytes_removed = 0;
 };
 
 struct FlightTotals {

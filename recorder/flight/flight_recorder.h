@@ -47,6 +47,7 @@ class FlightRecorder final : public Keeper {
   Result<void> set_paused(bool paused) override;
   bool paused() const override { return paused_; }
   Result<void> finish() override;
+  void give_up() override;
 
   DrainTotals totals() const override;
   std::optional<FlightTotals> flight_totals() const override {

@@ -4,6 +4,7 @@
 
 #include "schema/base/byte_cursor.h"
 #include "schema/chunk_codec.h"
+#include "schema/file_order.h"
 #include "schema/ring_reader.h"
 
 namespace kvmtape {
@@ -11,13 +12,14 @@ namespace {
 
 class SnapshotWriter {
  public:
-  SnapshotWriter(TraceFile& file, const Session& session, const ClockReading& now)
+  // Without a file it only counts.
+  SnapshotWriter(TraceFile* file, const Session& session, const ClockReading& now)
       : file_(file), session_(session), now_(now) {}
 
   Result<void> write_session() {
     std::vector<uint8_t> chunk;
     encode_session(session_, chunk);
-    return file_.append(chunk);
+    return file_->append(chunk);
   }
 
   Result<void> write_ring(const SnapshotRing& of) {
@@ -68,8 +70,10 @@ class SnapshotWriter {
   Result<void> write_cut() {
     std::vector<uint8_t> chunk;
     encode_cut({0, now_}, session_.uuid, chunk);
-    return file_.append(chunk);
+    return file_->append(chunk);
   }
+
+  const RingContents& counted() const { return counted_; }
 
  private:
   using Record = std::array<uint64_t, kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes>;
@@ -92,13 +96,18 @@ class SnapshotWriter {
                          position.block, position.bytes},
                         chunk, &reasons))
       return {};
-    return file_.append(chunk, lost, std::move(reasons));
+    IndexEntry entry = index_entry_of(0, load_file_struct<ChunkHeader>(chunk.data()));
+    entry.lost = lost;
+    counted_.exits += entry.recorded();
+    counted_.lost += lost;
+    return file_ == nullptr ? Result<void>{} : file_->append(chunk, lost, std::move(reasons));
   }
 
-  TraceFile& file_;
+  TraceFile* const file_;
   const Session& session_;
   const ClockReading now_;
   uint64_t lost_written_ = 0;
+  RingContents counted_;
 };
 
 }  // namespace
@@ -106,12 +115,20 @@ class SnapshotWriter {
 Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
                                  std::span<const SnapshotRing> rings, LostVcpus lost,
                                  const ClockReading& now) {
-  SnapshotWriter writer(file, session, now);
+  SnapshotWriter writer(&file, session, now);
   KVMTAPE_TRY(writer.write_session());
   for (const SnapshotRing& ring : rings) KVMTAPE_TRY(writer.write_ring(ring));
   for (const auto& [vcpu, exits] : lost) KVMTAPE_TRY(writer.write_lost(vcpu, exits));
   KVMTAPE_TRY(writer.write_cut());
   return file.seal();
+}
+
+RingContents count_rings(const Session& session, std::span<const SnapshotRing> rings,
+                         LostVcpus lost, const ClockReading& now) {
+  SnapshotWriter counter(nullptr, session, now);
+  for (const SnapshotRing& ring : rings) (void)counter.write_ring(ring).ok();
+  for (const auto& [vcpu, exits] : lost) (void)counter.write_lost(vcpu, exits).ok();
+  return counter.counted();
 }
 
 }  // namespace kvmtape

@@ -27,4 +27,11 @@ Result<void> write_ring_snapshot(TraceFile& file, const Session& session,
                                  std::span<const SnapshotRing> rings, LostVcpus lost,
                                  const ClockReading& now);
 
+struct RingContents {
+  uint64_t exits = 0, lost = 0;
+};
+// What such a file would hold, as who reads the rings themselves finds it.
+RingContents count_rings(const Session& session, std::span<const SnapshotRing> rings,
+                         LostVcpus lost, const ClockReading& now);
+
 }  // namespace kvmtape

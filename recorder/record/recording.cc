@@ -238,16 +238,24 @@ Result<void> Recording::finish() {
   return {};
 }
 
+RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus) {
+  RecordingTotals totals;
+  totals.exits = drained.exits - std::min(drained.exits, drained.exits_removed);
+  totals.lost = drained.lost - std::min(drained.lost, drained.lost_removed);
+  totals.vcpus = vcpus;
+  totals.bytes = drained.bytes - std::min(drained.bytes, drained.bytes_removed);
+  totals.files = drained.files;
+  totals.exits_removed = drained.exits_removed;
+  return totals;
+}
+
 RecordingTotals Recording::totals() const {
-  const DrainTotals drained = drain_->totals();
+  RecordingTotals totals = totals_there(drain_->totals(), drain_->session().vcpus.size());
   // relaxed: their writers have ended
-  return {drained.exits,
-          drained.lost,
-          drain_->session().vcpus.size(),
-          drained.bytes,
-          control_->calls_lost.load(std::memory_order_relaxed),
-          control_->processes.load(std::memory_order_relaxed),
-          control_->filtered_processes.load(std::memory_order_relaxed)};
+  totals.calls_lost = control_->calls_lost.load(std::memory_order_relaxed);
+  totals.processes = control_->processes.load(std::memory_order_relaxed);  // relaxed: as above
+  totals.filtered = control_->filtered_processes.load(std::memory_order_relaxed);  // as above
+  return totals;
 }
 
 void Recording::abandon() {

@@ -36,14 +36,18 @@ struct RecordingOptions {
 };
 
 struct RecordingTotals {
-  uint64_t exits = 0;
+  uint64_t exits = 0;  // in files that are there, as all but exits_removed
   uint64_t lost = 0;
   uint64_t vcpus = 0;
   uint64_t bytes = 0;
   uint64_t calls_lost = 0;  // control calls that are not in the trace
   uint64_t processes = 0;   // that loaded the library
   uint64_t filtered = 0;    // of those: were started under system call filters of their own
+  uint64_t files = 1;
+  uint64_t exits_removed = 0;  // with their files
 };
+// Of a recording of so many vCPUs.
+RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus);
 
 class Recording {
  public:

@@ -412,9 +412,30 @@ TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
 }
 
 TEST_F(RecordTest, FilesInBoundsStandAlone) {
-  record(kMonitor + " plain 60000", "--max-size 256K --max-files 3");
+  const ToolRun run = record(kMonitor + " plain 300000", "--max-size 256K --max-files 3");
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
   EXPECT_LE(std::filesystem::file_size(trace), 256u * 1024);
+  uint64_t there = 0, bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(tool.file(""))) {
+    if (entry.path().extension() != ".kvmtape" || entry.is_symlink()) continue;
+    const auto info = tool.run("info --json " + entry.path().string()).json();
+    there += info["totals"]["exits"].get<uint64_t>();
+    bytes += std::filesystem::file_size(entry.path());
+  }
+  EXPECT_THAT(run.err, HasSubstr(fmt::format(
+                           "[ kvmtape: {}: {} exits, 1 vCPUs, 0 lost, {:.1f} kB in "
+                           "3 files; {} exits went with files that were removed ]",
+                           trace, there, static_cast<double>(bytes) / 1e3, 300'001 - there)));
+}
+
+TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
+  const ToolRun run = record("sh -c '" + kMonitor +
+                             " plain 100; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ snapshot && rm " +
+                             trace + " && " + kMonitor + " plain 50'");
+  // The first monitor's last exit got no answer: it waited in the ring.
+  EXPECT_EQ(totals()["exits"], 52) << run.err;
+  EXPECT_THAT(run.err, HasSubstr(trace + ": 52 exits, 2 vCPUs, 0 lost, "));
+  EXPECT_THAT(run.err, HasSubstr("; 100 exits went with files that were removed ]"));
 }
 
 class QemuTest : public RecordTest {

@@ -241,6 +241,19 @@ TEST_P(ForeignFilesTest, OnlySnapshotsOfThisSessionAreRemoved) {
 }
 INSTANTIATE_TEST_SUITE_P(Bounds, ForeignFilesTest, ::testing::Values(16, 1, 2));
 
+TEST_F(FlightTest, WhatTheRingsHoldIsTheTotalWhereTheLastSnapshotCannotBeWritten) {
+  open("end");
+  run(100'000);
+  ASSERT_TRUE(std::filesystem::create_directory(file(1) + ".part"));  // in the snapshot's way
+  EXPECT_EQ(session_.close(), -1);
+  auto reader = TraceReader::open(file(1));
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  EXPECT_GT(session_.totals.exits, 500u);
+  EXPECT_EQ(session_.totals.exits, (*reader)->exits());
+  EXPECT_EQ(session_.totals.lost, 0u);
+  EXPECT_EQ((*reader)->lost(), 0u) << "to let go of the oldest is what it is for";
+}
+
 TEST_F(FlightTest, FileAndRingsTogetherAreReadableWhileNothingHasTriggered) {
   open("crash");
   run(100);
