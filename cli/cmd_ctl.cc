@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -57,18 +59,20 @@ Error nobody(const std::string& target) {
 
 // The socket that process `pid` listens on, beside a trace that it has open.
 Result<UniqueFd> connect_to_process(pid_t pid) {
+  Error why = nobody(std::to_string(pid));
   for (const OpenTrace& trace : open_traces_of(pid)) {
     std::error_code error;
     for (fs::directory_iterator file(fs::path(trace.path).parent_path(), error), end;
          !error && file != end; file.increment(error)) {
       if (file->path().extension() != ".ctl") continue;
       auto socket = connect_to(file->path().string());
+      if (!socket.ok() && socket.error().code == ErrorCode::kRefused) why = socket.error();
       if (!socket.ok()) continue;
       const auto peer = peer_of(socket->get());
       if (peer && peer->pid == pid) return socket;
     }
   }
-  return nobody(std::to_string(pid));
+  return why;
 }
 
 // In a directory where anybody may write, anybody may listen beside a trace.
@@ -93,21 +97,47 @@ Result<UniqueFd> connect_to_target(const std::string& target) {
     if (socket.ok() || socket.error().code == ErrorCode::kRefused) return socket;
     return nobody(target);
   }
-  for (const pid_t recorder : recorders_of(*process))
-    if (auto socket = connect_to_process(recorder); socket.ok()) return socket;
-  return nobody(target);
+  Error why = nobody(target);
+  std::error_code hidden;
+  fs::directory_iterator(fs::path("/proc") / target / "fd", hidden);
+  if (hidden == std::errc::permission_denied)
+    why = {ErrorCode::kRefused,
+           "permission denied: only its own user and root may see what it records",
+           target,
+           {}};
+  for (const pid_t recorder : recorders_of(*process)) {
+    auto socket = connect_to_process(recorder);
+    if (socket.ok()) return socket;
+    if (socket.error().code == ErrorCode::kRefused) why = socket.error();
+  }
+  return why;
 }
 
-Result<nlohmann::ordered_json> ask(const std::string& target, const std::string& line) {
+// How long an answer may take: a snapshot waits for the disk.
+timeval patience_for(Request::Kind request) {
+  return request == Request::Kind::kSnapshot ? timeval{60, 0} : timeval{5, 0};
+}
+
+Result<nlohmann::ordered_json> ask(const std::string& target, const std::string& line,
+                                   const timeval& patience) {
   KVMTAPE_TRY_ASSIGN(const UniqueFd socket, connect_to_target(target));
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(line.size()))
     return nobody(target);
   std::string reply;
   char bytes[4096];
-  for (ssize_t got; reply.find('\n') == std::string::npos &&
-                    (got = ::recv(socket.get(), bytes, sizeof bytes, 0)) > 0;)
+  ssize_t got = 0;
+  while (reply.find('\n') == std::string::npos &&
+         (got = ::recv(socket.get(), bytes, sizeof bytes, 0)) > 0)
     reply.append(bytes, static_cast<size_t>(got));
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return Error{ErrorCode::kIo,
+                 fmt::format("no answer within {} s: is its process stopped, or its disk stuck? It "
+                             "does what was asked when it goes on",
+                             patience.tv_sec),
+                 target,
+                 {}};
   auto json = nlohmann::ordered_json::parse(reply, nullptr, false);
   if (!json.is_object())
     return Error{ErrorCode::kIo, "it ended, or let go of us, before it answered", target, {}};
@@ -141,7 +171,7 @@ int run_ctl(const CtlCommand& command, Console& console) {
   const std::string line = command.request + (command.text.empty() ? "" : " " + command.text);
   const auto request = parse_request(line);
   if (!request.ok()) return console.fail(request.error());
-  const auto reply = ask(command.target, line + "\n");
+  const auto reply = ask(command.target, line + "\n", patience_for(request->kind));
   if (!reply.ok()) return console.fail(reply.error());
   if (reply->contains("error")) return console.fail(printable(reply->value("error", "")));
   if (command.output.json) {

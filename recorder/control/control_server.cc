@@ -39,14 +39,20 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(const std::string& tr
 
 ControlServer::~ControlServer() {
   if (!path_.empty()) ::unlink(path_.c_str());
+  tell_refused();
 }
 
+// What is refused within a second of the last line is told with the next one.
 void ControlServer::log(const std::string& text) {
   ++refused_since_;
-  const uint64_t now = monotonic_now_ns();
-  if (logged_ns_ != 0 && now - logged_ns_ < kLogIntervalNs) return;
-  logged_ns_ = now;
-  log_("ctl: " + text +
+  last_refused_ = text;
+  if (logged_ns_ == 0 || monotonic_now_ns() - logged_ns_ >= kLogIntervalNs) tell_refused();
+}
+
+void ControlServer::tell_refused() {
+  if (refused_since_ == 0) return;
+  logged_ns_ = monotonic_now_ns();
+  log_("ctl: " + last_refused_ +
        (refused_since_ > 1 ? " (" + std::to_string(refused_since_) + " refused)" : ""));
   refused_since_ = 0;
 }
@@ -56,6 +62,7 @@ void ControlServer::poll() {
   accept_all(now);
   for (Client& client : clients_) serve(client, now);
   std::erase_if(clients_, [](const Client& client) { return client.done; });
+  if (now - logged_ns_ >= kLogIntervalNs) tell_refused();
 }
 
 void ControlServer::accept_all(uint64_t now_ns) {

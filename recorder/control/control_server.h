@@ -1,7 +1,7 @@
 // The control socket of a recording that runs: TRACE.ctl beside the trace, mode 0600, for the same
 // user (or root) alone. Never blocks: poll() takes what is there and returns. One thread at a time,
 // the one that calls pump(). Whoever says something else than a request is refused, told so, and
-// reported through `log`, once a second at most.
+// reported through `log`, once a second at most and at the end.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +44,7 @@ class ControlServer {
   void serve(Client& client, uint64_t now_ns);
   void refuse(Client& client, const std::string& why);
   void log(const std::string& text);
+  void tell_refused();
 
   std::string path_;
   UniqueFd listener_;
@@ -51,7 +52,8 @@ class ControlServer {
   Log log_;
   std::vector<Client> clients_;
   uint64_t logged_ns_ = 0;
-  uint64_t refused_since_ = 0;
+  uint64_t refused_since_ = 0;  // and not told yet
+  std::string last_refused_;    // of these
 };
 
 // What a failed request is answered: {"error":"..."}.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,9 +15,16 @@ namespace kvmtape {
 namespace {
 
 constexpr int kWaitingMax = 8;
+constexpr timeval kPatience{5, 0};  // with who does not take a connection, or a request
 
 Error failed(const char* what, const std::string& path) {
   return Error{ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), path, std::nullopt};
+}
+
+Error not_for_us(const std::string& path) {
+  return Error{ErrorCode::kRefused,
+               std::string(std::strerror(errno)) + ": only its own user and root may steer it",
+               path, std::nullopt};
 }
 
 // The directory is opened and named through /proc, since sun_path holds 108 bytes.
@@ -68,13 +76,20 @@ Result<UniqueFd> connect_to(const std::string& path) {
   if (named.valid() && ::fstat(named.get(), &status) == 0 && !S_ISSOCK(status.st_mode))
     return Error{ErrorCode::kIo, "is not a socket", path, std::nullopt};
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string name = "/proc/self/fd/" + std::to_string(named.get());
   std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
   if (!named.valid() || !fd.valid() ||
-      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    // EACCES of net/unix/af_unix.c, unix_find_bsd(): the socket is there, for another user.
+    if (errno == EACCES || errno == EPERM) return not_for_us(path);
+    if (errno == EAGAIN)  // of unix_stream_connect() there, after SO_SNDTIMEO
+      return Error{ErrorCode::kRefused, "takes nobody any more: is its process stopped?", path,
+                   std::nullopt};
     return failed("nobody listens here", path);
+  }
   return fd;
 }
 

@@ -20,7 +20,7 @@ struct Peer {
 // Listens at `path`, mode 0600, without blocking. The socket of a dead process is replaced,
 // anything else that lies there is left alone.
 Result<UniqueFd> listen_at(const std::string& path);
-// A link is not followed.
+// A link is not followed. kRefused: it is another user's, or takes nobody for seconds.
 Result<UniqueFd> connect_to(const std::string& path);
 // Who is at the other end, by the kernel's word.
 std::optional<Peer> peer_of(int fd);

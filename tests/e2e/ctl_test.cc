@@ -1,12 +1,16 @@
 // Whom `ctl` and `stat --live` find by a process: its recordings, as its open files tell.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <string>
 #include <thread>
 
+#include "recorder/control/control_server.h"
+#include "recorder/control/unix_socket.h"
 #include "tests/support/run_tool.h"
+#include "tests/support/shell.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {
@@ -45,6 +49,34 @@ TEST(Ctl, AFlightRecorderIsFoundByItsProcessWhileItGoesFromFileToFile) {
   }
   enough = true;
   snapshots.join();
+}
+
+TEST(Ctl, ARecorderThatIsStoppedIsNotWaitedForForEver) {
+  TestSession session;
+  const auto listener = listen_at(control_path(session.path));  // and takes nobody
+  ASSERT_TRUE(listener.ok()) << listener.error().to_string();
+  const Tool tool;
+  const ToolRun run = tool.run("ctl " + session.path + " status");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("no answer within 5 s"));
+}
+
+TEST(Ctl, AnotherUserIsToldThatItIsNotHis) {
+  if (::geteuid() != 0 || shell("command -v setpriv").status != 0)
+    GTEST_SKIP() << "needs root and setpriv, to be another user";
+  TestSession session;
+  session.options.control = 1;
+  ASSERT_TRUE(session.open()) << session.error.text;
+  const std::string folder = session.path.substr(0, session.path.rfind('/'));
+  ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+  const std::string as_nobody =
+      "setpriv --reuid 65534 --regid 65534 --clear-groups " KVMTAPE_BINARY_DIR "/kvmtape ctl ";
+  if (shell(as_nobody + "--help").status != 0) GTEST_SKIP() << "nobody may not run this build";
+  for (const std::string& target : {session.path, std::to_string(::getpid())}) {
+    const ShellRun run = shell(as_nobody + target + " status 2>&1");
+    EXPECT_EQ(run.status, 2);
+    EXPECT_THAT(run.out, ::testing::ContainsRegex("[Pp]ermission denied: only its own user"));
+  }
 }
 
 TEST(Ctl, WhoNamesAnotherFileOfARecordingThatRunsIsToldWhomToName) {

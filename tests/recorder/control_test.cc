@@ -222,6 +222,21 @@ TEST_F(ControlTest, HostileInputIsRefusedAndLoggedAndTheNextClientIsServed) {
   for (Item item; (*reader)->next(item);)
     if (item.kind == Item::Kind::kMark) marks += std::string(item.mark) + "\n";
   EXPECT_THAT(marks, HasSubstr("ctl: refused a request"));
+  EXPECT_THAT(marks, HasSubstr("needs a text")) << "the last, which nothing follows";
+}
+
+TEST_F(ControlTest, WhatIsRefusedIsToldThoughNothingFollows) {
+  open();
+  say("fly\n");
+  say("flee\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  auto reader = TraceReader::open(session_.path, {false, {}, true});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  int told = 0;
+  for (Item item; (*reader)->next(item);)
+    told += item.kind == Item::Kind::kMark && item.mark.starts_with("ctl: refused a request");
+  EXPECT_EQ(told, 2);
 }
 
 TEST_F(ControlTest, AnotherUserIsRefused) {
