@@ -86,6 +86,27 @@ Result<void> set_filter(RecordCommand& command) {
   return keep_addresses(command.addresses, filter);
 }
 
+// Options that would do nothing beside, or without, the others that were given.
+void check_combination(const CLI::App& verb, const RecordCommand& command) {
+  const bool flight = command.flight_bytes != 0;
+  const auto is_given = [&](const char* option) { return verb.get_option(option)->count() != 0; };
+  if (command.pid == 0 && command.record.command.empty())
+    throw CLI::RequiredError("a command behind --, or -p PID");
+  if (command.pid != 0 && flight)
+    throw CLI::ValidationError(
+        "--flight does not go with -p: start the monitor by kvmtape record --flight SIZE -- "
+        "COMMAND");
+  if (command.pid != 0 && !command.vcpus.empty())
+    throw CLI::ValidationError(
+        "--vcpu does not go with -p: start the monitor by kvmtape record --vcpu N -- COMMAND");
+  if (is_given("--max-files") && !is_given("--max-size") && !is_given("--max-age") && !flight)
+    throw CLI::ValidationError(
+        "--max-files bounds nothing alone: give --max-size or --max-age as well, or --flight");
+  if (flight && is_given("--full") && command.ring_full == "drop")
+    throw CLI::ValidationError(
+        "--full drop does not go with --flight, whose rings keep the last exits: leave it out");
+}
+
 // What --flight means for the rings; the rules have been checked.
 void set_flight(RecordCommand& command) {
   RecordingOptions& options = command.record.recording;
@@ -237,17 +258,9 @@ void add_record(CLI::App& app, Action& chosen) {
       ->needs(pid);
   verb->add_option("command", command->record.command, "behind --: the monitor and its arguments")
       ->excludes(pid);
-  verb->callback([command, &chosen] {
+  verb->callback([command, verb, &chosen] {
     command->record.recording.overwrite = command->ring_full == "overwrite";
-    if (command->pid == 0 && command->record.command.empty())
-      throw CLI::RequiredError("a command behind --, or -p PID");
-    if (command->pid != 0 && command->flight_bytes != 0)
-      throw CLI::ValidationError(
-          "--flight does not go with -p: start the monitor by kvmtape record --flight SIZE -- "
-          "COMMAND");
-    if (command->pid != 0 && !command->vcpus.empty())
-      throw CLI::ValidationError(
-          "--vcpu does not go with -p: start the monitor by kvmtape record --vcpu N -- COMMAND");
+    check_combination(*verb, *command);
     set_flight(*command);
     if (!command->age.empty())
       command->record.recording.bounds.age_ns_max = *parse_duration(command->age);

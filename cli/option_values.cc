@@ -52,7 +52,8 @@ CLI::Validator size_in_bytes(uint64_t least, uint64_t most) {
     try {
       const std::string problem = CLI::AsSizeValue(false)(text);
       uint64_t bytes = 0;
-      if (!problem.empty() || !CLI::detail::lexical_cast(text, bytes))
+      // CLI11 takes -5 for a very large number.
+      if (typed.starts_with('-') || !problem.empty() || !CLI::detail::lexical_cast(text, bytes))
         return fmt::format("'{}' is no size; {}", typed, kWrite);
       if (bytes < least)
         return fmt::format("'{}' is too small; at least {} bytes", typed, count_text(least));

@@ -53,6 +53,9 @@ void say_what_is_missing(const RecordingTotals& totals, const std::string& monit
     say("system call filters that the monitor was started under may kill for what recording asks "
         "of the kernel, so nothing was asked and its exits are only counted; while it runs, "
         "kvmtape record -p PID records it");
+  if (!totals.vcpus_missing.empty() && totals.vcpus != 0)
+    say(monitor + " had no vCPU " + totals.vcpus_missing +
+        ", which --vcpu asks for (KVM's ids are meant)");
   if (totals.calls_lost != 0)
     say(std::to_string(totals.calls_lost) + " control calls are not in the recording");
 }

@@ -249,8 +249,19 @@ RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus) {
   return totals;
 }
 
+std::string Recording::vcpus_missing() const {
+  const CaptureFilter& filter = control_->filter;
+  std::string missing;
+  for (uint32_t id = 0; filter.some_vcpus != 0 && id < kFilterVcpusMax; ++id)
+    if (filter.has_vcpu(id) && std::ranges::find(drain_->session().vcpus, id, &SessionVcpu::id) ==
+                                   drain_->session().vcpus.end())
+      missing += (missing.empty() ? "" : ", ") + std::to_string(id);
+  return missing;
+}
+
 RecordingTotals Recording::totals() const {
   RecordingTotals totals = totals_there(drain_->totals(), drain_->session().vcpus.size());
+  totals.vcpus_missing = vcpus_missing();
   // relaxed: their writers have ended
   totals.calls_lost = control_->calls_lost.load(std::memory_order_relaxed);
   totals.processes = control_->processes.load(std::memory_order_relaxed);  // relaxed: as above

@@ -45,6 +45,7 @@ struct RecordingTotals {
   uint64_t filtered = 0;    // of those: were started under system call filters of their own
   uint64_t files = 1;
   uint64_t exits_removed = 0;  // with their files
+  std::string vcpus_missing;   // "5, 6": that the filter names and that never came
 };
 // Of a recording of so many vCPUs.
 RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus);
@@ -83,6 +84,7 @@ class Recording {
   void open_new_rings();
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
+  std::string vcpus_missing() const;
 
   std::string path_;
   std::string ring_directory_;

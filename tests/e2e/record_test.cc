@@ -383,6 +383,25 @@ TEST_F(RecordTest, OnlyTheExitsThatAreAskedForAreRecordedAndTheHeaderSaysSo) {
   EXPECT_EQ(tool.run("record --exit nonsense -- true").status, 125);
 }
 
+TEST_F(RecordTest, AVcpuThatIsAskedForAndDoesNotComeIsTold) {
+  const ToolRun run = record(kMonitor + " two-vcpus 10", "--vcpu 1,5,7");
+  EXPECT_THAT(run.err, HasSubstr(" had no vCPU 5, 7, which --vcpu asks for"));
+  EXPECT_THAT(record(kMonitor + " two-vcpus 10", "--vcpu 0,1").err,
+              ::testing::Not(HasSubstr("--vcpu")));
+}
+
+TEST_F(RecordTest, OptionsThatWouldDoNothingAreRefused) {
+  for (const std::string options :
+       {"--max-size -5", "--max-files 3", "--full drop --flight 1M", "--ring -1M"}) {
+    const ToolRun run = record("true", options);
+    EXPECT_EQ(run.status, 125) << options;
+    EXPECT_THAT(run.err, HasSubstr(options.substr(0, options.find(' ')))) << options;
+  }
+  EXPECT_EQ(record("true", "--max-files 3 --max-age 1h").status, 0);
+  EXPECT_EQ(record("true", "--max-files 3 --flight 1M").status, 0);
+  EXPECT_EQ(record("true", "--full overwrite --flight 1M").status, 0);
+}
+
 TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
   record(kMonitor + " crash 50", "--flight 1M --trigger crash");
   EXPECT_EQ(totals()["exits"], 51);
