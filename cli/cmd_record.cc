@@ -147,6 +147,17 @@ int check(const RecordCommand& command, Console& console) {
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 
+std::vector<std::string> remarks_on(const RecordingTotals& totals) {
+  std::vector<std::string> remarks;
+  if (totals.lost_unwritten != 0)
+    remarks.push_back(fmt::format("{} of the lost while nothing could be written: {}",
+                                  totals.lost_unwritten, totals.write_error));
+  if (totals.exits_removed != 0)
+    remarks.push_back(
+        fmt::format("{} exits went with files that were removed", totals.exits_removed));
+  return remarks;
+}
+
 int run(RecordCommand& command, Console& console) {
   if (auto filter = set_filter(command); !filter.ok()) {
     console.fail(filter.error());
@@ -174,10 +185,14 @@ int run(RecordCommand& command, Console& console) {
   const std::string replaced = recording.force ? leftover_rings_text(recording.path) : "";
   const RecordReport report = record();
   if (report.totals) console.note(replaced);
+  if (report.totals && report.totals->write_errors != 0)
+    console.warn(fmt::format("{} failed, the last of them: {}",
+                             counted(report.totals->write_errors, "write"),
+                             report.totals->write_error));
   if (report.totals)
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
                                report.totals->lost, report.totals->bytes, report.totals->files,
-                               report.totals->exits_removed));
+                               remarks_on(*report.totals)));
   if (!report.not_recorded.empty())
     console.note("[ kvmtape: NOT recorded: " + report.not_recorded + " ]");
   return report.status;

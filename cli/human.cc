@@ -51,14 +51,12 @@ std::string printable(const std::string& text) {
 }
 
 std::string recorded_text(const std::string& path, uint64_t exits, uint64_t vcpus, uint64_t lost,
-                          uint64_t bytes, uint64_t files, uint64_t exits_removed) {
-  const std::string in_files = files > 1 ? fmt::format(" in {} files", files) : "";
-  const std::string removed =
-      exits_removed == 0
-          ? ""
-          : fmt::format("; {} exits went with files that were removed", exits_removed);
-  return fmt::format("[ kvmtape: {}: {} exits, {} vCPUs, {} lost, {}{}{} ]", path, exits, vcpus,
-                     lost, bytes_text(bytes), in_files, removed);
+                          uint64_t bytes, uint64_t files, const std::vector<std::string>& remarks) {
+  std::string text = fmt::format("[ kvmtape: {}: {} exits, {} vCPUs, {} lost, {}", path, exits,
+                                 vcpus, lost, bytes_text(bytes));
+  if (files > 1) text += fmt::format(" in {} files", files);
+  for (const std::string& remark : remarks) text += "; " + remark;
+  return text + " ]";
 }
 
 }  // namespace kvmtape

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "analysis/count_text.h"
 
@@ -16,8 +17,10 @@ std::string utc_text(uint64_t realtime_ns);  // "2026-11-21 11:01:02 UTC"
 // Bytes that are not printable ASCII as "\x1b": nothing of a trace steers a terminal.
 std::string printable(const std::string& text);
 
-// The last line of whatever wrote a recording: of what is there, in `files` files.
+// The last line of whatever wrote a recording: of what is there, in `files` files,
+// and what else there is to say.
 std::string recorded_text(const std::string& path, uint64_t exits, uint64_t vcpus, uint64_t lost,
-                          uint64_t bytes, uint64_t files = 1, uint64_t exits_removed = 0);
+                          uint64_t bytes, uint64_t files = 1,
+                          const std::vector<std::string>& remarks = {});
 
 }  // namespace kvmtape

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "recorder/control/steering.h"
 #include "recorder/drain/clock_reading.h"
 #include "recorder/drain/keeper.h"
+#include "recorder/drain/write_news.h"
 #include "recorder/kvmtape.h"
 #include "recorder/ring/ring_writer.h"
 #include "schema/ring_file.h"
@@ -59,7 +61,11 @@ struct kvmtape_session {
   kvmtape::Result<void> snapshot(std::string_view reason);
   kvmtape_totals totals();
   kvmtape::Result<void> close(kvmtape_totals& totals);
-  kvmtape::DrainTotals drained() const { return drain_->totals(); }  // after close()
+  // See WriteNews; nothing where the drain is at work.
+  std::optional<std::string> news();
+  // After close().
+  const kvmtape::Keeper& keeper() const { return *drain_; }
+  const kvmtape::WriteNews& write_news() const { return news_; }
   const std::string& path() const { return path_; }
   const std::string& ring_directory() const { return ring_directory_; }
 
@@ -94,6 +100,7 @@ struct kvmtape_session {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<kvmtape::Keeper> drain_;
+  kvmtape::WriteNews news_;
   std::unique_ptr<kvmtape::Steering> steering_;
   std::unique_ptr<kvmtape::ControlServer> control_;
   std::vector<std::unique_ptr<kvmtape::RingFile>> rings_;

@@ -1,4 +1,4 @@
-// An embedding session's control socket, on the drain's thread.
+// An embedding session's control socket, on the drain's thread, and what its owner is told.
 #include <utility>
 
 #include "recorder/session.h"
@@ -21,4 +21,10 @@ void kvmtape_session::open_control() {
     control_ = std::move(*server);
   else
     mark("ctl: " + server.error().to_string());
+}
+
+std::optional<std::string> kvmtape_session::news() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || closed_ || drain_failed_) return std::nullopt;
+  return news_.look(*drain_);
 }

@@ -124,7 +124,7 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
     say(std::to_string(watch.unfollowed()) + " processes of " + process.name +
         " could not be watched, too many run at a time: exits of theirs are not in the recording");
   if (totals.vcpus == 0) say(process.name + " ran no vCPU while it was watched");
-  report.totals = totals_there(session.drained(), totals.vcpus);
+  report.totals = totals_there(session.keeper(), session.write_news(), totals.vcpus);
   if (totals.lost != 0 || watch.unidentified() != 0 || watch.unfollowed() != 0)
     report.status = kExitsMissing;
   if (!closed.ok()) report.status = kRecordFailed;
@@ -171,8 +171,8 @@ RecordReport run_attached(const AttachOptions& options, const Say& say, const Sa
   }
   note("attached to " + process->name + " (pid " + std::to_string(process->pid) + ") by " +
        chosen->way.to_string());
-  while (!signals.came() && watch.step()) {
-  }
+  while (!signals.came() && watch.step())
+    if (const auto news = (*session)->news()) say(*news);
   return end(**session, watch, *process, say);
 }
 
@@ -233,7 +233,10 @@ RecordReport run_watched([[maybe_unused]] const RecordOptions& options, const Sa
     if (is_recorded) return failed(command.error(), say, status_of(command.error()));
     return run_unrecorded(options, command.error(), say);
   }
-  while (command->wait(kPauseUs)) watch->take_new();
+  while (command->wait(kPauseUs)) {
+    watch->take_new();
+    if (const auto news = session->news()) say(*news);
+  }
   if (const std::string mark = command->killed_mark(); !mark.empty())
     kvmtape_mark(session.get(), mark.c_str());
   RecordReport report = end(*session, *watch, process, say);

@@ -110,9 +110,9 @@ bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
   if (session_due_ || file_.chunks() - chunks_at_session_ >= kSessionRepeatChunks)
     if (!write_session()) return false;
   auto written = file_.append(chunk, lost, reasons);
-  if (written.ok()) return true;
-  note_failure(written.error());
-  return false;
+  append_fails_ = !written.ok();
+  if (append_fails_) note_failure(written.error());
+  return !append_fails_;
 }
 
 void Drain::note_failure(const Error& error) {
@@ -127,7 +127,8 @@ bool Drain::write_session() {
   std::vector<uint8_t> chunk;
   encode_session(session_, chunk);
   auto written = file_.append(chunk);
-  if (!written.ok()) {
+  append_fails_ = !written.ok();
+  if (append_fails_) {
     note_failure(written.error());
     return false;
   }

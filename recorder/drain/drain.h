@@ -59,7 +59,8 @@ class Drain final : public Keeper {
   bool paused() const override { return paused_; }
   DrainTotals totals() const override;
   const std::string& path() const override { return file_.path(); }
-  const std::optional<Error>& last_error() const { return last_error_; }
+  bool write_fails() const override { return append_fails_ || next_file_fails_ || file_removed_; }
+  const std::optional<Error>& last_error() const override { return last_error_; }
   const TraceFile& file() const { return file_; }
 
  private:
@@ -85,7 +86,7 @@ class Drain final : public Keeper {
   FileSeries series_;
   bool paused_ = false;
   uint64_t bytes_before_ = 0;  // of the files before this one
-  bool file_removed_ = false;  // at the end, and there could be no other
+  bool file_removed_ = false;  // and there could be no other
   ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
@@ -99,6 +100,7 @@ class Drain final : public Keeper {
   size_t lost_vcpus_written_ = 0;
   uint64_t retry_ns_ = 0;  // after a failed append: when to try again
   std::optional<Error> last_error_;
+  bool append_fails_ = false, next_file_fails_ = false;  // the last time
   bool crash_memory_ = false;
   GuestRegions regions_;
   std::vector<uint64_t> slices_;  // scratch

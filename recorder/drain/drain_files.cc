@@ -13,6 +13,7 @@ namespace kvmtape {
 // whoever is killed on the way leaves a file under that name that is not sealed and names the
 // rings.
 bool Drain::begin_next_file() {
+  next_file_fails_ = true;  // until it is done
   auto next = series_.make_next(session_.uuid);
   if (!next.ok()) {
     note_failure(next.error());
@@ -28,6 +29,7 @@ bool Drain::begin_next_file() {
     ::unlink(next->path().c_str());
     return false;
   }
+  next_file_fails_ = false;
   // Without its footer it is complete all the same.
   if (auto sealed = file_.seal(); !sealed.ok()) note_failure(sealed.error());
   bytes_before_ += file_.bytes();
@@ -40,7 +42,8 @@ bool Drain::begin_next_file() {
 // What was in it is gone with it, as somebody wanted; what comes goes into a new one.
 bool Drain::replace_deleted_file() {
   auto fresh = TraceFile::create(file_.path(), false, session_.uuid);
-  if (!fresh.ok()) {
+  file_removed_ = !fresh.ok();
+  if (file_removed_) {
     Error error = fresh.error();
     error.message = "was removed while it was being written, and " + error.message;
     note_failure(error);

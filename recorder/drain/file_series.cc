@@ -17,6 +17,7 @@ namespace {
 // What sealing adds: the session once more, a cut, the trailer; and for each chunk an index entry.
 constexpr uint64_t kSealBytes = 48 * 1024;
 constexpr uint64_t kIndexEntryBytes = 256;
+constexpr int kNextNamesMax = 100;
 constexpr uint64_t kExitBytes = 64;  // the worst that is met in practice
 
 Error cannot(const char* what, const std::string& path) {
@@ -45,7 +46,12 @@ uint64_t FileSeries::chunk_exits_max() const {
 }
 
 Result<TraceFile> FileSeries::make_next(const Uuid& session) const {
-  return TraceFile::create(path_ + ".next", true, session);
+  for (int number = 1;; ++number) {
+    auto next = TraceFile::create(path_ + ".next" + (number == 1 ? "" : std::to_string(number)),
+                                  false, session);
+    const bool is_taken = !next.ok() && next.error().code == ErrorCode::kUsage;
+    if (!is_taken || number == kNextNamesMax) return next;
+  }
 }
 
 Result<void> FileSeries::take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns) {

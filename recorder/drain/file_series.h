@@ -31,7 +31,7 @@ class FileSeries {
   // How many exits a chunk may have, so that it fits.
   uint64_t chunk_exits_max() const;
 
-  // The next file, under a name of its own until take_place().
+  // The next file, under a name of its own until take_place(); one that is taken is passed over.
   Result<TraceFile> make_next(const Uuid& session) const;
   // `last` is put aside, `next` gets its name, and what is too many is removed.
   Result<void> take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns);

@@ -61,6 +61,9 @@ class Keeper {
   virtual void give_up() {}
 
   virtual DrainTotals totals() const = 0;
+  // Whether what was to be written last could not be, and is tried again; and why, or why once.
+  virtual bool write_fails() const = 0;
+  virtual const std::optional<Error>& last_error() const = 0;
   // What a flight recorder has seen go by, most of which is in no file; else nothing.
   virtual std::optional<FlightTotals> flight_totals() const { return std::nullopt; }
   // The file that is being written, or was last.

@@ -141,7 +141,7 @@ std::string FlightRecorder::reasons_due() const {
 }
 
 bool FlightRecorder::pump() {
-  if (session_due_ && waiting_ && !write_header(*waiting_).ok()) ++totals_.write_errors;
+  if (session_due_ && waiting_) note_written(write_header(*waiting_));
   look();
   const uint64_t now = ticks_now(clock_);
   const bool settled =
@@ -172,7 +172,7 @@ Result<void> FlightRecorder::snapshot(std::string_view reason) {
   }
   ++snapshots_;
   named_.clear();
-  number_ = next_number;
+  number_ = next.ok() ? next_number : next_number - 1;  // where the next try begins
   remove_surplus();
   const std::optional<TraceFile> last = std::exchange(waiting_, std::nullopt);
   if (!next.ok()) return next.error();
@@ -191,6 +191,13 @@ void FlightRecorder::remove_surplus() {
     ::unlink(surplus->c_str());
     written_.erase(surplus);
   }
+}
+
+void FlightRecorder::note_written(const Result<void>& written) {
+  write_fails_ = !written.ok();
+  if (!write_fails_) return;
+  ++totals_.write_errors;
+  last_error_ = written.error();
 }
 
 Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_view reason) {
@@ -215,9 +222,10 @@ Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_vi
     totals_.bytes = file.bytes();
     return {};
   };
-  if (auto written = write(); !written.ok()) {
+  const auto written = write();
+  note_written(written);
+  if (!written.ok()) {
     ::unlink(part.c_str());
-    ++totals_.write_errors;
     return written;
   }
   passed_at_last_ = passed_now;
@@ -233,7 +241,7 @@ Result<void> FlightRecorder::finish() {
     return due.told.unanswered && due.vcpu->may_end_unanswered(*due.told.unanswered, now);
   };
   std::erase_if(due_, by_the_end);
-  const bool fresh = passed() != passed_at_last_ || number_ == 1;
+  const bool fresh = passed() != passed_at_last_ || snapshots_ == 0;
   const std::string why = reasons_due(), end = "end of the recording";
   if (triggers_.end && (fresh || !due_.empty()))
     KVMTAPE_TRY(snapshot(why.empty() ? end : why + "; " + end));

@@ -53,6 +53,8 @@ class FlightRecorder final : public Keeper {
   std::optional<FlightTotals> flight_totals() const override {
     return FlightTotals{produced(), snapshots_};
   }
+  bool write_fails() const override { return write_fails_; }
+  const std::optional<Error>& last_error() const override { return last_error_; }
   const std::string& path() const override { return written_path_; }
 
  private:
@@ -66,6 +68,7 @@ class FlightRecorder final : public Keeper {
   uint64_t passed() const;
   std::string path_of(uint64_t number) const;
   void remove_surplus();
+  void note_written(const Result<void>& written);
 
   std::string first_path_;
   Session session_;
@@ -97,6 +100,8 @@ class FlightRecorder final : public Keeper {
   std::deque<std::string> written_;  // snapshots that are kept, oldest first, where that is bounded
   uint64_t snapshots_ = 0;
   DrainTotals totals_;
+  bool write_fails_ = false;  // the last time
+  std::optional<Error> last_error_;
 };
 
 }  // namespace kvmtape

@@ -93,8 +93,8 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
     return failed(command.error(), say, status_of(command.error()));
   }
   recording.monitor_started(command->pid());
-  while (command->wait(recording.pump())) {
-  }
+  while (command->wait(recording.pump()))
+    if (const auto news = recording.news()) say(*news);
   if (const std::string mark = command->killed_mark(); !mark.empty()) recording.mark(mark);
   RecordReport report{command->status(), {}, {}, {}};
   const auto finished = recording.finish();

@@ -238,7 +238,8 @@ Result<void> Recording::finish() {
   return {};
 }
 
-RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus) {
+RecordingTotals totals_there(const Keeper& keeper, const WriteNews& news, uint64_t vcpus) {
+  const DrainTotals drained = keeper.totals();
   RecordingTotals totals;
   totals.exits = drained.exits - std::min(drained.exits, drained.exits_removed);
   totals.lost = drained.lost - std::min(drained.lost, drained.lost_removed);
@@ -246,6 +247,9 @@ RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus) {
   totals.bytes = drained.bytes - std::min(drained.bytes, drained.bytes_removed);
   totals.files = drained.files;
   totals.exits_removed = drained.exits_removed;
+  totals.write_errors = drained.write_errors;
+  totals.lost_unwritten = std::min(totals.lost, news.lost_meanwhile(drained));
+  if (const auto& error = keeper.last_error()) totals.write_error = cause_of(*error);
   return totals;
 }
 
@@ -260,7 +264,7 @@ std::string Recording::vcpus_missing() const {
 }
 
 RecordingTotals Recording::totals() const {
-  RecordingTotals totals = totals_there(drain_->totals(), drain_->session().vcpus.size());
+  RecordingTotals totals = totals_there(*drain_, news_, drain_->session().vcpus.size());
   totals.vcpus_missing = vcpus_missing();
   // relaxed: their writers have ended
   totals.calls_lost = control_->calls_lost.load(std::memory_order_relaxed);

@@ -14,6 +14,7 @@
 #include "recorder/drain/file_series.h"
 #include "recorder/drain/keeper.h"
 #include "recorder/drain/wake_ups.h"
+#include "recorder/drain/write_news.h"
 #include "recorder/flight/trigger.h"
 #include "recorder/ring/record_control.h"
 #include "schema/ring_file.h"
@@ -45,10 +46,13 @@ struct RecordingTotals {
   uint64_t filtered = 0;    // of those: were started under system call filters of their own
   uint64_t files = 1;
   uint64_t exits_removed = 0;  // with their files
-  std::string vcpus_missing;   // "5, 6": that the filter names and that never came
+  uint64_t write_errors = 0;
+  uint64_t lost_unwritten = 0;  // of the lost: while nothing could be written
+  std::string write_error;      // the last, without what followed from it
+  std::string vcpus_missing;    // "5, 6": that the filter names and that never came
 };
 // Of a recording of so many vCPUs.
-RecordingTotals totals_there(const DrainTotals& drained, uint64_t vcpus);
+RecordingTotals totals_there(const Keeper& keeper, const WriteNews& news, uint64_t vcpus);
 
 class Recording {
  public:
@@ -65,6 +69,8 @@ class Recording {
   void monitor_started(int pid);
   // Puts `text` into the trace at this time; false: there was no room.
   bool mark(std::string_view text);
+  // Once for each time that the file cannot be written, and when it can be again: a line about it.
+  std::optional<std::string> news() { return news_.look(*drain_); }
   // From now on `kvmtape ctl` is heard; `log` tells of what was refused.
   Result<void> open_control(ControlServer::Log log);
 
@@ -97,6 +103,7 @@ class Recording {
   WakeUps wake_ups_{1000};
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
+  WriteNews news_;
   std::unique_ptr<Steering> steering_;
   std::unique_ptr<ControlServer> server_;
 };

@@ -346,6 +346,23 @@ TEST_F(RecordTest, OnAFullDiskItCountsWhatFileAndRingsHoldAndWhatTheyLack) {
   }
 }
 
+TEST_F(RecordTest, WhatADiskDoesNotTakeIsToldAtOnceAndWhenItTakesItAgain) {
+  SmallFileSystem small(256 * 1024);
+  if (!small.mounted()) GTEST_SKIP() << small.why_not();
+  const std::string full = small / "t.kvmtape", filler = small / "filler";
+  const ToolRun run =
+      tool.run("record -o " + full + " --ring 64K -- sh -c '" + kMonitor +
+               " plain 10; cat /dev/zero > " + filler + " 2> /dev/null; " + kMonitor +
+               " plain 20000; sleep 0.2; rm " + filler + "; sleep 1.5; " + kMonitor + " plain 10'");
+  EXPECT_THAT(run.err, HasSubstr("kvmtape: " + full +
+                                 ": cannot write the trace: No space left on "
+                                 "device; the guest runs on"));
+  EXPECT_THAT(run.err, HasSubstr("kvmtape: " + full + ": can be written again; "));
+  EXPECT_THAT(run.err, HasSubstr("the last of them: cannot write the trace: No space left"));
+  EXPECT_THAT(run.err, HasSubstr(" of the lost while nothing could be written: cannot write the "
+                                 "trace: No space left on device ]"));
+}
+
 TEST_F(RecordTest, WhatCannotBeStartedLeavesNoTrace) {
   EXPECT_EQ(record("no-such-monitor").status, 127);
   EXPECT_EQ(record("/etc/passwd").status, 126);

@@ -1,0 +1,30 @@
+#include "recorder/drain/write_news.h"
+
+namespace kvmtape {
+
+std::string cause_of(const Error& error) {
+  return error.message.substr(0, error.message.find(';'));
+}
+
+std::optional<std::string> WriteNews::look(const Keeper& keeper) {
+  if (keeper.write_fails() == fails_) return std::nullopt;
+  const DrainTotals totals = keeper.totals();
+  if (fails_) {
+    const uint64_t lost = lost_meanwhile(totals) - lost_before_;
+    lost_before_ += lost;
+    fails_ = false;
+    return keeper.path() + ": can be written again; " + std::to_string(lost) +
+           " exits were lost meanwhile";
+  }
+  fails_ = true;
+  lost_at_failure_ = totals.lost;
+  const auto& error = keeper.last_error();
+  return (error && !error->path.empty() ? error->path : keeper.path()) + ": " +
+         (error ? cause_of(*error) : "cannot be written") +
+         (keeper.flight_totals()
+              ? "; the rings go on with the last exits, and it is tried again"
+              : "; the guest runs on, exits that no longer fit the rings are lost, and it is tried "
+                "again");
+}
+
+}  // namespace kvmtape
