@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <string_view>
+#include <utility>
 
 namespace kvmtape {
 
@@ -39,13 +41,53 @@ std::string utc_text(uint64_t realtime_ns) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", parts);
 }
 
+namespace {
+
+// Bytes of the UTF-8 character that `text` begins with, and the character; 0: there is none.
+std::pair<size_t, char32_t> first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t bytes = byte(0) < 0x80   ? 1
+                       : byte(0) < 0xc2 ? 0
+                       : byte(0) < 0xe0 ? 2
+                       : byte(0) < 0xf0 ? 3
+                       : byte(0) < 0xf5 ? 4
+                                        : 0;
+  if (bytes == 0 || bytes > text.size()) return {0, 0};
+  char32_t character = bytes == 1 ? byte(0) : byte(0) & (0x7f >> bytes);
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {0, 0};
+    character = character << 6 | (byte(i) & 0x3f);
+  }
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // of so many bytes
+  const bool is_surrogate = character >= 0xd800 && character <= 0xdfff;
+  if (character < kLeast[bytes] || is_surrogate || character > 0x10ffff) return {0, 0};
+  return {bytes, character};
+}
+
+// It moves nothing on a terminal but its own place: no controls, and none of the characters that
+// turn the order of text around, break its lines or show nothing.
+bool is_shown(char32_t character) {
+  const auto within = [&](char32_t first, char32_t last) {
+    return character >= first && character <= last;
+  };
+  return character >= 0x20 && !within(0x7f, 0x9f) && character != 0xad && character != 0x61c &&
+         character != 0x180e && !within(0x200b, 0x200f) && !within(0x2028, 0x202e) &&
+         !within(0x2060, 0x206f) && !within(0xfff9, 0xfffb) && character != 0xfeff &&
+         (character & 0xfffe) != 0xfffe && !within(0xe0000, 0xe0fff);
+}
+
+}  // namespace
+
 std::string printable(const std::string& text) {
   std::string result;
-  for (const char c : text) {
-    if (c >= 0x20 && c < 0x7f)
-      result += c;
-    else
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  for (size_t at = 0; at < text.size();) {
+    const auto [bytes, character] = first_character(std::string_view(text).substr(at));
+    if (bytes != 0 && is_shown(character)) {
+      result.append(text, at, bytes);
+      at += bytes;
+    } else {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[at++]));
+    }
   }
   return result;
 }

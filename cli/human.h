@@ -14,7 +14,8 @@ std::string bytes_text(uint64_t bytes);      // "3.2 MB"
 std::string duration_text(uint64_t ns);      // "1.20 us"
 std::string seconds_text(int64_t ns);        // "0.000081234": as `dump` prints times
 std::string utc_text(uint64_t realtime_ns);  // "2026-11-21 11:01:02 UTC"
-// Bytes that are not printable ASCII as "\x1b": nothing of a trace steers a terminal.
+// Printable text of UTF-8 as it is, all else by its bytes, "\x1b": nothing of a trace steers a
+// terminal.
 std::string printable(const std::string& text);
 
 // The last line of whatever wrote a recording: of what is there, in `files` files,

@@ -10,6 +10,8 @@
 namespace kvmtape {
 namespace {
 
+constexpr uint64_t kRateWindowNs = 1'000'000'000;
+
 std::string line_of(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -28,7 +30,7 @@ std::string done(const Result<void>& result) {
 }  // namespace
 
 Steering::Steering(Keeper& keeper, Mark mark)
-    : keeper_(keeper), mark_(std::move(mark)), sampled_ns_(monotonic_now_ns()) {}
+    : keeper_(keeper), mark_(std::move(mark)), older_{monotonic_now_ns(), {}}, newer_(older_) {}
 
 std::string Steering::answer(const Request& request, std::span<RingHeader* const> rings) {
   switch (request.kind) {
@@ -58,7 +60,8 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
   DrainTotals totals = keeper_.totals();
   const auto flight = keeper_.flight_totals();
   if (flight) totals.exits = flight->exits;
-  const double seconds = std::max(1e-9, static_cast<double>(now - sampled_ns_) * 1e-9);
+  if (now - newer_.taken_ns >= kRateWindowNs) older_ = std::exchange(newer_, {now, totals});
+  const double seconds = std::max(1e-9, static_cast<double>(now - older_.taken_ns) * 1e-9);
   auto rate = [&](uint64_t before, uint64_t after) {
     return after < before ? 0.0 : static_cast<double>(after - before) / seconds;
   };
@@ -70,8 +73,8 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
                                  {"lost", totals.lost},
                                  {"bytes", totals.bytes},
                                  {"write_errors", totals.write_errors},
-                                 {"exits_per_second", rate(sampled_.exits, totals.exits)},
-                                 {"bytes_per_second", rate(sampled_.bytes, totals.bytes)},
+                                 {"exits_per_second", rate(older_.totals.exits, totals.exits)},
+                                 {"bytes_per_second", rate(older_.totals.bytes, totals.bytes)},
                                  {"rings", nlohmann::json::array()}};
   if (flight) json["snapshots"] = flight->snapshots;  // null: what is recorded goes into the file
   for (const RingHeader* ring : rings)
@@ -79,8 +82,6 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
       json["rings"].push_back({{"vcpu", ring->vcpu_index},
                                {"bytes", uint64_t{ring->block_bytes} * ring->block_count},
                                {"fill", fill_of(*ring)}});
-  sampled_ns_ = now;
-  sampled_ = totals;
   return line_of(json);
 }
 

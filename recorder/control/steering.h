@@ -26,8 +26,12 @@ class Steering {
 
   Keeper& keeper_;
   Mark mark_;
-  uint64_t sampled_ns_;  // when the totals were those below
-  DrainTotals sampled_;
+  struct Sample {
+    uint64_t taken_ns = 0;
+    DrainTotals totals;
+  };
+  // Rates are since `older_`, a second ago at least (or the start), whoever else asks meanwhile.
+  Sample older_, newer_;
 };
 
 }  // namespace kvmtape

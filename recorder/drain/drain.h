@@ -42,8 +42,8 @@ class Drain final : public Keeper {
   void take_crash_memory() { crash_memory_ = true; }
 
   // Moves what is in the rings into chunks; writes those that are full or whose ring needs room,
-  // and everything once a second (a cut). Returns whether any ring is more than a quarter full: the
-  // caller then comes back sooner.
+  // and everything once a second (a cut). Returns whether an eighth of any ring has come since
+  // the last time: the caller then comes back sooner.
   Result<void> begin() override { return flush(); }
   bool pump() override;
   // Writes everything that has been published, with a cut; then to the disk. Exits that wait for

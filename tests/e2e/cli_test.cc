@@ -72,6 +72,17 @@ class CliTest : public ::testing::Test {
   Tool tool;
 };
 
+TEST_F(CliTest, TextIsShownAsItIsAndWhatWouldSteerATerminalByItsBytes) {
+  TraceBuilder trace;
+  trace.add_exits(0, 1)
+      .add_mark("\u00fc\u2713\U0001f600 \u202e\u2066\u200b \u0085 \xc3( \x1b[1m")
+      .seal();
+  EXPECT_THAT(tool.run("dump " + trace.write_to(tool.file("text.kvmtape"))).out,
+              HasSubstr("\u00fc\u2713\U0001f600 "
+                        "\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xe2\\x80\\x8b "
+                        "\\xc2\\x85 \\xc3( \\x1b[1m\n"));
+}
+
 TEST_F(CliTest, DumpPrintsOneLineAnExit) {
   const ToolRun run = tool.run("dump " + sealed_trace());
   EXPECT_EQ(run.status, 0) << run.err;

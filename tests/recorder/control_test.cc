@@ -108,6 +108,14 @@ TEST_F(ControlTest, StatusTellsWhatIsRecorded) {
   EXPECT_TRUE(status["snapshots"].is_null());
 }
 
+TEST_F(ControlTest, RatesAreNotSpoiledByWhoAskedJustBefore) {
+  open();
+  run(100);
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  EXPECT_GT(ask("status")["exits_per_second"], 0);
+  EXPECT_GT(ask("status")["exits_per_second"], 0);
+}
+
 TEST_F(ControlTest, AFlightRecorderTellsWhatHasPassedAndHowOftenItWasWritten) {
   session_.options.flight_bytes = 64 * 1024;
   open();
