@@ -79,13 +79,15 @@ int run_recover(RecoverCommand& command, Console& console) {
     console.warn(printable(reader.path() + ": " + problem.to_string()));
   if (const std::string text = abandoned_text(health); !text.empty())
     console.warn(reader.path() + ": " + text);
-  else if (!health.sealed)
+  else if (!health.sealed && health.open_end() != OpenEnd::kNone)
     console.warn(reader.path() +
                  ": was never sealed: what was written last, if anything, may be missing");
   if (const std::string text = copied_text(health); !text.empty())
     console.warn(printable(reader.path() + ": " + text));
   console.note(leftover_rings_text(reader));
-  const bool all_here = health.complete() && totals->chunks_lost == 0 && totals->exits_damaged == 0;
+  // Intact rings hold what a file that was never sealed lacks.
+  const bool all_here = health.open_end() == OpenEnd::kNone && health.damaged_chunks == 0 &&
+                        health.lost == 0 && totals->chunks_lost == 0 && totals->exits_damaged == 0;
   return all_here ? kDone : kIncomplete;
 }
 
