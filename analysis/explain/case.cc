@@ -166,6 +166,7 @@ void Case::take(const Item& item, const DecodedExit* decoded) {
 void Case::take_call(const Item& item) {
   const auto call = control_call_of(*item.side, context.redaction);
   if (!call) return;
+  has_calls = true;
   if (call->descriptor == DescriptorKind::kVcpu) return take_vcpu_call(item, *call);
   if (call->error != 0) return;
   switch (call->number()) {
@@ -202,6 +203,8 @@ void Case::take_vcpu_call(const Item& item, const ControlCall& call) {
     return RegistersView{set, RegisterStatus::kTaken, 0, bytes};
   };
   const auto set = [&](RegisterSet number) {
+    if (call.error == 0 && index && number != RegisterSet::kGuestDebug)
+      vcpus.at(*index).registers_set_after = after;
     if (call.error == 0 && !call.in.empty())
       set_next_[call.vcpu_id].put(RegisterOrigin::kSetByMonitor, after, whole(number, call.in),
                                   context.byte_order);

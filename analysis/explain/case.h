@@ -52,6 +52,7 @@ struct Case {
   uint64_t lost = 0;
   std::map<GapReason, uint64_t> lost_by;
   bool in_kernel_irqchip = false;
+  bool has_calls = false;  // that the monitor made: what it set is known
 
   // The exit that the report is about, nullptr: nothing died; set by choose_crash().
   const CrashExit* crash = nullptr;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "schema/abi/exit_numbers.h"
+#include "schema/abi/registry.h"
+#include "schema/base/byte_cursor.h"
 
 namespace kvmtape {
 namespace {
@@ -29,6 +31,14 @@ CrashKind kind_of_system_event(const Exit& exit) {
     default:
       return CrashKind::kFatal;
   }
+}
+
+// Through the page itself: kvm_dirty_regs, behind kvm_valid_regs in struct kvm_run
+// (include/uapi/linux/kvm.h, Linux 6.12).
+bool sets_registers(const DecodeContext& context, const RawMoment& answer) {
+  const size_t dirty_at = abi::sync_offset(context.architecture) + sizeof(uint64_t);
+  return answer.kvm_run.size() >= dirty_at + sizeof(uint64_t) &&
+         load<uint64_t>(answer.kvm_run.data() + dirty_at, context.byte_order) != 0;
 }
 
 }  // namespace
@@ -67,6 +77,8 @@ void VcpuStory::take_exit(const Item& item, const DecodedExit& decoded,
     note_crash(item, decoded, context, slots);
   else if (crash)
     ++crash->exits_behind;
+  if (decoded.has_answer && sets_registers(context, decoded.answer_moment))
+    registers_set_after = Place{item.vcpu_index, item.exit->seq};
   keep(item, key, !last_was_crash_ || same_crash);
   newest.assign(item);
   last_seq_ = item.exit->seq;
@@ -91,6 +103,7 @@ void VcpuStory::note_crash(const Item& item, const DecodedExit& decoded,
   found.exit.key = fold_key(decoded);
   found.before = known;
   found.slots = slots;
+  found.registers_set_after = registers_set_after;
   if (!last.empty()) {
     RawMoment moment;
     moment.kvm_run = last.back().kvm_run;

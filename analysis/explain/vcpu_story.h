@@ -35,6 +35,7 @@ struct CrashExit {
   std::shared_ptr<const MemorySlots> slots;  // of its VM
   Registers before_in_sync;                  // kvm_run.s of the exit before it
   std::vector<MemorySlice> memory;           // taken with it
+  std::optional<Place> registers_set_after;  // VcpuStory's, as it was then
   uint64_t again = 0;                        // the same exit at once again, this often
   uint64_t exits_behind = 0;                 // of this vCPU, other than those
 };
@@ -53,6 +54,8 @@ class VcpuStory {
   std::optional<CrashExit> crash;
   std::vector<Place> earlier_crashes;  // that it went on after; the last ones
   RegisterBytes known;                 // the newest of each set
+  // The exit after which the monitor set its general or special registers, the last time.
+  std::optional<Place> registers_set_after;
 
   void take_exit(const Item& item, const DecodedExit& decoded, const DecodeContext& context,
                  const std::shared_ptr<const MemorySlots>& slots);

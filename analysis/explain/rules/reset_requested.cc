@@ -1,10 +1,10 @@
 // The guest asked for the reset (or the end) through a port of a PC before its triple fault: Linux
 // tries the keyboard controller, port 0xcf9, and at last a triple fault on purpose (reboot=t), with
 // an IDT of limit 0 (arch/x86/kernel/reboot.c, native_machine_emergency_restart(), Linux 6.12).
+// A guest that was reset begins anew: what it dies of then has nothing to do with the request.
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "analysis/explain/directly_before.h"
 #include "analysis/explain/reset_ports.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
@@ -25,44 +25,61 @@ class ResetRequested : public Rule {
   }
   void see(const SeenExit& seen) override {
     const std::string_view request = reset_request(seen.decoded);
+    requests_.see(seen, request.empty() ? std::nullopt : std::optional(request));
     if (request.empty()) return;
     last_ = request;
     place_ = seen.place();
-    time_ns_ = seen.item.time_ns;
   }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (last_.empty()) return;
-    const bool ends = all.crash == nullptr;
-    if (!ends && !all.crashed_by(kExitShutdown) && !stopped_at_once(all)) return;
-    if (!ends && (all.crash->exit.time_ns < time_ns_ ||
-                  elapsed_ns(time_ns_, all.crash->exit.time_ns) > kCloseNs))
-      return;
-    if (ends && !is_close_to_end(all, place_, kFewMore)) return;
-    Finding finding;
-    finding.title = fmt::format("The guest asked to be reset: it {}", last_);
-    finding.confidence = 0.9;
-    finding.is_note = ends;  // the monitor did as it was asked: nothing died
-    finding.evidence.push_back(place_);
-    if (!ends) {
-      finding.evidence.push_back(all.crash->exit.place);
-      finding.details.push_back(
-          "the monitor did not reset it, and a guest then faults on purpose: without an IDT");
-    }
-    finding.next = "look for why the guest restarts: its console, a watchdog, panic=, an update";
-    finding.change = "Linux arch/x86/kernel/reboot.c: reboot=kbd, pci and triple";
+    if (all.crash != nullptr) return judge_crash(all, findings);
+    if (last_.empty() || !is_close_to_end(all, place_, kFewMore)) return;
+    Finding finding = finding_of(last_, place_);
+    finding.is_note = true;  // the monitor did as it was asked: nothing died
     findings.push_back(std::move(finding));
   }
 
  private:
+  static Finding finding_of(std::string_view request, const Place& place) {
+    Finding finding;
+    finding.title = fmt::format("The guest asked to be reset: it {}", request);
+    finding.confidence = 0.9;
+    finding.evidence.push_back(place);
+    finding.next = "look for why the guest restarts: its console, a watchdog, panic=, an update";
+    finding.change = "Linux arch/x86/kernel/reboot.c: reboot=kbd, pci and triple";
+    return finding;
+  }
   // What raises the last fault may be an instruction that this KVM has to emulate, and cannot.
-  bool stopped_at_once(const Case& all) const {
-    constexpr uint64_t kFewExits = 4;
-    return all.crashed_by(kExitInternalError) && is_close_to_crash(all, place_, kFewExits);
+  void judge_crash(const Case& all, std::vector<Finding>& findings) const {
+    if (!all.crashed_by(kExitShutdown) && !all.crashed_by(kExitInternalError)) return;
+    const auto* request = requests_.before_crash(all);
+    if (request == nullptr || elapsed_ns(request->time_ns, all.crash->exit.time_ns) > kCloseNs)
+      return;
+    const auto& set_after = all.crash->registers_set_after;
+    if (set_after && set_after->seq >= request->place.seq) return;  // it was reset
+    Finding finding = finding_of(request->deed, request->place);
+    finding.evidence.push_back(all.crash->exit.place);
+    if (request->missing != 0) {
+      finding.confidence = 0.5;
+      finding.details.push_back(
+          fmt::format("cannot know: whether the guest went on: {} between the two {} missing",
+                      request->missing == 1 ? "an exit" : fmt::format("{} exits", request->missing),
+                      request->missing == 1 ? "is" : "are"));
+    } else if (!all.has_calls) {
+      finding.confidence = 0.7;
+      finding.details.push_back(
+          "cannot know: whether the monitor reset it, since none of its calls was recorded; where "
+          "it does not, a guest then faults on purpose: without an IDT");
+    } else {
+      finding.details.push_back(
+          "nothing stands between the two: the monitor did not reset it, and a guest then faults "
+          "on purpose: without an IDT");
+    }
+    findings.push_back(std::move(finding));
   }
 
+  DirectlyBefore<std::string_view> requests_;
   std::string_view last_;
   Place place_;
-  int64_t time_ns_ = 0;
 };
 
 }  // namespace
