@@ -1,11 +1,13 @@
 // The monitor refused an MSR (KVM_EXIT_X86_RDMSR or WRMSR, answered with msr.error): KVM raises #GP
-// in the guest. A kernel that expects it gets over it (rdmsr_safe of Linux); one that dies at the
-// next exits did not. complete_fast_msr_access() in arch/x86/kvm/x86.c, Linux 6.12.
+// in the guest. A kernel that expects it gets over it (rdmsr_safe of Linux), and then there are
+// exits behind it; one whose next exit is its death did not. complete_fast_msr_access() in
+// arch/x86/kvm/x86.c, Linux 6.12.
 #include <fmt/format.h>
 
-#include <map>
+#include <optional>
 #include <string>
 
+#include "analysis/explain/directly_before.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
 #include "replayer/arch_names/msr_names.h"
@@ -14,11 +16,7 @@
 namespace kvmtape {
 namespace {
 
-constexpr size_t kVcpusMax = 4096;
-constexpr uint64_t kCloseExits = 4;  // so near to the crash it may have led there
-
 struct Refusal {
-  Place place;
   bool is_write = false;
   uint64_t index = 0;
 };
@@ -30,28 +28,21 @@ class MsrRefused : public Rule {
     return "the monitor refused an MSR just before the guest died: a #GP that nothing handled";
   }
   std::vector<std::string_view> yields_to() const override { return {"guest-panic"}; }
-  void see(const SeenExit& seen) override {
-    const uint32_t reason = seen.decoded.exit.reason;
-    if ((reason != kExitX86Rdmsr && reason != kExitX86Wrmsr) || !seen.decoded.has_answer) return;
-    const auto index = valid_field(seen.decoded.exit, "msr.index");
-    if (!index || valid_field(seen.decoded.answer, "msr.error").value_or(0) == 0) return;
-    if (last_.size() >= kVcpusMax && !last_.contains(seen.item.vcpu_index)) return;
-    last_[seen.item.vcpu_index] = {seen.place(), reason == kExitX86Wrmsr, *index};
-  }
+  void see(const SeenExit& seen) override { refusals_.see(seen, refusal_in(seen.decoded)); }
   void judge(const Case& all, std::vector<Finding>& findings) override {
-    if (!all.crashed_by(kExitShutdown) && !all.crashed_by(kExitInternalError)) return;
-    const Place crash = all.crash->exit.place;
-    const auto found = last_.find(crash.vcpu);
-    if (found == last_.end() || !is_close_to_crash(all, found->second.place, kCloseExits)) return;
-    const Refusal& refusal = found->second;
+    if (!is_end_of_gp(all)) return;
+    const auto* found = refusals_.before_crash(all);
+    if (found == nullptr || found->missing != 0) return;
+    const Refusal& refusal = found->deed;
     const std::string_view name = msr_name(static_cast<uint32_t>(refusal.index));
     Finding finding;
-    finding.title =
-        fmt::format("The monitor refused {} of MSR {:#x}{}, a #GP that the guest died of",
-                    refusal.is_write ? "WRMSR" : "RDMSR", refusal.index,
-                    name.empty() ? "" : fmt::format(" ({})", name));
-    finding.confidence = is_close_to_crash(all, refusal.place, 1) ? 0.9 : 0.6;
-    finding.evidence = {refusal.place, crash};
+    finding.title = fmt::format("The monitor refused {} of MSR {:#x}{} just before the guest died",
+                                refusal.is_write ? "WRMSR" : "RDMSR", refusal.index,
+                                name.empty() ? "" : fmt::format(" ({})", name));
+    finding.confidence = 0.9;
+    finding.evidence = {found->place, all.crash->exit.place};
+    finding.details.push_back(
+        "to the guest that is a #GP, and nothing stands between it and the end");
     finding.next =
         "give the guest this MSR, or a CPUID that does not promise it; Linux survives only what it "
         "reads with rdmsr_safe";
@@ -60,7 +51,22 @@ class MsrRefused : public Rule {
   }
 
  private:
-  std::map<uint32_t, Refusal> last_;  // by vCPU
+  static std::optional<Refusal> refusal_in(const DecodedExit& decoded) {
+    const uint32_t reason = decoded.exit.reason;
+    if ((reason != kExitX86Rdmsr && reason != kExitX86Wrmsr) || !decoded.has_answer) return {};
+    const auto index = valid_field(decoded.exit, "msr.index");
+    if (!index || valid_field(decoded.answer, "msr.error").value_or(0) == 0) return {};
+    return Refusal{reason == kExitX86Wrmsr, *index};
+  }
+  // What a #GP becomes that cannot be delivered, or whose handler cannot. An instruction that KVM
+  // cannot emulate is reached by a guest that runs.
+  static bool is_end_of_gp(const Case& all) {
+    return all.crashed_by(kExitShutdown) ||
+           (all.crashed_by(kExitInternalError) &&
+            all.crash_field("internal.suberror") == kSuberrorDeliveryEv);
+  }
+
+  DirectlyBefore<Refusal> refusals_;
 };
 
 }  // namespace

@@ -69,9 +69,7 @@ const Row kRows[] = {
     {"msr-refused", intel,
      [](auto& t) { t.rdmsr_refused(0x8b).shutdown().regs(with(long_mode(kText), kNoIdt)); },
      [](auto& t) {
-       t.rdmsr_refused(0x8b);
-       for (uint8_t i = 0; i < 8; ++i) t.out(0x80, {i});
-       t.shutdown().regs(with(long_mode(kText), kNoIdt));
+       t.rdmsr_refused(0x8b).out(0x80, {1}).shutdown().regs(with(long_mode(kText), kNoIdt));
      }},
     {"jump-astray", intel, [](auto& t) { t.shutdown().regs(long_mode(0)); },
      [](auto& t) { t.shutdown().regs(long_mode(kText)); }},

@@ -89,5 +89,41 @@ TEST(ResetRequested, BeforeALossCannotSayWhetherTheGuestWentOn) {
   EXPECT_THAT(said, Not(HasSubstr("did not reset it")));
 }
 
+constexpr uint32_t kMsr = 0x8b;
+
+TEST(MsrRefused, IsNotTheCauseWhereTheGuestWentOn) {
+  SyntheticTrace trace = running_guest();
+  trace.rdmsr_refused(kMsr).out(0x80, {2}).shutdown().regs(without_idt());
+  EXPECT_FALSE(Explained(trace).found("msr-refused"));
+}
+
+TEST(MsrRefused, IsNotTheCauseOfAnInstructionThatKvmCannotEmulate) {
+  SyntheticTrace trace = running_guest();
+  trace.rdmsr_refused(kMsr).emulation_failure(kAddps, 0x1000, 0, 0).regs(long_mode(kText));
+  const Explained explained(trace);
+  EXPECT_FALSE(explained.found("msr-refused"));
+  EXPECT_EQ(explained.first(), "emulation-failure");
+}
+
+TEST(MsrRefused, BeforeALossIsNotKnownToBeTheLast) {
+  SyntheticTrace trace = running_guest();
+  trace.rdmsr_refused(kMsr).lost(3).shutdown().regs(without_idt());
+  EXPECT_FALSE(Explained(trace).found("msr-refused"));
+}
+
+TEST(MsrRefused, MayHaveASignalBetweenItAndTheEnd) {
+  SyntheticTrace trace = running_guest();
+  trace.rdmsr_refused(kMsr).interrupted().shutdown().regs(without_idt());
+  const Explained explained(trace);
+  EXPECT_EQ(explained.first(), "msr-refused");
+  EXPECT_THAT(explained.of("msr-refused").title, HasSubstr("just before the guest died"));
+}
+
+TEST(MsrRefused, MayEndInAnEventThatCannotBeDelivered) {
+  SyntheticTrace trace = running_guest();
+  trace.rdmsr_refused(kMsr).internal_error(3, {0x80000b0d, 49, 0, 0xd0000000, 1});
+  EXPECT_TRUE(Explained(trace).found("msr-refused"));
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
