@@ -80,6 +80,7 @@ std::string text_of(const ExitDecoder& decoder, const DecodedExit& decoded) {
     return failure + std::string(decoded.exit.reason_why);
   const auto learnt = [&](const Field& field) {
     if (field.validity != Validity::kValid) return false;
+    if (field.name == "msr.error" && field.value != 0) return true;
     const Field* before = decoded.exit.find(field.name, field.element);
     return before != nullptr && before->validity == Validity::kStale;
   };

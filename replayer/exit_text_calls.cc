@@ -40,11 +40,18 @@ void ExitText::papr_hcall() const {
   for (int i = 0; i < 4; ++i) print("{}{}", i == 0 ? " " : ", ", hex("papr_hcall.args", i));
 }
 
+// With an error that is not 0 KVM raises #GP instead of doing what the guest asked for:
+// complete_fast_msr_access() in arch/x86/kvm/x86.c, Linux 6.12.
 void ExitText::msr(bool is_write) const {
   const Field* index = valid("msr.index");
   print("{} {}", is_write ? "WRMSR" : "RDMSR",
         index == nullptr ? "?" : msr_text(static_cast<uint32_t>(index->value)));
-  if (const Field* data = valid("msr.data")) print("{}{:#x}", is_write ? " " : " = ", data->value);
+  const Field* error = valid("msr.error");
+  const bool is_refused = moment.is_answer && error != nullptr && error->value != 0;
+  const Field* data = valid("msr.data");
+  if (data != nullptr && (is_write || !is_refused))
+    print("{}{:#x}", is_write ? " " : " = ", data->value);
+  if (is_refused) print(" refused with #GP");
   if (const Field* reason = valid("msr.reason"))
     print(", {}", name_or_hex(reason->value_name, reason->value));
 }
