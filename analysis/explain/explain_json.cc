@@ -107,6 +107,9 @@ Json line_json(const Case& all, const HistoryLine& line) {
     json["last_seq"] = exit.last_seq;
     json["last_time_ns"] = exit.last_time_ns;
     json["alternating"] = exit.alternating;
+    json["alike"] = exit.are_alike;
+    if (!exit.are_alike)
+      json["last_text"] = text_of(all.decoder, exit.bytes_of(exit.last_seq)->decoded(all.decoder));
   }
   return json;
 }

@@ -24,6 +24,39 @@ std::vector<HistoryLine> lines_of(const Case& all, const VcpuStory& story, size_
   return lines;
 }
 
+// Of the later of two texts the words that the earlier does not have at either end: "0x20".
+std::string_view words_that_differ(std::string_view earlier, std::string_view later) {
+  const auto is_end = [](char character) { return character == ' ' || character == ','; };
+  const size_t shorter = std::min(earlier.size(), later.size());
+  size_t begin = 0;
+  while (begin < shorter && earlier[begin] == later[begin]) ++begin;
+  while (begin != 0 && later[begin - 1] != ' ') --begin;
+  size_t same = 0;  // at the end
+  while (same < shorter - begin &&
+         earlier[earlier.size() - 1 - same] == later[later.size() - 1 - same])
+    ++same;
+  while (same != 0 && !is_end(later[later.size() - same])) --same;
+  const std::string_view words = later.substr(begin, later.size() - begin - same);
+  return words.empty() ? later : words;
+}
+
+// Of those that are folded into an exit. The newest stands nearest to the crash: it is shown.
+std::string more_text(const Case& all, const KeptExit& exit, std::string_view text) {
+  const std::string last = to_string({exit.place.vcpu, exit.last_seq});
+  if (exit.are_alike) return fmt::format("{} more like it until {}", exit.more, last);
+  if (exit.last_carried == exit.carried)
+    return fmt::format("{} more, not all alike, the last like the first, at {}", exit.more, last);
+  const DecodedExit newest = exit.last_bytes.decoded(all.decoder);
+  const std::string newest_text = kvmtape::text_of(all.decoder, newest);
+  const bool lost_answer = !newest.has_answer && exit.decoded(all.decoder).has_answer;
+  if (newest_text == text && !lost_answer)
+    return fmt::format("{} more with other data until {}", exit.more, last);
+  const std::string_view words =
+      lost_answer ? std::string_view("without an answer") : words_that_differ(text, newest_text);
+  if (exit.more == 1) return fmt::format("then {}{} at {}", lost_answer ? "one " : "", words, last);
+  return fmt::format("{} more, not all alike, the last {} at {}", exit.more, words, last);
+}
+
 void keep_newest(std::vector<HistoryLine>& lines, size_t most) {
   std::ranges::stable_sort(lines, {}, &HistoryLine::time_ns);
   if (lines.size() > most) lines.erase(lines.begin(), lines.end() - static_cast<ptrdiff_t>(most));
@@ -69,11 +102,10 @@ std::string body_text(const Case& all, const HistoryLine& line) {
                        line.injection->refused ? ", refused" : "");
   const KeptExit& exit = *line.exit;
   std::string text = kvmtape::text_of(all.decoder, exit.decoded(all.decoder));
-  if (exit.more != 0)
-    text += fmt::format("{}{} more like it until {}{}", text.empty() ? "" : "; ", exit.more,
-                        to_string({exit.place.vcpu, exit.last_seq}),
-                        exit.alternating ? ", alternating with what follows" : "");
-  return text;
+  if (exit.more == 0) return text;
+  const std::string more = more_text(all, exit, text);
+  return fmt::format("{}{}{}{}", text, text.empty() ? "" : "; ", more,
+                     exit.alternating ? ", alternating with what follows" : "");
 }
 
 }  // namespace kvmtape

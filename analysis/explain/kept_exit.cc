@@ -7,53 +7,101 @@ void copy(std::span<const uint8_t> from, std::vector<uint8_t>& to) {
   to.assign(from.begin(), from.end());
 }
 
+class Fnv {  // FNV-1a
+ public:
+  void mix(uint64_t number) { value_ = (value_ ^ number) * 0x100000001b3; }
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 0xcbf29ce484222325;
+};
+
+// Not of the header of kvm_run, which is of the vCPU.
+bool is_of_exit(const Field& field) { return field.name.find('.') != std::string_view::npos; }
+
 }  // namespace
 
-void KeptExit::assign(const Item& item) {
-  const RecordedExit& exit = *item.exit;
-  place = {item.vcpu_index, exit.seq};
-  time_ns = last_time_ns = item.time_ns;
-  guest_ns = item.guest_ns;
-  monitor_ns = item.monitor_ns;
-  recorded = exit;
-  copy(exit.kvm_run, kvm_run);
-  copy(exit.data, data);
-  copy(exit.answer_kvm_run, answer_kvm_run);
-  copy(exit.answer_data, answer_data);
-  key = more = lost_before = 0;
-  last_seq = exit.seq;
-  alternating = false;
+void KeptBytes::assign(const RecordedExit& exit) {
+  recorded_ = exit;
+  copy(exit.kvm_run, kvm_run_);
+  copy(exit.data, data_);
+  copy(exit.answer_kvm_run, answer_kvm_run_);
+  copy(exit.answer_data, answer_data_);
 }
 
-RecordedExit KeptExit::recorded_exit() const {
-  RecordedExit exit = recorded;
-  exit.kvm_run = kvm_run;
-  exit.data = data;
-  exit.answer_kvm_run = answer_kvm_run;
-  exit.answer_data = answer_data;
+RecordedExit KeptBytes::view() const {
+  RecordedExit exit = recorded_;
+  exit.kvm_run = kvm_run_;
+  exit.data = data_;
+  exit.answer_kvm_run = answer_kvm_run_;
+  exit.answer_data = answer_data_;
   return exit;
 }
 
-DecodedExit KeptExit::decoded(const ExitDecoder& decoder) const {
+DecodedExit KeptBytes::decoded(const ExitDecoder& decoder) const {
   DecodedExit all;
-  decode_both(decoder, recorded_exit(), all);
+  decode_both(decoder, view(), all);
   return all;
 }
 
+void KeptExit::assign(const Item& item) {
+  place = {item.vcpu_index, item.exit->seq};
+  time_ns = last_time_ns = item.time_ns;
+  guest_ns = item.guest_ns;
+  monitor_ns = item.monitor_ns;
+  bytes.assign(*item.exit);
+  key = carried = last_carried = more = lost_before = 0;
+  last_seq = item.exit->seq;
+  are_alike = true;
+  alternating = false;
+}
+
+void KeptExit::fold(const Item& item, uint64_t contents) {
+  ++more;
+  last_seq = item.exit->seq;
+  last_time_ns = item.time_ns;
+  if (contents != carried) are_alike = false;
+  // Copied for each that differs: nobody knows which is the last.
+  if (!are_alike && contents != last_carried) last_bytes.assign(*item.exit);
+  last_carried = contents;
+}
+
+const KeptBytes* KeptExit::bytes_of(uint64_t seq) const {
+  if (seq == place.seq || are_alike) return &bytes;
+  return seq == last_seq ? &last_bytes : nullptr;
+}
+
 uint64_t fold_key(const DecodedExit& decoded) {
-  uint64_t key = 0xcbf29ce484222325;  // FNV-1a's
-  const auto mix = [&key](uint64_t value) { key = (key ^ value) * 0x100000001b3; };
+  Fnv key;
   const Exit& exit = decoded.exit;
-  mix(exit.reason_validity == Validity::kStale ? ~uint64_t{0} : exit.reason);
-  mix(static_cast<uint32_t>(decoded.moment.ret));
+  key.mix(exit.reason_validity == Validity::kStale ? ~uint64_t{0} : exit.reason);
+  key.mix(static_cast<uint32_t>(decoded.moment.ret));
   for (const Field& field : exit.all_fields()) {
-    const bool in_header = field.name.find('.') == std::string_view::npos;
-    if (in_header || field.validity != Validity::kValid || field.name.ends_with(".data") ||
-        field.kind == FieldKind::kBytes)
-      continue;
-    mix(field.value);
+    if (is_of_exit(field) && field.validity == Validity::kValid && !field.name.ends_with(".data") &&
+        field.kind != FieldKind::kBytes)
+      key.mix(field.value);
   }
-  return key;
+  return key.value();
+}
+
+uint64_t contents_key(const DecodedExit& decoded) {
+  Fnv key;
+  const auto mix = [&key](const Exit& exit, const RawMoment& moment) {
+    for (const Field& field : exit.all_fields()) {
+      if (!is_of_exit(field) || field.validity != Validity::kValid) continue;
+      if (field.kind != FieldKind::kBytes) {
+        key.mix(field.value);
+      } else {
+        const auto bytes = raw_bytes(field, moment);
+        key.mix(bytes.size());
+        for (const uint8_t byte : bytes) key.mix(byte);
+      }
+    }
+  };
+  mix(decoded.exit, decoded.moment);
+  key.mix(decoded.has_answer ? 1 : 0);
+  if (decoded.has_answer) mix(decoded.answer, decoded.answer_moment);
+  return key.value();
 }
 
 std::optional<uint64_t> valid_field(const Exit& exit, std::string_view name, int element) {

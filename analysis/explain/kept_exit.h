@@ -13,31 +13,52 @@
 
 namespace kvmtape {
 
+// The recorded bytes of one exit and of its answer.
+class KeptBytes {
+ public:
+  void assign(const RecordedExit& exit);
+  RecordedExit view() const;  // lives as long as this object
+  DecodedExit decoded(const ExitDecoder& decoder) const;
+  std::span<const uint8_t> kvm_run() const { return kvm_run_; }
+
+ private:
+  RecordedExit recorded_;  // its spans lead nowhere: view() has them lead into the vectors
+  std::vector<uint8_t> kvm_run_, data_, answer_kvm_run_, answer_data_;
+};
+
 struct KeptExit {
   Place place;
   int64_t time_ns = 0;
   std::optional<int64_t> guest_ns;
   std::optional<int64_t> monitor_ns;
-  RecordedExit recorded;  // its spans lead into the vectors below: use recorded_exit()
-  std::vector<uint8_t> kvm_run, data, answer_kvm_run, answer_data;
+  KeptBytes bytes;
 
   // Folded: exits that ask for the same thing (fold_key), whatever the data.
   uint64_t key = 0;
-  uint64_t more = 0;         // beside this one
-  uint64_t last_seq = 0;     // of them
-  int64_t last_time_ns = 0;  // of them
-  bool alternating = false;  // others stand between them, which follow in the window
+  uint64_t carried = 0;       // contents_key() of this one
+  uint64_t last_carried = 0;  // and of the last of them
+  bool are_alike = true;      // all of them carried the same and were answered alike
+  KeptBytes last_bytes;       // of the last of them, unless are_alike
+  uint64_t more = 0;          // beside this one
+  uint64_t last_seq = 0;      // of them
+  int64_t last_time_ns = 0;   // of them
+  bool alternating = false;   // others stand between them, which follow in the window
 
   uint64_t lost_before = 0;  // exits missing in front of it
   GapReason lost_why{};
 
   void assign(const Item& item);
-  RecordedExit recorded_exit() const;
-  DecodedExit decoded(const ExitDecoder& decoder) const;  // lives as long as this exit
+  void fold(const Item& item, uint64_t contents);
+  RecordedExit recorded_exit() const { return bytes.view(); }
+  DecodedExit decoded(const ExitDecoder& decoder) const { return bytes.decoded(decoder); }
+  // Of this one or of one that is folded into it; nullptr: that one's are not kept.
+  const KeptBytes* bytes_of(uint64_t seq) const;
 };
 
 // Equal for exits with the same reason, errno and valid fields, but for the data.
 uint64_t fold_key(const DecodedExit& decoded);
+// Equal for exits that carry the same data as well and were answered alike.
+uint64_t contents_key(const DecodedExit& decoded);
 
 // nullopt unless the field is there and may be believed.
 std::optional<uint64_t> valid_field(const Exit& exit, std::string_view name, int element = -1);

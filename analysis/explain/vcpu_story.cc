@@ -79,7 +79,7 @@ void VcpuStory::take_exit(const Item& item, const DecodedExit& decoded,
     ++crash->exits_behind;
   if (decoded.has_answer && sets_registers(context, decoded.answer_moment))
     registers_set_after = Place{item.vcpu_index, item.exit->seq};
-  keep(item, key, !last_was_crash_ || same_crash);
+  keep(item, key, contents_key(decoded), !last_was_crash_ || same_crash);
   newest.assign(item);
   last_seq_ = item.exit->seq;
   gap_lost_ = lost_at_end = 0;
@@ -106,25 +106,20 @@ void VcpuStory::note_crash(const Item& item, const DecodedExit& decoded,
   found.registers_set_after = registers_set_after;
   if (!last.empty()) {
     RawMoment moment;
-    moment.kvm_run = last.back().kvm_run;
+    moment.kvm_run = last.back().bytes.kvm_run();
     found.before_in_sync = Registers(context, moment, last.back().place);
   }
   crash = std::move(found);
 }
 
-void VcpuStory::keep(const Item& item, uint64_t key, bool may_fold) {
-  const auto fold_into = [&](KeptExit& kept) {
-    ++kept.more;
-    kept.last_seq = item.exit->seq;
-    kept.last_time_ns = item.time_ns;
-  };
+void VcpuStory::keep(const Item& item, uint64_t key, uint64_t carried, bool may_fold) {
   const bool folds = gap_lost_ == 0 && may_fold;
   newest_alternates_ = false;
-  if (folds && !last.empty() && last.back().key == key) return fold_into(last.back());
+  if (folds && !last.empty() && last.back().key == key) return last.back().fold(item, carried);
   if (folds && last.size() > 1 && last[last.size() - 2].key == key &&
       last.back().lost_before == 0) {
     last[last.size() - 2].alternating = newest_alternates_ = true;
-    return fold_into(last[last.size() - 2]);
+    return last[last.size() - 2].fold(item, carried);
   }
   KeptExit kept;
   if (last.size() == kWindow) {  // its buffers are used again
@@ -133,6 +128,7 @@ void VcpuStory::keep(const Item& item, uint64_t key, bool may_fold) {
   }
   kept.assign(item);
   kept.key = key;
+  kept.carried = kept.last_carried = carried;
   kept.lost_before = gap_lost_;
   kept.lost_why = gap_why_;
   last.push_back(std::move(kept));

@@ -70,7 +70,7 @@ class VcpuStory {
   static constexpr size_t kWindow = 48;
   void note_crash(const Item& item, const DecodedExit& decoded, const DecodeContext& context,
                   const std::shared_ptr<const MemorySlots>& slots);
-  void keep(const Item& item, uint64_t key, bool may_fold);
+  void keep(const Item& item, uint64_t key, uint64_t carried, bool may_fold);
 
   uint64_t gap_lost_ = 0;  // since the last exit
   GapReason gap_why_{};
