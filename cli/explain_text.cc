@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "analysis/exit_label.h"
 #include "analysis/explain/history.h"
 #include "analysis/explain/named_addresses.h"
 #include "analysis/explain/rules.h"
@@ -72,7 +73,7 @@ class Report {
     const Finding* said = first_note(false);
     std::string text = "nothing that a guest dies of was found";
     if (said == nullptr && all_.crash != nullptr)
-      text = fmt::format("ended with {}; no rule knows why", name_of(all_.decoded_crash));
+      text = unexplained_crash();
     else if (said != nullptr && said->confidence >= 0.6)
       text = said->title;
     else if (said != nullptr)
@@ -80,6 +81,19 @@ class Report {
     if (const Finding* losses = first_note(true); losses != nullptr)
       text += fmt::format("; noted: {}", losses->title);
     return text;
+  }
+
+  // A crash exit that no rule has anything to say of, and that may not have been the end.
+  std::string unexplained_crash() const {
+    const CrashExit& crash = *all_.crash;
+    const int32_t ret = all_.decoded_crash.moment.ret;
+    const std::string what = ret < 0
+                                 ? fmt::format("KVM_RUN failed with {}", errno_name(errno_of(ret)))
+                                 : name_of(all_.decoded_crash);
+    if (crash.exits_behind != 0)
+      return fmt::format("{} at {}, and the vCPU went on; nothing that a guest dies of was found",
+                         what, to_string(crash.exit.place));
+    return fmt::format("ended with {} at {}; no rule knows why", what, to_string(crash.exit.place));
   }
 
   void what() {

@@ -74,6 +74,25 @@ TEST_F(ExplainVerb, AnArm64CrashHasTheRegistersOfAllItsRecords) {
   EXPECT_EQ(line.find("kvm_one_reg"), line.rfind("kvm_one_reg")) << "a key twice in one object";
 }
 
+TEST_F(ExplainVerb, OfACrashExitThatTheVcpuSurvivedDoesNotSayThatItEnded) {
+  SyntheticTrace survived, ended;
+  for (SyntheticTrace* trace : {&survived, &ended}) trace->intel().out(0x80, {1}).exit(1);
+  survived.out(0x80, {2}).hlt(true);
+  const std::string on = tool.run("explain " + survived.write_to(tool.file("s.kvmtape"))).out;
+  EXPECT_THAT(on, HasSubstr("KVM_EXIT_EXCEPTION at 0:1, and the vCPU went on; nothing that a guest "
+                            "dies of was found"));
+  EXPECT_THAT(on, Not(HasSubstr("ended with")));
+  EXPECT_THAT(tool.run("explain " + ended.write_to(tool.file("e.kvmtape"))).out,
+              HasSubstr("ended with KVM_EXIT_EXCEPTION at 0:1; no rule knows why"));
+}
+
+TEST_F(ExplainVerb, OfAFailureThatTheVcpuSurvivedNamesTheError) {
+  SyntheticTrace trace;
+  trace.intel().failed(22).out(0x80, {1}).hlt(true);
+  EXPECT_THAT(tool.run("explain " + trace.write_to(tool.file("failed.kvmtape"))).out,
+              HasSubstr("KVM_RUN failed with EINVAL at 0:0, and the vCPU went on"));
+}
+
 // The vCPU that feeds a watchdog may not be the one that is looked at.
 TEST_F(ExplainVerb, OneVcpuDoesNotSayWhetherTheWatchdogWasFed) {
   SyntheticTrace trace;
