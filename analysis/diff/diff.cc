@@ -17,13 +17,23 @@
 namespace kvmtape {
 namespace {
 
+// Its head was torn off, and with it what says whose exits these were; there are none.
+bool is_headless(const TraceReader& reader) {
+  return reader.session().architecture == Architecture::kUnknown && reader.exits() == 0;
+}
+
+// Nothing is decoded by a headless recording's, so that its may be the other's.
+DecodeContext context_beside(const TraceReader& of, const TraceReader& other) {
+  return decode_context_of(is_headless(of) ? other.session() : of.session());
+}
+
 class Comparison {
  public:
   Comparison(TraceReader& a, TraceReader& b, const DiffOptions& options)
       : options_(options),
-        a_{a, ExitDecoder(decode_context_of(a.session())),
+        a_{a, ExitDecoder(context_beside(a, b)),
            options.rules.addresses ? nullptr : options.symbols_a},
-        b_{b, ExitDecoder(decode_context_of(b.session())),
+        b_{b, ExitDecoder(context_beside(b, a)),
            options.rules.addresses ? nullptr : options.symbols_b},
         kernels_(a_.decoder.context(), b_.decoder.context()),
         normaliser_(a_.decoder.context(), b_.decoder.context(), options.rules),
@@ -213,7 +223,7 @@ Result<Diff> compare(TraceReader& a, TraceReader& b, const DiffOptions& options)
                  options.symbols_a == nullptr ? a.path() : b.path(),
                  {}};
   const Architecture in_a = a.session().architecture, in_b = b.session().architecture;
-  if (in_a != in_b)
+  if (in_a != in_b && !is_headless(a) && !is_headless(b))
     return Error{ErrorCode::kUsage,
                  fmt::format("recordings of two architectures, {} and {}, cannot be compared",
                              architecture_name(in_a), architecture_name(in_b)),

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -277,6 +278,21 @@ TEST_F(DiffTest, RecordingsOfTwoArchitecturesAreRefused) {
       tool.run("diff " + kTraces + "rv64-6.12.107.kvmtape " + kTraces + "a64-6.1.192-n1.kvmtape");
   EXPECT_EQ(run.status, 2);
   EXPECT_THAT(run.err, HasSubstr("two architectures, riscv64 and aarch64"));
+}
+
+// Nothing says any more of which architecture it was.
+TEST_F(DiffTest, ARecordingWhoseHeadIsTornLostAllOfTheOther) {
+  const std::string whole = five_and_three("a.kvmtape"), torn = tool.file("torn.kvmtape");
+  std::filesystem::copy_file(whole, torn);
+  std::filesystem::resize_file(torn, 100);
+  for (const bool in_b : {true, false}) {
+    const ToolRun run = tool.run("diff --json " + (in_b ? whole + " " + torn : torn + " " + whole));
+    EXPECT_EQ(run.status, 3) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("torn.kvmtape: torn at byte 64"));
+    const auto totals = run.json()["totals"];
+    EXPECT_EQ(totals[in_b ? "lost_in_b" : "lost_in_a"], 8);
+    EXPECT_EQ(totals["unexplained"], 0);
+  }
 }
 
 TEST_F(DiffTest, AMistypedNameIsAnsweredWithTheRightOne) {
