@@ -29,14 +29,33 @@ struct Why {
   bool is_reason = true;  // of being emulated; else a sentence of its own
 };
 
-// internal.data behind the flags and the instruction: 0 is exit_reason.
+// Where in internal.data the words behind the flags and the instruction begin.
+int first_debug_word(uint64_t flags) { return (flags & 1) != 0 ? 3 : 1; }
+
+// 0 is exit_reason.
 std::optional<uint64_t> debug_word(const Case& all, int number) {
   const auto flags = all.crash_field("emulation_failure.flags");
   const auto ndata = all.crash_field("internal.ndata");
   if (!flags || !ndata) return std::nullopt;
-  const int first = (*flags & 1) != 0 ? 3 : 1;
+  const int first = first_debug_word(*flags);
   if (*ndata < static_cast<uint64_t>(first) + 5) return std::nullopt;
   return all.crash_field("internal.data", first + number);
+}
+
+// Why there is no exit_reason: what holds it, or says where it stands, has no value.
+std::string why_no_exit_reason(const Case& all) {
+  const Exit& exit = all.decoded_crash.exit;
+  const int first = first_debug_word(all.crash_field("emulation_failure.flags").value_or(0));
+  for (const Field* field : {exit.find("emulation_failure.flags"), exit.find("internal.ndata"),
+                             exit.find("internal.data", first)})
+    if (field != nullptr && field->validity == Validity::kUnknown)
+      return fmt::format("cannot know: which hardware exit led to emulation: {}", field->why);
+  return "cannot know: this kernel did not say which hardware exit led to emulation";
+}
+
+// INT1, INT3, INT n and INTO: every x86 processor has them.
+bool is_software_interrupt(const std::optional<Instruction>& instruction) {
+  return instruction && instruction->text.starts_with("int");
 }
 
 bool parameter_is_off(const Case& all, std::string_view name) {
@@ -74,15 +93,20 @@ bool is_exception(const Case& all, uint64_t reason) {
 }
 
 // What the hardware exit alone says, in words.
-Why plain_why(const Case& all, std::optional<uint64_t> reason) {
+Why plain_why(const Case& all, std::optional<uint64_t> reason,
+              const std::optional<Instruction>& instruction) {
   Why why;
   why.next =
-      "hide the feature that this instruction belongs to from the guest's CPUID, or run it where "
-      "KVM has hardware behind it; if it touches a device's memory, see who made that address";
+      is_software_interrupt(instruction)
+          ? "run it where KVM has hardware behind it: no CPUID bit hides this instruction; and see "
+            "why the guest raises it"
+          : "hide the feature that this instruction belongs to from the guest's CPUID, or run it "
+            "where KVM has hardware behind it; if it touches a device's memory, see who made that "
+            "address";
   why.confidence = 0.6;
   why.is_reason = reason && (all.is_vmx() || all.is_svm());
   if (!reason)
-    why.text = "cannot know: this kernel did not say which hardware exit led to emulation";
+    why.text = why_no_exit_reason(all);
   else if (all.is_vmx())
     why.text = fmt::format("the hardware exit was {}", vmx_exit_reason_text(*reason));
   else if (all.is_svm())
@@ -162,7 +186,7 @@ Why why_emulated(const Case& all, const std::optional<Instruction>& instruction)
         "vendor's instruction, #GP, or #PF without nested paging)",
         "see whether the guest may use this instruction: its CPUID, a migration between vendors",
         std::nullopt, 0.65};
-  return why_by_operand(all, instruction).value_or(plain_why(all, reason));
+  return why_by_operand(all, instruction).value_or(plain_why(all, reason, instruction));
 }
 
 // KVM tells what it decoded, and here it decoded nothing.
@@ -202,11 +226,13 @@ class EmulationFailure : public Rule {
     Why why = nothing && is_unfetched(all) && all.at_crash.get("rip")
                   ? why_unfetched(all)
                   : why_emulated(all, instruction);
-    std::string what = instruction ? fmt::format("\"{}\"", instruction->text)
-                       : nothing && is_unfetched(all)
-                           ? std::string("an instruction that it could not even fetch")
-                       : bytes.empty() ? std::string("an instruction that was not recorded")
-                                       : fmt::format("the bytes {}", hex_bytes(bytes));
+    std::string what =
+        instruction                    ? fmt::format("\"{}\"", instruction->text)
+        : nothing && is_unfetched(all) ? std::string("an instruction that it could not even fetch")
+        : bytes.empty()
+            ? fmt::format("an instruction that was {}",
+                          why_without_bytes(all) == kWhyRedacted ? "redacted" : "not recorded")
+            : fmt::format("the bytes {}", hex_bytes(bytes));
     Finding finding = crash_finding(all, fmt::format("KVM could not emulate {}", what),
                                     nothing ? why.confidence * 0.8 : why.confidence);
     finding.details.push_back(why.is_reason ? fmt::format("it is emulated because {}", why.text)
