@@ -109,6 +109,7 @@ class Report {
     instruction();
     for (const MemorySlice& slice : crash.memory) {
       const auto of = static_cast<MemorySliceOf>(slice.record.of);
+      if (of == MemorySliceOf::kBelowStack && wraps(slice)) continue;
       const bool at_pointer = of == MemorySliceOf::kInstruction || of == MemorySliceOf::kStack;
       if (at_pointer || options_.verbose)
         line(fmt::format("  memory {}", memory_slice_text(all_.context, slice)));
@@ -120,6 +121,12 @@ class Report {
       for (const Place& place : all_.other_crashes) text += fmt::format(" {}", to_string(place));
       line(text);
     }
+  }
+
+  // Older recordings hold what lies in front of a 16-bit stack, too.
+  bool wraps(const MemorySlice& below_stack) const {
+    const auto rsp = all_.at_crash.get("rsp");
+    return rsp && x86_stack_is_16_bit(all_.at_crash) && (*rsp & 0xffff) < below_stack.bytes.size();
   }
 
   void print_field(const Field& field) {

@@ -46,6 +46,13 @@ bool x86_paging(const Registers& registers) {
   return (registers.get_or("cr0", kCr0Pg) & kCr0Pg) != 0;
 }
 
+bool x86_stack_is_16_bit(const Registers& registers) {
+  const X86Operation operation = x86_operation(registers);
+  if (operation == X86Operation::kLong) return false;
+  return operation == X86Operation::kReal || operation == X86Operation::kVirtual8086 ||
+         registers.get_or("ss.db", 1) == 0;
+}
+
 std::optional<uint64_t> x86_linear_ip(const Registers& registers) {
   const auto rip = registers.get("rip");
   if (!rip) return std::nullopt;

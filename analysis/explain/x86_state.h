@@ -29,6 +29,8 @@ X86Operation x86_operation(const Registers& registers);
 std::string_view to_string(X86Operation operation);  // "64-bit long mode"
 
 bool x86_paging(const Registers& registers);
+// SP then wraps within its 64 KiB, where the stack may well be.
+bool x86_stack_is_16_bit(const Registers& registers);
 // What rip means to the segmentation unit: cs.base + rip, or rip in 64-bit code.
 std::optional<uint64_t> x86_linear_ip(const Registers& registers);
 // How wide the code is; nullopt: not known.

@@ -142,8 +142,12 @@ void CrashMemory::take(const GuestRegions& regions, std::vector<uint64_t>& out) 
   const uint64_t rip = state->instruction_address(), rsp = state->stack_address();
   slices.before(MemorySliceOf::kBeforeInstruction, rip, kBeforeBytes);
   slices.from(MemorySliceOf::kInstruction, rip, kCodeBytes);
-  slices.before(MemorySliceOf::kBelowStack, rsp, kBeforeBytes);
-  slices.from(MemorySliceOf::kStack, rsp, kStackBytes);
+  const auto within = [](size_t wanted, uint64_t there) {
+    return static_cast<size_t>(std::min<uint64_t>(wanted, there));
+  };
+  if (const size_t below = within(kBeforeBytes, state->stack_bytes_below()); below != 0)
+    slices.before(MemorySliceOf::kBelowStack, rsp, below);
+  slices.from(MemorySliceOf::kStack, rsp, within(kStackBytes, state->stack_bytes_above()));
 }
 
 }  // namespace kvmtape

@@ -82,6 +82,13 @@ uint64_t X86State::stack_address() const {
   return (ss_base + (rsp & (ss_32 ? kLow32 : 0xffff))) & kLow32;
 }
 
+uint64_t X86State::stack_bytes_below() const {
+  return code_bits() == 64 || ss_32 ? UINT64_MAX : rsp & 0xffff;
+}
+uint64_t X86State::stack_bytes_above() const {
+  return code_bits() == 64 || ss_32 ? UINT64_MAX : 0x10000 - (rsp & 0xffff);
+}
+
 std::optional<X86State> x86_state(std::span<const uint8_t> regs, std::span<const uint8_t> sregs) {
   if (regs.size() < kRegsBytes || sregs.size() < kSregsBytes) return std::nullopt;
   const auto sreg = [&](size_t at) { return load<uint64_t>(&sregs[at], kHostByteOrder); };

@@ -25,6 +25,10 @@ struct X86State {
   // Linear addresses.
   uint64_t instruction_address() const;
   uint64_t stack_address() const;
+  // How far the stack goes on below and from the stack pointer on: one of 16 bits wraps within 64
+  // KiB, and what lies beyond these is not its.
+  uint64_t stack_bytes_below() const;
+  uint64_t stack_bytes_above() const;
 };
 
 // From the bytes as the kernel wrote them; nothing if they are too short.

@@ -32,13 +32,6 @@ bool is_removed(const Case& all, uint64_t physical) {
   return all.slots.removed(physical) != nullptr;
 }
 
-// SP then wraps within its 64 KiB, where the stack may well be.
-bool is_stack_16_bit(const Registers& registers, X86Operation operation) {
-  if (operation == X86Operation::kLong) return false;
-  return operation == X86Operation::kReal || operation == X86Operation::kVirtual8086 ||
-         registers.get_or("ss.db", 1) == 0;
-}
-
 std::vector<Suspect> suspects_in(const Case& all, const Registers& registers) {
   std::vector<Suspect> found;
   const X86Operation operation = x86_operation(registers);
@@ -87,7 +80,7 @@ std::vector<Suspect> suspects_in(const Case& all, const Registers& registers) {
   constexpr uint64_t kRing = 3;
   const bool is_user =
       (registers.get_or("cs.selector", 0) & kRing) == kRing && operation != X86Operation::kReal;
-  if (!is_user && rsp && *rsp < 8 && !is_stack_16_bit(registers, operation)) {
+  if (!is_user && rsp && *rsp < 8 && !x86_stack_is_16_bit(registers)) {
     const uint64_t top = operation == X86Operation::kLong ? ~uint64_t{0} : 0xffffffff;
     const bool is_seen = paging && cr2 && *cr2 <= top && top - *cr2 < kFrame;
     found.push_back(

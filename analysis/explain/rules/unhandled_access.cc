@@ -1,7 +1,7 @@
 // Reads that no device answered: all bits ones, or the data of the access before, because the
 // monitor left the buffer as it was (Cloud Hypervisor up to 2026 did so for addresses without a
 // device). A guest that believes such a value goes wrong later. One read of ones is how buses are
-// probed.
+// probed. A device that answers with the bytes that stood in the buffer leaves the same recording.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -164,7 +164,7 @@ class UnhandledAccess : public Rule {
     if (!close && seen.count < kNoChance) return;
     Finding finding;
     finding.title = fmt::format(
-        "A read from {} was answered with what the access before had left in "
+        "A read from {} was answered with the very bytes that the access before had left in "
         "the buffer ({})",
         place_text(seen), seen.value);
     finding.confidence = (close ? 0.55 : 0.45) + (seen.count >= kNoChance ? 0.15 : 0);
@@ -172,11 +172,12 @@ class UnhandledAccess : public Rule {
     if (seen.last != seen.first) finding.evidence.push_back(seen.last);
     tell_use(all, seen, finding);
     finding.details.push_back(
-        fmt::format("{} so in all; the monitor did not write to the buffer",
+        fmt::format("{} so in all; the buffer did not change, which looks alike where a device "
+                    "answers with the same bytes",
                     seen.count == 1 ? "1 read" : fmt::format("{} reads", seen.count)));
     finding.next =
-        "the monitor has no device there and must answer with ones; the guest believed a "
-        "random value";
+        "see whether the monitor has a device there: without one it must answer with ones, or the "
+        "guest believes a random value";
     finding.change = "Cloud Hypervisor issue 7415, mended by PR 8237 (2026)";
     findings.push_back(std::move(finding));
   }

@@ -276,6 +276,9 @@ TEST(UnhandledAccess, AnsweredWithTheDataOfTheAccessBefore) {
   const Explained explained(trace);
   EXPECT_THAT(explained.causes(), Contains("unhandled-access"));
   EXPECT_EQ(explained.of("unhandled-access").evidence.front(), (Place{0, 1}));
+  const std::string said = explained.all_said("unhandled-access");
+  EXPECT_THAT(said, HasSubstr("looks alike where a device answers with the same bytes"));
+  EXPECT_THAT(said, Not(HasSubstr("did not write")));
 }
 
 TEST(UnhandledAccess, PolledOnesWithoutACrashAreACause) {

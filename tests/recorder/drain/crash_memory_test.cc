@@ -292,6 +292,30 @@ TEST_F(CrashMemoryTest, EndsWhereMemoryEndsAndBeginsWhereItBegins) {
                           at(kBelowStack, 0x1fb0, 64), at(kStack, 0x1ff0, 16)));
 }
 
+// SP of real mode wraps within its 64 KiB: what lies in front of them is no stack.
+TEST_F(CrashMemoryTest, AStackOf16BitsHasNothingBelowItsFirstByte) {
+  region(0, 0, kGuestBytes, host());
+  crash(0x1100, 0x8);
+  EXPECT_THAT(slices(),
+              ElementsAre(at(kBeforeInstruction, 0x10c0, 64), at(kInstruction, 0x1100, 64),
+                          at(kBelowStack, 0, 8), at(kStack, 0x8, 256)));
+}
+
+#if defined(__x86_64__)
+TEST(X86State, KnowsHowFarAStackGoesOn) {
+  kvm_regs regs{};
+  kvm_sregs sregs{};
+  regs.rsp = 0x1'0004;
+  auto read = x86_state(bytes_of(regs), bytes_of(sregs));
+  EXPECT_EQ(read->stack_bytes_below(), 4u);
+  EXPECT_EQ(read->stack_bytes_above(), 0xfffcu);
+  sregs.ss.db = 1;
+  read = x86_state(bytes_of(regs), bytes_of(sregs));
+  EXPECT_EQ(read->stack_bytes_below(), UINT64_MAX);
+  EXPECT_EQ(read->stack_bytes_above(), UINT64_MAX);
+}
+#endif
+
 TEST_F(CrashMemoryTest, PagesThatAreGoneFromTheMonitorEndASliceAndHarmNobody) {
   region(0, 0, kGuestBytes, host());
   ::munmap(guest_ + 0x2000, 0x1000);
