@@ -147,15 +147,18 @@ int check(const RecordCommand& command, Console& console) {
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 
-std::vector<std::string> remarks_on(const RecordingTotals& totals) {
-  std::vector<std::string> remarks;
+// What the last line does not say.
+void remark_on(const RecordingTotals& totals, Console& console) {
+  if (totals.write_errors != 0)
+    console.warn(fmt::format("{} failed, the last of them: {}",
+                             counted(totals.write_errors, "write"), totals.write_error));
   if (totals.lost_unwritten != 0)
-    remarks.push_back(fmt::format("{} of the lost while nothing could be written: {}",
-                                  totals.lost_unwritten, totals.write_error));
+    console.warn(fmt::format("{} were lost while nothing could be written",
+                             counted(totals.lost_unwritten, "exit")));
   if (totals.exits_removed != 0)
-    remarks.push_back(
-        fmt::format("{} exits went with files that were removed", totals.exits_removed));
-  return remarks;
+    console.warn(counted(totals.exits_removed, "exit") + " went with files that were removed");
+  if (totals.files > 1)
+    console.note(fmt::format("recorded in {} files, each of which stands alone", totals.files));
 }
 
 int run(RecordCommand& command, Console& console) {
@@ -185,14 +188,11 @@ int run(RecordCommand& command, Console& console) {
   const std::string replaced = recording.force ? leftover_rings_text(recording.path) : "";
   const RecordReport report = record();
   if (report.totals) console.note(replaced);
-  if (report.totals && report.totals->write_errors != 0)
-    console.warn(fmt::format("{} failed, the last of them: {}",
-                             counted(report.totals->write_errors, "write"),
-                             report.totals->write_error));
-  if (report.totals)
+  if (report.totals) {
+    remark_on(*report.totals, console);
     console.note(recorded_text(report.path, report.totals->exits, report.totals->vcpus,
-                               report.totals->lost, report.totals->bytes, report.totals->files,
-                               remarks_on(*report.totals)));
+                               report.totals->lost, report.totals->bytes));
+  }
   if (!report.not_recorded.empty())
     console.note("[ kvmtape: NOT recorded: " + report.not_recorded + " ]");
   return report.status;

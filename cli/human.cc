@@ -93,12 +93,9 @@ std::string printable(const std::string& text) {
 }
 
 std::string recorded_text(const std::string& path, uint64_t exits, uint64_t vcpus, uint64_t lost,
-                          uint64_t bytes, uint64_t files, const std::vector<std::string>& remarks) {
-  std::string text = fmt::format("[ kvmtape: {}: {} exits, {} vCPUs, {} lost, {}", path, exits,
-                                 vcpus, lost, bytes_text(bytes));
-  if (files > 1) text += fmt::format(" in {} files", files);
-  for (const std::string& remark : remarks) text += "; " + remark;
-  return text + " ]";
+                          uint64_t bytes) {
+  return fmt::format("[ kvmtape: {}: {} exits, {} vCPUs, {} lost, {} ]", path, exits, vcpus, lost,
+                     bytes_text(bytes));
 }
 
 }  // namespace kvmtape

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "analysis/count_text.h"
 
@@ -18,10 +17,8 @@ std::string utc_text(uint64_t realtime_ns);  // "2026-11-21 11:01:02 UTC"
 // terminal.
 std::string printable(const std::string& text);
 
-// The last line of whatever wrote a recording: of what is there, in `files` files,
-// and what else there is to say.
+// The last line of whatever wrote a recording. Scripts rely on it to the letter.
 std::string recorded_text(const std::string& path, uint64_t exits, uint64_t vcpus, uint64_t lost,
-                          uint64_t bytes, uint64_t files = 1,
-                          const std::vector<std::string>& remarks = {});
+                          uint64_t bytes);
 
 }  // namespace kvmtape

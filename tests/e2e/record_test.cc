@@ -359,8 +359,7 @@ TEST_F(RecordTest, WhatADiskDoesNotTakeIsToldAtOnceAndWhenItTakesItAgain) {
                                  "device; the guest runs on"));
   EXPECT_THAT(run.err, HasSubstr("kvmtape: " + full + ": can be written again; "));
   EXPECT_THAT(run.err, HasSubstr("the last of them: cannot write the trace: No space left"));
-  EXPECT_THAT(run.err, HasSubstr(" of the lost while nothing could be written: cannot write the "
-                                 "trace: No space left on device ]"));
+  EXPECT_THAT(run.err, HasSubstr(" were lost while nothing could be written\n"));
 }
 
 TEST_F(RecordTest, WhatCannotBeStartedLeavesNoTrace) {
@@ -458,10 +457,11 @@ TEST_F(RecordTest, FilesInBoundsStandAlone) {
     there += info["totals"]["exits"].get<uint64_t>();
     bytes += std::filesystem::file_size(entry.path());
   }
-  EXPECT_THAT(run.err, HasSubstr(fmt::format(
-                           "[ kvmtape: {}: {} exits, 1 vCPUs, 0 lost, {:.1f} kB in "
-                           "3 files; {} exits went with files that were removed ]",
-                           trace, there, static_cast<double>(bytes) / 1e3, 300'001 - there)));
+  EXPECT_THAT(run.err, HasSubstr(" exits went with files that were removed\n"));
+  EXPECT_THAT(run.err, HasSubstr("\nrecorded in 3 files, "));
+  EXPECT_THAT(run.err,
+              HasSubstr(fmt::format("[ kvmtape: {}: {} exits, 1 vCPUs, 0 lost, {:.1f} kB ]", trace,
+                                    there, static_cast<double>(bytes) / 1e3)));
 }
 
 TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
@@ -471,7 +471,7 @@ TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
   // The first monitor's last exit got no answer: it waited in the ring.
   EXPECT_EQ(totals()["exits"], 52) << run.err;
   EXPECT_THAT(run.err, HasSubstr(trace + ": 52 exits, 2 vCPUs, 0 lost, "));
-  EXPECT_THAT(run.err, HasSubstr("; 100 exits went with files that were removed ]"));
+  EXPECT_THAT(run.err, HasSubstr("kvmtape: 100 exits went with files that were removed\n"));
 }
 
 class QemuTest : public RecordTest {

@@ -67,7 +67,8 @@ TEST(ExplainRepeats, StandInTheHistoryBehindWhatTheyRepeat) {
   });
   const Explained explained(trace);
   const Case& all = *explained.explanation().all;
-  EXPECT_THAT(body_text(all, history_of(all, 8).front()), HasSubstr("4 more, not all alike, the last 0x2 at 0:5"));
+  EXPECT_THAT(body_text(all, history_of(all, 8).front()),
+              HasSubstr("4 more, not all alike, the last 0x2 at 0:5"));
 }
 
 TEST(ExplainRepeats, ThatTookLongWereNotAnsweredForLong) {
