@@ -89,6 +89,17 @@ TEST(ResetRequested, BeforeALossCannotSayWhetherTheGuestWentOn) {
   EXPECT_THAT(said, Not(HasSubstr("did not reset it")));
 }
 
+TEST(ResetRequested, OverAndOverSaysHowOften) {
+  SyntheticTrace trace = running_guest();
+  for (int i = 0; i < 300; ++i)
+    trace.out(kResetPort, kPciReset).interrupted().set_regs(real_mode(0xfff0)).out(0x80, {1});
+  for (int i = 0; i < 8; ++i) trace.out(0x80, {2});
+  const Explained explained(trace);
+  EXPECT_THAT(explained.notes(), ::testing::Contains("reset-requested"));
+  EXPECT_THAT(explained.of("reset-requested").title,
+              HasSubstr("asked to be reset 300 times in 0.0 s, the last time it wrote"));
+}
+
 constexpr uint32_t kMsr = 0x8b;
 
 TEST(MsrRefused, IsNotTheCauseWhereTheGuestWentOn) {
