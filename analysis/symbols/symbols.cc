@@ -68,7 +68,8 @@ Result<Symbols> Symbols::load(const std::string& path) {
     return Error{ErrorCode::kUsage,
                  hidden
                      ? "every address is 0: the kernel hides them from this user; copy it as root"
-                     : "holds no symbols; expected: lines as of System.map or /proc/kallsyms",
+                     : "holds no symbols: it is no ELF file (a vmlinux), and has no lines as of "
+                       "System.map or /proc/kallsyms",
                  path,
                  {}};
   table.arrange();

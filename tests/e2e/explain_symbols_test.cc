@@ -49,6 +49,12 @@ TEST_F(ExplainSymbols, KaslrTakesTheNumberAsItsHelpWritesIt) {
   expect_named("--kaslr 0x1a000000 --system-map " + table("System.map"));
 }
 
+TEST_F(ExplainSymbols, AFileThatIsNoVmlinuxIsAnsweredWithWhatItShouldBe) {
+  const ToolRun run = tool.run("explain --vmlinux /etc/passwd " + dead_at(kLinkedAt));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("no ELF file"));
+}
+
 TEST_F(ExplainSymbols, KaslrTakesADecimalNumber) {
   expect_named("--kaslr 436207616 --system-map " + table("System.map"));
 }
