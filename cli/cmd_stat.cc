@@ -161,6 +161,9 @@ int run_stat(const StatCommand& command, Console& console) {
     print_stat_json(reader, stat, false, console);
   else
     print_stat(stat, command.table, console);
+  if (stat.rows.empty() && stat.exits != 0)
+    console.warn(fmt::format("{}: none of these exits has such a key ({})", reader.path(),
+                             fmt::join(command.by, ", ")));
   return report_health(reader, console);
 }
 

@@ -38,6 +38,13 @@ class CliStatTest : public ::testing::Test {
   Tool tool;
 };
 
+// Exception classes are of arm64.
+TEST_F(CliStatTest, ByAKeyThatNoExitHasSaysSo) {
+  const ToolRun run = tool.run("stat --by ec " + kProbe);
+  EXPECT_THAT(run.err, HasSubstr("none of these exits has such a key (ec)"));
+  EXPECT_THAT(tool.run("stat --by port " + kProbe).err, Not(HasSubstr("such a key")));
+}
+
 TEST_F(CliStatTest, TablesFitAMailAndHaveALineForEachRow) {
   for (const std::string options : {"", "-v ", "--by vcpu "}) {
     std::istringstream lines(tool.run("stat -q " + options + kProbe).out);
