@@ -212,6 +212,7 @@ class Report {
     std::string evidence;
     for (const Place& place : finding.evidence) evidence += fmt::format(" {}", to_string(place));
     if (!evidence.empty()) line(fmt::format("     evidence:{}", evidence));
+    print_evidence_elsewhere(finding);
     for (const std::string& detail : finding.details) line(fmt::format("     - {}", detail));
     if (!finding.next.empty()) line(fmt::format("     check: {}", finding.next));
     if (!finding.change.empty())
@@ -221,8 +222,19 @@ class Report {
                            : fmt::format(" [kernel change {}]", finding.kernel_change)));
   }
 
+  // What the history does not show: exits of other vCPUs, of long before, behind the crash.
+  void print_evidence_elsewhere(const Finding& finding) {
+    for (const Place& place : finding.evidence) {
+      const bool is_crash = all_.crash != nullptr && all_.crash->exit.place == place;
+      if (is_crash || is_in(history_, place)) continue;
+      if (const auto found = exit_at(all_, place))
+        line(fmt::format("       {}  {}  {}", to_string(place), when(found->time_ns),
+                         all_.text_of(*found->bytes)));
+    }
+  }
+
   void led_there() {
-    const auto lines = history_of(all_, options_.history_lines);
+    const std::vector<HistoryLine>& lines = history_;
     if (lines.empty()) return;
     heading(all_.crash != nullptr ? "What led there" : "What came last");
     for (const HistoryLine& at : lines) {
@@ -245,6 +257,15 @@ class Report {
     }
   }
 
+  // A guest that never ends its line: both ends tell most.
+  static std::string cut_line(const std::string& text) {
+    constexpr size_t kShown = 400, kAtEnd = 160;
+    if (text.size() <= kShown) return text;
+    return fmt::format("{} [{}] {}", text.substr(0, kShown - kAtEnd),
+                       counted(text.size() - kShown, "more character"),
+                       text.substr(text.size() - kAtEnd));
+  }
+
   void print_last_lines(std::string text) {
     constexpr size_t kLines = 10;
     while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -254,7 +275,7 @@ class Report {
     from = from == std::string::npos ? 0 : from + (text[from] == '\n' ? 1 : 0);
     while (from < text.size()) {
       const size_t end = std::min(text.find('\n', from), text.size());
-      line(fmt::format("  | {}", text.substr(from, end - from)));
+      line(fmt::format("  | {}", cut_line(text.substr(from, end - from))));
       from = end + 1;
     }
   }
@@ -272,6 +293,7 @@ class Report {
   const Case& all_;
   const ExplainTextOptions& options_;
   Console& console_;
+  const std::vector<HistoryLine> history_ = history_of(all_, options_.history_lines);
 };
 
 }  // namespace

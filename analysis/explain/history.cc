@@ -89,6 +89,24 @@ std::vector<HistoryLine> history_of(const Case& all, size_t most) {
   return own;
 }
 
+std::optional<NamedExit> exit_at(const Case& all, const Place& place) {
+  const VcpuStory* story = all.story_of(place);
+  if (story == nullptr) return std::nullopt;
+  for (const KeptExit& exit : story->last) {
+    if (exit.place == place) return NamedExit{exit.time_ns, &exit.bytes};
+    if (exit.more != 0 && exit.last_seq == place.seq)
+      return NamedExit{exit.last_time_ns, exit.bytes_of(place.seq)};
+  }
+  return std::nullopt;
+}
+
+bool is_in(const std::vector<HistoryLine>& lines, const Place& place) {
+  return std::ranges::any_of(lines, [&](const HistoryLine& line) {
+    return line.exit != nullptr && line.exit->place.vcpu == place.vcpu &&
+           line.exit->place.seq <= place.seq && place.seq <= line.exit->last_seq;
+  });
+}
+
 std::string name_text(const Case& all, const HistoryLine& line) {
   if (line.injection != nullptr) return "injected";
   if (line.mark != nullptr) return "mark";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,15 @@ struct HistoryLine {
 // At most `most` lines, the last ones up to the crash (or the end), at least half of them of the
 // crash's vCPU if it has so many. They borrow `all`.
 std::vector<HistoryLine> history_of(const Case& all, size_t most);
+
+// What is kept of an exit by its place; nothing: it is no longer in the window of its vCPU.
+struct NamedExit {
+  int64_t time_ns = 0;
+  const KeptBytes* bytes = nullptr;
+};
+std::optional<NamedExit> exit_at(const Case& all, const Place& place);
+// Whether one of the lines is of that exit, or has it folded.
+bool is_in(const std::vector<HistoryLine>& lines, const Place& place);
 
 // "KVM_EXIT_IO" and "OUT port 0x3f8 1 byte 0x41" of the line.
 std::string name_text(const Case& all, const HistoryLine& line);

@@ -93,6 +93,23 @@ TEST_F(ExplainVerb, OfAFailureThatTheVcpuSurvivedNamesTheError) {
               HasSubstr("KVM_RUN failed with EINVAL at 0:0, and the vCPU went on"));
 }
 
+TEST_F(ExplainVerb, EvidenceThatTheHistoryLacksIsShownWhereItIsNamed) {
+  SyntheticTrace trace;
+  trace.arm64().on(0).mmio_write(0x9000000, {'x', 0, 0, 0}).failed(38);
+  trace.on(1).nisv(0x6, 0xa000000).set_events({0, 0, 1}).mmio_write(0x9000000, {'y', 0, 0, 0});
+  const std::string text = tool.run("explain " + trace.write_to(tool.file("e.kvmtape"))).out;
+  EXPECT_THAT(text, ::testing::ContainsRegex("evidence: 1:0\n       1:0 .*KVM_EXIT_ARM_NISV"));
+}
+
+TEST_F(ExplainVerb, ALineOfTheConsoleThatNeverEndsIsCut) {
+  SyntheticTrace trace;
+  trace.intel().console("first" + std::string(5'000, 'B') + "last").hlt(true);
+  const std::string text = tool.run("explain " + trace.write_to(tool.file("long.kvmtape"))).out;
+  EXPECT_THAT(text, HasSubstr(" more characters] "));
+  EXPECT_THAT(text, HasSubstr("BBBlast"));
+  EXPECT_THAT(text, Not(HasSubstr(std::string(500, 'B'))));
+}
+
 // The vCPU that feeds a watchdog may not be the one that is looked at.
 TEST_F(ExplainVerb, OneVcpuDoesNotSayWhetherTheWatchdogWasFed) {
   SyntheticTrace trace;
