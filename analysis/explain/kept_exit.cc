@@ -1,5 +1,7 @@
 #include "analysis/explain/kept_exit.h"
 
+#include <algorithm>
+
 namespace kvmtape {
 namespace {
 
@@ -16,8 +18,14 @@ class Fnv {  // FNV-1a
   uint64_t value_ = 0xcbf29ce484222325;
 };
 
-// Not of the header of kvm_run, which is of the vCPU.
-bool is_of_exit(const Field& field) { return field.name.find('.') != std::string_view::npos; }
+// Without those of the header of kvm_run, which are of the vCPU and come first.
+std::span<const Field> fields_of_exit(const Exit& exit) {
+  const auto fields = exit.all_fields();
+  const auto is_of_exit = [](const Field& field) {
+    return field.name.find('.') != std::string_view::npos;
+  };
+  return {std::ranges::find_if(fields, is_of_exit), fields.end()};
+}
 
 }  // namespace
 
@@ -76,19 +84,18 @@ uint64_t fold_key(const DecodedExit& decoded) {
   const Exit& exit = decoded.exit;
   key.mix(exit.reason_validity == Validity::kStale ? ~uint64_t{0} : exit.reason);
   key.mix(static_cast<uint32_t>(decoded.moment.ret));
-  for (const Field& field : exit.all_fields()) {
-    if (is_of_exit(field) && field.validity == Validity::kValid && !field.name.ends_with(".data") &&
+  for (const Field& field : fields_of_exit(exit))
+    if (field.validity == Validity::kValid && !field.name.ends_with(".data") &&
         field.kind != FieldKind::kBytes)
       key.mix(field.value);
-  }
   return key.value();
 }
 
 uint64_t contents_key(const DecodedExit& decoded) {
   Fnv key;
   const auto mix = [&key](const Exit& exit, const RawMoment& moment) {
-    for (const Field& field : exit.all_fields()) {
-      if (!is_of_exit(field) || field.validity != Validity::kValid) continue;
+    for (const Field& field : fields_of_exit(exit)) {
+      if (field.validity != Validity::kValid) continue;
       if (field.kind != FieldKind::kBytes) {
         key.mix(field.value);
       } else {
