@@ -34,10 +34,30 @@ uint64_t load_relaxed(const uint64_t* word) {
   return __atomic_load_n(word, __ATOMIC_RELAXED);  // relaxed: the kernel wrote it on this thread
 }
 
-// Bytes of the port-I/O page as whole words; the tail is zero.
+template <typename Number>
+uint64_t load_front(const uint8_t* from) {
+  Number number;
+  std::memcpy(&number, from, sizeof number);
+  constexpr size_t kBitsLeft = 8 * (kWordBytes - sizeof number);
+  return kHostByteOrder == ByteOrder::kLittle ? uint64_t{number} : uint64_t{number} << kBitsLeft;
+}
+
+// Bytes of the port-I/O page as whole words; the tail is zero. What one access brings is loaded as
+// one number: bytes gathered in memory and loaded as a word stall the processor, 5 to 10 ns.
 uint64_t load_tail(const uint8_t* from, size_t bytes) {
+  switch (bytes) {
+    case 1:
+      return load_front<uint8_t>(from);
+    case 2:
+      return load_front<uint16_t>(from);
+    case 4:
+      return load_front<uint32_t>(from);
+    default:
+      break;
+  }
+  if (bytes >= kWordBytes) return load_front<uint64_t>(from);
   uint64_t word = 0;
-  std::memcpy(&word, from, bytes < kWordBytes ? bytes : kWordBytes);
+  std::memcpy(&word, from, bytes);
   return word;
 }
 

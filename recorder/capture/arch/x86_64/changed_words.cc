@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "recorder/capture/portable_changed_words.h"
+#include "schema/snapshot.h"
 
 namespace kvmtape {
 namespace {
@@ -28,20 +29,30 @@ __attribute__((target("avx2"))) inline bool differs_avx2(const uint64_t* now,
   return _mm256_testz_si256(either, either) == 0;
 }
 
-__attribute__((target("avx2"))) uint64_t changed_words_avx2(const uint64_t* now, uint64_t* shadow,
-                                                            uint32_t count) noexcept {
-  if (count == 64 && !differs_avx2(now, shadow)) return 0;
-  uint64_t changed = 0;
+__attribute__((target("avx2"), always_inline)) inline uint64_t changed_range_avx2(
+    const uint64_t* now, uint64_t* shadow, uint32_t count) noexcept {
+  uint64_t equal_lanes = 0;
   uint32_t i = 0;
+#pragma GCC unroll 16
   for (; i + 4 <= count; i += 4) {
     const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(now + i));
     auto* kept = reinterpret_cast<__m256i*>(shadow + i);
     const __m256i equal = _mm256_cmpeq_epi64(fresh, _mm256_loadu_si256(kept));
     _mm256_storeu_si256(kept, fresh);
     const auto equal_bits = static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)));
-    changed |= uint64_t{equal_bits ^ 0xf} << i;
+    equal_lanes |= uint64_t{equal_bits} << i;
   }
-  return changed | detail::changed_words_range(now, shadow, i, count);
+  const uint64_t compared = i == 64 ? ~uint64_t{0} : (uint64_t{1} << i) - 1;
+  return (equal_lanes ^ compared) | detail::changed_words_range(now, shadow, i, count);
+}
+
+__attribute__((target("avx2"))) uint64_t changed_words_avx2(const uint64_t* now, uint64_t* shadow,
+                                                            uint32_t count) noexcept {
+  // What is looked at in every moment, without a loop.
+  if (count == kCoreWords) [[likely]]
+    return changed_range_avx2(now, shadow, kCoreWords);
+  if (count == 64 && !differs_avx2(now, shadow)) return 0;
+  return changed_range_avx2(now, shadow, count);
 }
 
 __attribute__((target("avx512f"))) inline bool differs_avx512(const uint64_t* now,
