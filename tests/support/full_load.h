@@ -2,6 +2,7 @@
 // loaded, this one or another, takes. Any thread.
 #pragma once
 
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -18,6 +19,13 @@ inline constexpr uint64_t kGrowthMax = 16u << 20;
 inline int load_seconds() {
   const char* seconds = std::getenv("KVMTAPE_LOAD_SECONDS");
   return seconds == nullptr ? 5 : std::atoi(seconds);
+}
+
+// By CLOCK_PROCESS_CPUTIME_ID or CLOCK_THREAD_CPUTIME_ID.
+inline uint64_t cpu_ns(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 // `process` as in /proc: a number, or "self".
