@@ -71,6 +71,8 @@ class ChunkEncoder {
   // Notes exits that the producer counted as lost and for which no gap record can come any more.
   void add_gap(uint64_t lost, GapReason why, uint64_t tsc);
 
+  // From the next finish() on: less time, more bytes; or as usual again.
+  void set_haste(bool haste);
   // Appends the chunk, header and body, to `out` and begins the next one. Returns false and appends
   // nothing if there is nothing to write. `reasons`, if given, receives (reason, count) pairs.
   bool finish(const ChunkPlace& place, std::vector<uint8_t>& out,

@@ -10,10 +10,9 @@
 namespace kvmtape {
 namespace {
 
-// A run of equal exits whose last one waits for its answer, or got another than those before.
+// Of a kRepeat record: its last exit waits for its answer, or got another than those before.
 bool is_unanswered_repeat(std::span<const uint64_t> record) {
-  return record_kind(number(record[0])) == RecordKind::kRepeat &&
-         record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes &&
+  return record.size() == kRecordHeaderWords + sizeof(RepeatRecord) / kWordBytes &&
          (number(record[3]) & kRepeatUnanswered) != 0;
 }
 
@@ -40,46 +39,20 @@ bool exit_is_complete(std::span<const uint64_t> words, size_t at) {
 
 }  // namespace
 
-size_t ChunkEncoder::State::add(std::span<const uint64_t> words, bool final) {
-  size_t at = 0;
-  while (at < words.size()) {
-    const uint64_t first = number(words[at]);
-    const size_t length = record_words(first);
-    if (length < kRecordHeaderWords || length > words.size() - at) {
-      malformed = true;
-      break;
-    }
-    if (record_kind(first) == RecordKind::kExit ||
-        is_unanswered_repeat(words.subspan(at, length))) {
-      if (full()) break;
-      if (!final && !exit_is_complete(words, at)) break;
-    } else if (!answer_open && full()) {
-      break;
-    }
-    if (!add_record(words.subspan(at, length))) {
-      malformed = true;
-      break;
-    }
-    at += length;
-  }
-  return at;
-}
-
 // Position 2n: before exit n of this chunk; 2n + 1: between exit n and its answer.
 void ChunkEncoder::State::add_side(std::span<const uint64_t> record, uint64_t tsc) {
   begin_if_empty();
-  const uint64_t exits = columns.reasons.size();
-  columns.side.push_back(number(answer_open ? 2 * (exits - 1) + 1 : 2 * exits));
+  columns.side.push_back(number(2 * exits.size() - (answer_open ? 1 : 0)));
   columns.side.insert(columns.side.end(), record.begin(), record.end());
   if (first_tsc == 0) first_tsc = tsc;
   raw_bytes += (record.size() + 1) * kWordBytes;
 }
 
 // An answer without an exit: its changes are relative to what this chunk's reader may not have.
-void ChunkEncoder::State::add_entry(const MomentRecord& moment, uint64_t tsc) {
+[[gnu::noinline]] void ChunkEncoder::State::add_entry(MomentRecord moment, uint64_t tsc) {
   begin_if_empty();
-  (void)image.apply_core(moment);
-  if (!moment.sync.empty()) image.apply_untold_sync(moment);
+  (void)image.apply_core(moment.mask, moment.core.data());
+  if (!moment.sync.empty()) image.apply_untold_sync(moment.sync);
   std::vector<uint64_t> record;
   record.push_back(
       record_first_word(kRecordHeaderWords + 1 + core_words, RecordKind::kEntry, kRecordKeyframe));
@@ -135,28 +108,31 @@ bool ChunkEncoder::State::add_repeat(std::span<const uint64_t> record, uint64_t 
   return true;
 }
 
-bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
+// Nearly all records: in line with add(), which calls it in one place.
+[[gnu::always_inline]] inline bool ChunkEncoder::State::add_moment(
+    RecordKind kind, std::span<const uint64_t> record) {
   const uint64_t first = number(record[0]);
-  const uint8_t flags = record_flags(first);
   const uint64_t tsc = number(record[1]);
-  const RecordKind kind = record_kind(first);
+  const uint8_t flags = record_flags(first);
+  const MomentRecord moment = parse_moment(record, flags, core_words);
+  if (!moment.ok) return false;
+  if (kind == RecordKind::kExit) {
+    if ((flags & kRecordDataSame) != 0 || next_seq == ~uint64_t{0}) return false;
+    add_exit(moment, record_ret(first), tsc);
+  } else if (kind == RecordKind::kAnswer && answer_open &&
+             ((flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes)) {
+    add_answer(moment, tsc);
+  } else {
+    add_entry(moment, tsc);
+  }
+  return true;
+}
+
+bool ChunkEncoder::State::add_other(RecordKind kind, std::span<const uint64_t> record) {
+  const uint64_t tsc = number(record[1]);
   switch (kind) {
-    case RecordKind::kExit:
-    case RecordKind::kAnswer:
-    case RecordKind::kEntry: {
-      MomentRecord moment = parse_moment(record, flags, core_words);
-      if (!moment.ok) return false;
-      if (kind == RecordKind::kExit) {
-        if ((flags & kRecordDataSame) != 0 || next_seq == ~uint64_t{0}) return false;
-        add_exit(moment, record_ret(first), tsc);
-      } else if (kind == RecordKind::kAnswer && answer_open &&
-                 ((flags & kRecordDataSame) == 0 || moment.data_bytes == exit_data_bytes)) {
-        add_answer(moment, tsc);
-      } else {
-        add_entry(moment, tsc);
-      }
-      return true;
-    }
+    case RecordKind::kEntry:
+      return add_moment(kind, record);
     case RecordKind::kGap: {
       if (record.size() != kRecordHeaderWords + sizeof(GapRecord) / kWordBytes) return false;
       const uint64_t gap_lost = number(record[3]);
@@ -180,6 +156,34 @@ bool ChunkEncoder::State::add_record(std::span<const uint64_t> record) {
   }
 }
 
+size_t ChunkEncoder::State::add(std::span<const uint64_t> words, bool final) {
+  size_t at = 0;
+  while (at < words.size()) {
+    const uint64_t first = number(words[at]);
+    const size_t length = record_words(first);
+    if (length < kRecordHeaderWords || length > words.size() - at) {
+      malformed = true;
+      break;
+    }
+    const RecordKind kind = record_kind(first);
+    if (kind == RecordKind::kExit ||
+        (kind == RecordKind::kRepeat && is_unanswered_repeat(words.subspan(at, length)))) {
+      if (full()) break;
+      if (!final && !exit_is_complete(words, at)) break;
+    } else if (!answer_open && full()) {
+      break;
+    }
+    const auto record = words.subspan(at, length);
+    const bool is_moment = kind == RecordKind::kExit || kind == RecordKind::kAnswer;
+    if (!(is_moment ? add_moment(kind, record) : add_other(kind, record))) {
+      malformed = true;
+      break;
+    }
+    at += length;
+  }
+  return at;
+}
+
 ChunkEncoder::ChunkEncoder(const StreamDescription& stream)
     : state_(std::make_unique<State>(stream)) {}
 ChunkEncoder::~ChunkEncoder() = default;
@@ -196,9 +200,7 @@ size_t ChunkEncoder::add(std::span<const uint64_t> words, bool final) {
 bool ChunkEncoder::full() const { return state_->full(); }
 bool ChunkEncoder::malformed() const { return state_->malformed; }
 bool ChunkEncoder::empty() const { return state_->empty(); }
-uint32_t ChunkEncoder::exits() const {
-  return static_cast<uint32_t>(state_->columns.reasons.size());
-}
+uint32_t ChunkEncoder::exits() const { return static_cast<uint32_t>(state_->exits.size()); }
 uint64_t ChunkEncoder::exits_total() const { return state_->exits_total; }
 uint64_t ChunkEncoder::lost_total() const { return state_->lost_total; }
 uint64_t ChunkEncoder::next_seq() const { return state_->next_seq; }
@@ -208,13 +210,20 @@ void ChunkEncoder::add_gap(uint64_t lost, GapReason why, uint64_t tsc) {
   if (lost != 0) state_->add_gap(lost, why, tsc);
 }
 
+void ChunkEncoder::set_haste(bool haste) { state_->writer.set_haste(haste); }
+
 bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
                           std::vector<std::pair<uint32_t, uint32_t>>* reasons) {
   State& state = *state_;
   if (state.empty()) return false;
   if (reasons != nullptr) {
     std::unordered_map<uint32_t, uint32_t> counts;
-    for (uint32_t reason : state.columns.reasons) ++counts[reason];
+    const std::span<const uint32_t> all = state.exits.reasons();
+    for (size_t i = 0; i < all.size();) {  // one look for as many as stand together
+      const size_t begin = i;
+      while (i < all.size() && all[i] == all[begin]) ++i;
+      counts[all[begin]] += static_cast<uint32_t>(i - begin);
+    }
     reasons->assign(counts.begin(), counts.end());
     std::sort(reasons->begin(), reasons->end());
   }
@@ -222,7 +231,7 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   header.type = static_cast<uint16_t>(ChunkType::kExits);
   header.session = place.session;
   header.vcpu_index = state.stream.vcpu_index;
-  header.exits = static_cast<uint32_t>(state.columns.reasons.size());
+  header.exits = static_cast<uint32_t>(state.exits.size());
   header.first_seq = state.first_seq;
   header.end_seq = state.next_seq;
   header.first_tsc = state.first_tsc;
@@ -239,8 +248,8 @@ bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,
   message.lost = state.lost;
   message.lost_total = state.lost_total;
   message.previous_tsc = state.base_tsc;
-  state.writer.write(state.columns, state.exit_words, state.answer_words, state.data.bytes(),
-                     message);
+  state.writer.write(state.exits, state.columns, state.exit_words, state.answer_words,
+                     state.data.bytes(), message);
   append_exits_chunk(header, message, out);
   state.clear_chunk();
   return true;

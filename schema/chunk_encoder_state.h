@@ -10,6 +10,7 @@
 #include "schema/chunk_codec.h"
 #include "schema/chunk_columns.h"
 #include "schema/column_writer.h"
+#include "schema/exit_columns.h"
 #include "schema/mask_table.h"
 #include "schema/moment_record.h"
 #include "schema/record_words.h"
@@ -44,7 +45,8 @@ struct ChunkEncoder::State {
   size_t raw_bytes = 0;  // rough, an upper bound
   uint32_t exit_data_bytes = 0;
   uint64_t exit_data_word = 0;  // the first eight
-  ChunkColumns columns;
+  ExitColumns exits;
+  ChunkColumns columns;  // the others
   GatheredWords exit_words, answer_words;
   GatheredBytes data;
   MaskTable mask_table;
@@ -55,6 +57,7 @@ struct ChunkEncoder::State {
     answer_open = false;
     lost = raw_bytes = 0;
     first_tsc = last_tsc = 0;
+    exits.clear();
     columns.clear();
     exit_words.clear();
     answer_words.clear();
@@ -62,9 +65,9 @@ struct ChunkEncoder::State {
     mask_table.clear();
   }
 
-  bool empty() const { return columns.reasons.empty() && columns.side.empty(); }
+  bool empty() const { return exits.size() == 0 && columns.side.empty(); }
   bool full() const {
-    return columns.reasons.size() >= kChunkExitsMax || mask_table.full(columns.masks) ||
+    return exits.size() >= kChunkExitsMax || mask_table.full(columns.masks) ||
            raw_bytes >= kChunkRawBytesMax / 2;
   }
 
@@ -78,9 +81,8 @@ struct ChunkEncoder::State {
     previous_tsc = last_tsc = tsc;
   }
 
-  void add_sync(const MomentRecord& moment) {
-    if (moment.sync.empty()) return;
-    image.apply_sync_to(moment, columns.sync_words);
+  [[gnu::noinline]] void add_sync(std::span<const uint64_t> sync) {
+    image.apply_sync_to(sync, columns.sync_words);
     raw_bytes += (kSyncMasks + kSyncWords) * kWordBytes;
   }
   void add_data(const MomentRecord& moment) {
@@ -89,8 +91,8 @@ struct ChunkEncoder::State {
     raw_bytes += moment.data_bytes;
   }
   // Returns the index of the moment's mask.
-  uint32_t add_words(uint64_t mask, const MomentRecord& moment, uint64_t kept_flags,
-                     GatheredWords& words) {
+  [[gnu::always_inline]] uint32_t add_words(uint64_t mask, const MomentRecord& moment,
+                                            uint64_t kept_flags, GatheredWords& words) {
     const uint32_t index =
         mask_table.index_of(mask | uint64_t{moment.data_bytes} << kDataBytesShift,
                             moment.flags & kept_flags, columns.masks);
@@ -101,19 +103,17 @@ struct ChunkEncoder::State {
     return index;
   }
 
-  void add_exit(const MomentRecord& moment, int32_t ret, uint64_t tsc) {
+  [[gnu::always_inline]] void add_exit(const MomentRecord& moment, int32_t ret, uint64_t tsc) {
     begin_if_empty();
-    const uint64_t mask = image.apply_core(moment) & ~(uint64_t{1} << kReasonWord);
+    const uint64_t mask =
+        image.apply_core(moment.mask, moment.core.data()) & ~(uint64_t{1} << kReasonWord);
     const ReasonWord parts = split_reason_word(image[kReasonWord], stream.byte_order);
-    columns.reasons.push_back(parts.reason);
-    columns.ready.push_back(parts.ready);
-    columns.flags.push_back(parts.flags);
-    columns.errnos.push_back(0u - static_cast<uint32_t>(ret));
-    append_ticks(tsc, previous_tsc, columns.guest, columns.tick_escapes);
+    const uint32_t ticks = ticks_number(tsc, previous_tsc, columns.tick_escapes);
     note_time(tsc);
-    columns.exit_masks.push_back(add_words(mask, moment, kRecordHasSync, exit_words));
-    columns.answer_masks.push_back(0);
-    add_sync(moment);
+    exits.add_exit({parts.reason, parts.flags, parts.ready, 0u - static_cast<uint32_t>(ret), ticks,
+                    add_words(mask, moment, kRecordHasSync, exit_words)});
+    if (!moment.sync.empty()) [[unlikely]]
+      add_sync(moment.sync);
     add_data(moment);
     exit_data_bytes = moment.data_bytes;
     exit_data_word = moment.data.empty() ? 0 : moment.data[0];
@@ -123,21 +123,23 @@ struct ChunkEncoder::State {
     raw_bytes += 64;
   }
 
-  void add_answer(const MomentRecord& moment, uint64_t tsc) {
-    const uint64_t mask = image.apply_core(moment);
-    append_ticks(tsc, previous_tsc, columns.monitor, columns.tick_escapes);
+  [[gnu::always_inline]] void add_answer(const MomentRecord& moment, uint64_t tsc) {
+    const uint64_t mask = image.apply_core(moment.mask, moment.core.data());
+    const uint32_t ticks = ticks_number(tsc, previous_tsc, columns.tick_escapes);
     note_time(tsc);
-    columns.answer_masks.back() =
-        1 + add_words(mask, moment, kRecordHasSync | kRecordDataSame, answer_words);
-    add_sync(moment);
+    exits.add_answer(ticks,
+                     1 + add_words(mask, moment, kRecordHasSync | kRecordDataSame, answer_words));
+    if (!moment.sync.empty()) [[unlikely]]
+      add_sync(moment.sync);
     add_data(moment);
     answer_open = false;
     raw_bytes += 32;
   }
 
   size_t add(std::span<const uint64_t> words, bool final);
-  bool add_record(std::span<const uint64_t> record);
-  void add_entry(const MomentRecord& moment, uint64_t tsc);
+  bool add_moment(RecordKind kind, std::span<const uint64_t> record);
+  bool add_other(RecordKind kind, std::span<const uint64_t> record);
+  void add_entry(MomentRecord moment, uint64_t tsc);
   void add_side(std::span<const uint64_t> record, uint64_t tsc);
   void add_gap(uint64_t gap_lost, GapReason why, uint64_t tsc);
   bool add_repeat(std::span<const uint64_t> record, uint64_t tsc);

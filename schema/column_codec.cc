@@ -12,6 +12,8 @@ namespace {
 // Level 1: on the recorded streams level 3 saves 1 % of the bytes and costs half as much time
 // again.
 constexpr int kZstdLevel = 1;
+// Level -3: on the same streams 16 % more bytes, a chunk done in four fifths of the time.
+constexpr int kZstdLevelInHaste = -3;
 
 template <typename T>
 void append_as(std::span<const uint32_t> numbers, std::vector<uint8_t>& bytes) {
@@ -102,7 +104,7 @@ void Compressor::encode_frame(std::span<const uint8_t> raw, std::vector<uint8_t>
   const size_t size = context_ == nullptr
                           ? raw.size()
                           : ZSTD_compressCCtx(context_.get(), out.data(), out.size(), raw.data(),
-                                              raw.size(), kZstdLevel);
+                                              raw.size(), haste_ ? kZstdLevelInHaste : kZstdLevel);
   out.resize(ZSTD_isError(size) != 0 || size >= raw.size() ? 0 : size);
 }
 

@@ -38,12 +38,15 @@ class Compressor {
  public:
   // Replaces `out` by one zstd frame of `raw`, or leaves it empty if that would not be smaller.
   void encode_frame(std::span<const uint8_t> raw, std::vector<uint8_t>& out);
+  // From now on: less time, more bytes; or as usual again.
+  void set_haste(bool haste) { haste_ = haste; }
 
  private:
   struct Free {
     void operator()(ZSTD_CCtx* context) const;
   };
   std::unique_ptr<ZSTD_CCtx, Free> context_;
+  bool haste_ = false;
 };
 
 // Whether a frame's head lets it hold so many bytes: cheap, and no promise that it does.

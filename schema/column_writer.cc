@@ -6,25 +6,25 @@
 
 namespace kvmtape {
 
-void ColumnWriter::write(const ChunkColumns& columns, const GatheredWords& exit_words,
-                         const GatheredWords& answer_words, std::span<const uint8_t> data,
-                         ChunkMessage& message) {
+void ColumnWriter::write(const ExitColumns& exits, const ChunkColumns& others,
+                         const GatheredWords& exit_words, const GatheredWords& answer_words,
+                         std::span<const uint8_t> data, ChunkMessage& message) {
   stored_.clear();
-  put_narrow(ColumnId::kReason, columns.reasons);
-  put_narrow(ColumnId::kFlags, columns.flags);
-  put_narrow(ColumnId::kReady, columns.ready);
-  put_narrow(ColumnId::kRet, columns.errnos);
-  put_ticks(ColumnId::kGuestTicks, columns.guest);
-  put_ticks(ColumnId::kMonitorTicks, columns.monitor);
-  put_numbers(ColumnId::kTickEscapes, columns.tick_escapes);
-  put_narrow(ColumnId::kExitMask, columns.exit_masks);
-  put_narrow(ColumnId::kAnswerMask, columns.answer_masks);
-  put_numbers(ColumnId::kMasks, columns.masks);
+  put_narrow(ColumnId::kReason, exits.reasons());
+  put_narrow(ColumnId::kFlags, exits.flags());
+  put_narrow(ColumnId::kReady, exits.ready());
+  put_narrow(ColumnId::kRet, exits.rets());
+  put_ticks(ColumnId::kGuestTicks, exits.guest_ticks());
+  put_ticks(ColumnId::kMonitorTicks, exits.monitor_ticks());
+  put_numbers(ColumnId::kTickEscapes, others.tick_escapes);
+  put_narrow(ColumnId::kExitMask, exits.exit_masks());
+  put_narrow(ColumnId::kAnswerMask, exits.answer_masks());
+  put_numbers(ColumnId::kMasks, others.masks);
   put_words(ColumnId::kExitWords, exit_words);
   put_words(ColumnId::kAnswerWords, answer_words);
-  put_memory(ColumnId::kSync, columns.sync_words.data(), columns.sync_words.size() * kWordBytes);
+  put_memory(ColumnId::kSync, others.sync_words.data(), others.sync_words.size() * kWordBytes);
   put_memory(ColumnId::kData, data.data(), data.size());
-  put_memory(ColumnId::kSide, columns.side.data(), columns.side.size() * kWordBytes);
+  put_memory(ColumnId::kSide, others.side.data(), others.side.size() * kWordBytes);
   for (size_t id = 1; id < places_.size(); ++id) {
     const Place& place = places_[id];
     message.columns[id] = {place.raw_bytes, place.zstd,

@@ -12,6 +12,7 @@
 #include "schema/chunk_columns.h"
 #include "schema/chunk_message.h"
 #include "schema/column_codec.h"
+#include "schema/exit_columns.h"
 #include "schema/trace_format.h"
 
 namespace kvmtape {
@@ -19,9 +20,11 @@ namespace kvmtape {
 class ColumnWriter {
  public:
   // Fills in message.columns.
-  void write(const ChunkColumns& columns, const GatheredWords& exit_words,
+  void write(const ExitColumns& exits, const ChunkColumns& others, const GatheredWords& exit_words,
              const GatheredWords& answer_words, std::span<const uint8_t> data,
              ChunkMessage& message);
+  // As Compressor's.
+  void set_haste(bool haste) { compressor_.set_haste(haste); }
 
  private:
   void put_narrow(ColumnId id, std::span<const uint32_t> numbers);

@@ -30,8 +30,8 @@ inline size_t count_bits(uint64_t mask) {
   return count;
 }
 
-inline MomentRecord parse_moment(std::span<const uint64_t> record, uint8_t flags,
-                                 uint32_t core_words) {
+[[gnu::always_inline]] inline MomentRecord parse_moment(std::span<const uint64_t> record,
+                                                        uint8_t flags, uint32_t core_words) {
   MomentRecord moment;
   if (record.size() < kRecordHeaderWords + 1) return moment;
   const uint64_t first = number(record[kRecordHeaderWords]);

@@ -18,7 +18,8 @@ namespace kvmtape {
 
 class RunImage {
  public:
-  explicit RunImage(uint32_t core_words) : core_words_(core_words) {}
+  explicit RunImage(uint32_t core_words)
+      : core_words_(core_words), all_words_(core_mask_all(core_words)) {}
 
   uint64_t operator[](size_t word) const { return words_[word]; }
   std::span<const uint64_t> core() const { return std::span(words_).first(core_words_); }
@@ -27,14 +28,32 @@ class RunImage {
   void begin_chunk() { told_ = sync_told_ = false; }
 
   // Brings the core up to date; returns the mask of words that the chunk's reader must be told.
-  uint64_t apply_core(const MomentRecord& moment) {
-    uint64_t mask = moment.mask;
-    const uint64_t* word = moment.core.data();
-    if (told_ && mask != core_mask_all(core_words_)) [[likely]] {
-      for (; mask != 0; mask &= mask - 1)
-        words_[static_cast<size_t>(std::countr_zero(mask))] = *word++;
-      return moment.mask;
+  [[gnu::always_inline]] uint64_t apply_core(uint64_t mask, const uint64_t* word) {
+    if (told_ && mask != all_words_) [[likely]] {
+      for (uint64_t rest = mask; rest != 0; rest &= rest - 1)
+        words_[static_cast<size_t>(std::countr_zero(rest))] = *word++;
+      return mask;
     }
+    return apply_keyframe(mask, word);
+  }
+
+  // Brings the sync area up to date and appends to `column` what the chunk's reader must be told.
+  void apply_sync_to(std::span<const uint64_t> sync, std::vector<uint64_t>& column) {
+    apply_sync(sync, &words_[core_words_]);
+    if (sync_told_)
+      column.insert(column.end(), sync.begin(), sync.end());
+    else
+      append_whole_sync(&words_[core_words_], column);
+    sync_told_ = true;
+  }
+  // The same of a moment that the reader is told by other means, without its sync area.
+  void apply_untold_sync(std::span<const uint64_t> sync) {
+    apply_sync(sync, &words_[core_words_]);
+    sync_told_ = false;
+  }
+
+ private:
+  [[gnu::noinline]] uint64_t apply_keyframe(uint64_t mask, const uint64_t* word) {
     uint64_t changed = 0;
     for (; mask != 0; mask &= mask - 1) {
       const auto i = static_cast<size_t>(std::countr_zero(mask));
@@ -46,22 +65,6 @@ class RunImage {
     return nonzero_core();
   }
 
-  // Brings the sync area up to date and appends to `column` what the chunk's reader must be told.
-  void apply_sync_to(const MomentRecord& moment, std::vector<uint64_t>& column) {
-    apply_sync(moment.sync, &words_[core_words_]);
-    if (sync_told_)
-      column.insert(column.end(), moment.sync.begin(), moment.sync.end());
-    else
-      append_whole_sync(&words_[core_words_], column);
-    sync_told_ = true;
-  }
-  // The same of a moment that the reader is told by other means, without its sync area.
-  void apply_untold_sync(const MomentRecord& moment) {
-    apply_sync(moment.sync, &words_[core_words_]);
-    sync_told_ = false;
-  }
-
- private:
   uint64_t nonzero_core() const {
     uint64_t mask = 0;
     for (uint32_t i = 0; i < core_words_; ++i) mask |= uint64_t{words_[i] != 0} << i;
@@ -69,6 +72,7 @@ class RunImage {
   }
 
   uint32_t core_words_;
+  uint64_t all_words_;
   bool told_ = false;  // the chunk's reader has an image to which changes can be applied
   bool sync_told_ = false;
   std::array<uint64_t, kRunWordsMax> words_{};

@@ -11,16 +11,13 @@
 
 namespace kvmtape {
 
-// `previous_tsc` 0: there was no moment before.
-inline void append_ticks(uint64_t tsc, uint64_t previous_tsc, std::vector<uint32_t>& column,
-                         std::vector<uint64_t>& escapes) {
+// What stands in the column; `previous_tsc` 0: there was no moment before.
+inline uint32_t ticks_number(uint64_t tsc, uint64_t previous_tsc, std::vector<uint64_t>& escapes) {
   const uint64_t ticks = tsc - previous_tsc;
-  if (previous_tsc != 0 && ticks < kTickAbsolute) [[likely]] {
-    column.push_back(static_cast<uint32_t>(ticks));
-    return;
-  }
-  column.push_back(previous_tsc == 0 ? kTickAbsolute : kTickEscape);
+  if (previous_tsc != 0 && ticks < kTickAbsolute) [[likely]]
+    return static_cast<uint32_t>(ticks);
   escapes.push_back(ticks);
+  return previous_tsc == 0 ? kTickAbsolute : kTickEscape;
 }
 
 // The ticks that column[at] stands for; `escape` counts those taken. False: the escape is missing.

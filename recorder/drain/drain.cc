@@ -137,6 +137,16 @@ bool Drain::write_session() {
   return true;
 }
 
+namespace {
+
+// Of how fast a ring fills, not of how full it is: what was read stays in it until its chunk is
+// written.
+bool is_much(uint32_t unread, uint32_t blocks) { return unread != 0 && unread * 8 >= blocks; }
+// A ring that the drain does not keep up with: better a larger file than lost exits.
+bool is_too_much(uint32_t unread, uint32_t blocks) { return unread > 1 && unread * 4 >= blocks; }
+
+}  // namespace
+
 // Writes the encoder's chunk; what could not be written is kept for retry().
 bool Drain::write_stream(Stream& stream) {
   if (!retry(stream)) return false;
@@ -146,6 +156,7 @@ bool Drain::write_stream(Stream& stream) {
   const ChunkPlace place{session_.uuid,      cut_number_,       clock_, session_.ticks_per_second,
                          stream.taken.block, stream.taken.bytes};
   stream.chunk_exits = stream.encoder.exits();
+  stream.encoder.set_haste(is_too_much(stream.reader.blocks_unread(), stream.reader.block_count()));
   if (!stream.encoder.finish(place, stream.unwritten, &stream.unwritten_reasons)) return true;
   if (paused_ && stream.vcpu_index != kSessionStream) {
     stream.discard();
@@ -168,14 +179,6 @@ bool Drain::retry(Stream& stream) {
   stream.reader.release(stream.safe);
   return true;
 }
-
-namespace {
-
-// Of how fast a ring fills, not of how full it is: what was read stays in it until its chunk is
-// written.
-bool is_much(uint32_t unread, uint32_t blocks) { return unread != 0 && unread * 8 >= blocks; }
-
-}  // namespace
 
 bool Drain::pump() {
   bool hurry = false;

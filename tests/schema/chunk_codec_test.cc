@@ -165,7 +165,9 @@ std::vector<std::vector<uint8_t>> chunks_of(std::span<const uint64_t> words,
     for (const size_t enough = known + 700; known < words.size() && known < enough;)
       known += words[known] & 0xffff;
     fed += encoder.add(words.subspan(fed, known - fed), known == words.size());
-    if (encoder.exits() > 500 || known == words.size()) encoder.finish({}, chunks.emplace_back());
+    if (encoder.exits() <= 500 && known < words.size()) continue;
+    encoder.set_haste(chunks.size() % 2 == 1);  // which no reader notices
+    encoder.finish({}, chunks.emplace_back());
   }
   return chunks;
 }

@@ -71,5 +71,23 @@ TEST(ColumnCodec, transposed_words_and_frames_come_back) {
   EXPECT_FALSE(decompressor.decode_frame(frame, back)) << "it holds less";
 }
 
+TEST(ColumnCodec, a_frame_made_in_haste_is_larger_and_comes_back) {
+  std::mt19937_64 random(4);
+  std::vector<uint8_t> raw(10'000);
+  for (uint8_t& byte : raw) byte = random() % 8 == 0 ? static_cast<uint8_t>(random() % 16) : 7;
+  Compressor compressor;
+  std::vector<uint8_t> usual, hasty, again;
+  compressor.encode_frame(raw, usual);
+  compressor.set_haste(true);
+  compressor.encode_frame(raw, hasty);
+  compressor.set_haste(false);
+  compressor.encode_frame(raw, again);
+  EXPECT_GT(hasty.size(), usual.size());
+  EXPECT_EQ(again, usual);
+  std::vector<uint8_t> back(raw.size());
+  EXPECT_TRUE(Decompressor().decode_frame(hasty, back));
+  EXPECT_EQ(back, raw);
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
