@@ -14,6 +14,11 @@ namespace kvmtape {
 class OwnedExit {
  public:
   OwnedExit() = default;
+  OwnedExit(const OwnedExit& from) { assign(from.exit_); }
+  OwnedExit& operator=(const OwnedExit& from) {
+    if (this != &from) assign(from.exit_);
+    return *this;
+  }
   OwnedExit(OwnedExit&&) noexcept = default;
   OwnedExit& operator=(OwnedExit&&) noexcept = default;
 

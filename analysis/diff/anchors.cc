@@ -4,7 +4,7 @@
 #include <bit>
 #include <future>
 
-#include "analysis/diff/hash.h"
+#include "analysis/hash.h"
 
 namespace kvmtape {
 namespace {

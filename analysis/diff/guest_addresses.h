@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "analysis/diff/hash.h"
+#include "analysis/hash.h"
 #include "analysis/memory_slots.h"
 #include "analysis/symbols/symbols.h"
 

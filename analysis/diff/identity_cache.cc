@@ -1,6 +1,6 @@
 #include "analysis/diff/identity_cache.h"
 
-#include "analysis/diff/hash.h"
+#include "analysis/hash.h"
 
 namespace kvmtape {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "analysis/diff/hash.h"
+#include "analysis/hash.h"
 #include "schema/abi/exit_numbers.h"
 #include "schema/trace_format.h"
 

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "analysis/diff/guest_addresses.h"
-#include "analysis/diff/hash.h"
 #include "analysis/exit_label.h"
+#include "analysis/hash.h"
 
 namespace kvmtape {
 namespace {

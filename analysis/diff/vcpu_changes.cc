@@ -5,8 +5,8 @@
 #include <iterator>
 #include <utility>
 
-#include "analysis/diff/hash.h"
 #include "analysis/exit_key.h"
+#include "analysis/hash.h"
 
 namespace kvmtape {
 namespace {

@@ -82,8 +82,8 @@ std::optional<uint64_t> Case::crash_field(std::string_view name, int element) co
   return valid_field(decoded_crash.exit, name, element);
 }
 
-std::string Case::text_of(const KeptBytes& bytes) const {
-  const DecodedExit decoded = bytes.decoded(decoder);
+std::string Case::text_of(const OwnedExit& bytes) const {
+  const DecodedExit decoded = decode_owned(decoder, bytes);
   const std::string text = kvmtape::text_of(decoder, decoded);
   return text.empty() ? name_of(decoded) : fmt::format("{} {}", name_of(decoded), text);
 }

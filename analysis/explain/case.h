@@ -78,7 +78,7 @@ struct Case {
   bool crashed_by(uint32_t reason) const;
   std::optional<uint64_t> crash_field(std::string_view name, int element = -1) const;
   std::string text_of(const KeptExit& exit) const { return text_of(exit.bytes); }
-  std::string text_of(const KeptBytes& bytes) const;
+  std::string text_of(const OwnedExit& bytes) const;
   // Why more may be missing than is counted as lost: "its end is torn at byte 3104"; empty:
   // nothing.
   std::vector<std::string> uncounted_losses() const;

@@ -109,7 +109,8 @@ Json line_json(const Case& all, const HistoryLine& line) {
     json["alternating"] = exit.alternating;
     json["alike"] = exit.are_alike;
     if (!exit.are_alike)
-      json["last_text"] = text_of(all.decoder, exit.bytes_of(exit.last_seq)->decoded(all.decoder));
+      json["last_text"] =
+          text_of(all.decoder, decode_owned(all.decoder, *exit.bytes_of(exit.last_seq)));
   }
   return json;
 }

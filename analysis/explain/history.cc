@@ -46,7 +46,7 @@ std::string more_text(const Case& all, const KeptExit& exit, std::string_view te
   if (exit.are_alike) return fmt::format("{} more like it until {}", exit.more, last);
   if (exit.last_carried == exit.carried)
     return fmt::format("{} more, not all alike, the last like the first, at {}", exit.more, last);
-  const DecodedExit newest = exit.last_bytes.decoded(all.decoder);
+  const DecodedExit newest = decode_owned(all.decoder, exit.last_bytes);
   const std::string newest_text = kvmtape::text_of(all.decoder, newest);
   const bool lost_answer = !newest.has_answer && exit.decoded(all.decoder).has_answer;
   if (newest_text == text && !lost_answer)

@@ -26,7 +26,7 @@ std::vector<HistoryLine> history_of(const Case& all, size_t most);
 // What is kept of an exit by its place; nothing: it is no longer in the window of its vCPU.
 struct NamedExit {
   int64_t time_ns = 0;
-  const KeptBytes* bytes = nullptr;
+  const OwnedExit* bytes = nullptr;
 };
 std::optional<NamedExit> exit_at(const Case& all, const Place& place);
 // Whether one of the lines is of that exit, or has it folded.

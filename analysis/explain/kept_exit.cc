@@ -2,21 +2,10 @@
 
 #include <algorithm>
 
+#include "analysis/hash.h"
+
 namespace kvmtape {
 namespace {
-
-void copy(std::span<const uint8_t> from, std::vector<uint8_t>& to) {
-  to.assign(from.begin(), from.end());
-}
-
-class Fnv {  // FNV-1a
- public:
-  void mix(uint64_t number) { value_ = (value_ ^ number) * 0x100000001b3; }
-  uint64_t value() const { return value_; }
-
- private:
-  uint64_t value_ = 0xcbf29ce484222325;
-};
 
 // Without those of the header of kvm_run, which are of the vCPU and come first.
 std::span<const Field> fields_of_exit(const Exit& exit) {
@@ -29,26 +18,9 @@ std::span<const Field> fields_of_exit(const Exit& exit) {
 
 }  // namespace
 
-void KeptBytes::assign(const RecordedExit& exit) {
-  recorded_ = exit;
-  copy(exit.kvm_run, kvm_run_);
-  copy(exit.data, data_);
-  copy(exit.answer_kvm_run, answer_kvm_run_);
-  copy(exit.answer_data, answer_data_);
-}
-
-RecordedExit KeptBytes::view() const {
-  RecordedExit exit = recorded_;
-  exit.kvm_run = kvm_run_;
-  exit.data = data_;
-  exit.answer_kvm_run = answer_kvm_run_;
-  exit.answer_data = answer_data_;
-  return exit;
-}
-
-DecodedExit KeptBytes::decoded(const ExitDecoder& decoder) const {
+DecodedExit decode_owned(const ExitDecoder& decoder, const OwnedExit& exit) {
   DecodedExit all;
-  decode_both(decoder, view(), all);
+  decode_both(decoder, exit.exit(), all);
   return all;
 }
 
@@ -74,41 +46,33 @@ void KeptExit::fold(const Item& item, uint64_t contents) {
   last_carried = contents;
 }
 
-const KeptBytes* KeptExit::bytes_of(uint64_t seq) const {
+const OwnedExit* KeptExit::bytes_of(uint64_t seq) const {
   if (seq == place.seq || are_alike) return &bytes;
   return seq == last_seq ? &last_bytes : nullptr;
 }
 
 uint64_t fold_key(const DecodedExit& decoded) {
-  Fnv key;
   const Exit& exit = decoded.exit;
-  key.mix(exit.reason_validity == Validity::kStale ? ~uint64_t{0} : exit.reason);
-  key.mix(static_cast<uint32_t>(decoded.moment.ret));
+  const bool stale = exit.reason_validity == Validity::kStale;
+  uint64_t key = mix(stale ? ~uint64_t{0} : exit.reason, static_cast<uint32_t>(decoded.moment.ret));
   for (const Field& field : fields_of_exit(exit))
     if (field.validity == Validity::kValid && !field.name.ends_with(".data") &&
         field.kind != FieldKind::kBytes)
-      key.mix(field.value);
-  return key.value();
+      key = mix(key, field.value);
+  return key;
 }
 
 uint64_t contents_key(const DecodedExit& decoded) {
-  Fnv key;
-  const auto mix = [&key](const Exit& exit, const RawMoment& moment) {
-    for (const Field& field : fields_of_exit(exit)) {
-      if (field.validity != Validity::kValid) continue;
-      if (field.kind != FieldKind::kBytes) {
-        key.mix(field.value);
-      } else {
-        const auto bytes = raw_bytes(field, moment);
-        key.mix(bytes.size());
-        for (const uint8_t byte : bytes) key.mix(byte);
-      }
-    }
+  uint64_t key = decoded.has_answer ? 1 : 0;
+  const auto mix_in = [&key](const Exit& exit, const RawMoment& moment) {
+    for (const Field& field : fields_of_exit(exit))
+      if (field.validity == Validity::kValid)
+        key = mix(key, field.kind == FieldKind::kBytes ? hash_bytes(raw_bytes(field, moment))
+                                                       : field.value);
   };
-  mix(decoded.exit, decoded.moment);
-  key.mix(decoded.has_answer ? 1 : 0);
-  if (decoded.has_answer) mix(decoded.answer, decoded.answer_moment);
-  return key.value();
+  mix_in(decoded.exit, decoded.moment);
+  if (decoded.has_answer) mix_in(decoded.answer, decoded.answer_moment);
+  return key;
 }
 
 std::optional<uint64_t> valid_field(const Exit& exit, std::string_view name, int element) {

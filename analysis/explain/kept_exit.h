@@ -9,36 +9,26 @@
 
 #include "analysis/decoded_exit.h"
 #include "analysis/explain/finding.h"
+#include "replayer/owned_exit.h"
 #include "replayer/trace_reader.h"
 
 namespace kvmtape {
 
-// The recorded bytes of one exit and of its answer.
-class KeptBytes {
- public:
-  void assign(const RecordedExit& exit);
-  RecordedExit view() const;  // lives as long as this object
-  DecodedExit decoded(const ExitDecoder& decoder) const;
-  std::span<const uint8_t> kvm_run() const { return kvm_run_; }
-
- private:
-  RecordedExit recorded_;  // its spans lead nowhere: view() has them lead into the vectors
-  std::vector<uint8_t> kvm_run_, data_, answer_kvm_run_, answer_data_;
-};
+DecodedExit decode_owned(const ExitDecoder& decoder, const OwnedExit& exit);
 
 struct KeptExit {
   Place place;
   int64_t time_ns = 0;
   std::optional<int64_t> guest_ns;
   std::optional<int64_t> monitor_ns;
-  KeptBytes bytes;
+  OwnedExit bytes;
 
   // Folded: exits that ask for the same thing (fold_key), whatever the data.
   uint64_t key = 0;
   uint64_t carried = 0;       // contents_key() of this one
   uint64_t last_carried = 0;  // and of the last of them
   bool are_alike = true;      // all of them carried the same and were answered alike
-  KeptBytes last_bytes;       // of the last of them, unless are_alike
+  OwnedExit last_bytes;       // of the last of them, unless are_alike
   uint64_t more = 0;          // beside this one
   uint64_t last_seq = 0;      // of them
   int64_t last_time_ns = 0;   // of them
@@ -49,10 +39,10 @@ struct KeptExit {
 
   void assign(const Item& item);
   void fold(const Item& item, uint64_t contents);
-  RecordedExit recorded_exit() const { return bytes.view(); }
-  DecodedExit decoded(const ExitDecoder& decoder) const { return bytes.decoded(decoder); }
+  const RecordedExit& recorded_exit() const { return bytes.exit(); }
+  DecodedExit decoded(const ExitDecoder& decoder) const { return decode_owned(decoder, bytes); }
   // Of this one or of one that is folded into it; nullptr: that one's are not kept.
-  const KeptBytes* bytes_of(uint64_t seq) const;
+  const OwnedExit* bytes_of(uint64_t seq) const;
 };
 
 // Equal for exits with the same reason, errno and valid fields, but for the data.

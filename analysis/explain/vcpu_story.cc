@@ -106,7 +106,7 @@ void VcpuStory::note_crash(const Item& item, const DecodedExit& decoded,
   found.registers_set_after = registers_set_after;
   if (!last.empty()) {
     RawMoment moment;
-    moment.kvm_run = last.back().bytes.kvm_run();
+    moment.kvm_run = last.back().recorded_exit().kvm_run;
     found.before_in_sync = Registers(context, moment, last.back().place);
   }
   crash = std::move(found);

@@ -34,7 +34,7 @@ class ExternalAbort : public Rule {
     const VcpuStory* story = all.story_of(*last->after);
     for (const KeptExit& exit : story->last)
       if (exit.place.seq <= last->after->seq && exit.last_seq >= last->after->seq)
-        if (const KeptBytes* bytes = exit.bytes_of(last->after->seq))
+        if (const OwnedExit* bytes = exit.bytes_of(last->after->seq))
           finding.details.push_back(fmt::format("for {}", all.text_of(*bytes)));
     if (count > 1) finding.details.push_back(fmt::format("{} times in all", count));
     constexpr uint64_t kFewMore = 3;  // nothing much came of this vCPU after it

@@ -1,5 +1,5 @@
 // Exits are known again by this hash alone, so what differs must hash otherwise.
-#include "analysis/diff/hash.h"
+#include "analysis/hash.h"
 
 #include <gtest/gtest.h>
 
