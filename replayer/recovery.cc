@@ -22,6 +22,7 @@ RingSnapshot copy_ring(RingFile& file) {
                     header->coalesce != 0,
                     header->lost_total.load(std::memory_order_acquire),  // before the records
                     why_of_last_gap(*header) == GapReason::kStopped ? header->next_seq.load() : 0,
+                    stopped_range(*header),
                     {}};
   // Blocks that the recorder has released may still be whole, and the file may have lost them: all
   // are tried. A living producer may overwrite those, so each copy is checked as in that mode.
@@ -60,24 +61,80 @@ uint64_t entry_bytes(const std::string& path) {
   return error ? 0 : bytes;
 }
 
-// Records of one ring into chunks of the store.
+// Records of one ring into chunks of the store. Those that came while the recording was stopped are
+// taken, since later ones say only what changed, and become a gap.
 class RingEncoder {
  public:
-  RingEncoder(const RingSnapshot& ring, const Session& session, ChunkStore& store)
+  // `stopped`: what of that range the file does not have.
+  RingEncoder(const RingSnapshot& ring, const StoppedRange& stopped, const Session& session,
+              ChunkStore& store)
       : session_(session),
         store_(store),
+        stopped_(stopped),
         encoder_({ring.vcpu_index, ring.vcpu_id, session.architecture, session.byte_order}) {}
-
-  ChunkEncoder& encoder() { return encoder_; }
 
   // False: the records do not hold together, or end in the middle of one.
   bool add(std::span<const uint64_t> words, bool keep) {
-    for (;;) {
-      words = words.subspan(encoder_.add(words, true));
-      if (encoder_.full() || !keep) finish(keep);
-      if (words.empty()) return true;
-      if (encoder_.malformed()) return false;
+    while (!words.empty() && !encoder_.malformed()) {
+      look_at_stop(keep);
+      const auto next = words.first(words_at_a_time(words));
+      if (skipping_ && next.size() > 1) skipped_tsc_ = load_le<uint64_t>(&next[1]);
+      words = words.subspan(encoder_.add(next, true));
+      if (encoder_.full()) finish(keep && !skipping_);
     }
+    if (!keep) finish(false);
+    return words.empty();
+  }
+
+  // Exits that the producer counted as lost and for which it found no room for a gap record.
+  void add_last_lost(uint64_t lost_total) {
+    look_at_stop(true);
+    const uint64_t told = encoder_.lost_total() - stopped_exits_;
+    if (lost_total > told)
+      encoder_.add_gap(lost_total - told, GapReason::kRingFull, session_.now.ticks);
+  }
+  // Those before `seq`, of a flight recorder: it was stopped, and they were only counted.
+  void add_last_counted(uint64_t seq) {
+    if (seq > encoder_.next_seq())
+      encoder_.add_gap(seq - encoder_.next_seq(), GapReason::kStopped, session_.now.ticks);
+  }
+
+  // Nothing follows.
+  void end() {
+    if (skipping_) end_stop();
+    finish(true);
+  }
+
+  void start_at(uint64_t seq, uint64_t lost_total) {
+    encoder_.resume(seq, lost_total);
+    lost_written_ = lost_total;
+  }
+  uint64_t kept_exits() const { return kept_exits_; }
+
+ private:
+  // All of them, but where the range may begin or end behind any.
+  size_t words_at_a_time(std::span<const uint64_t> words) const {
+    if (encoder_.next_seq() >= stopped_.to) return words.size();
+    return std::clamp<size_t>(load_le<uint16_t>(words.data()), 1, words.size());
+  }
+
+  void look_at_stop(bool keep) {
+    if (skipping_ && encoder_.next_seq() >= stopped_.to) end_stop();
+    if (skipping_ || !stopped_.has(encoder_.next_seq())) return;
+    finish(keep);
+    skipping_ = true;
+  }
+
+  // Blocks that were overwritten may have held its end, and what followed.
+  void end_stop() {
+    finish(false);
+    skipping_ = false;
+    const uint64_t next = encoder_.next_seq(), to = std::min(stopped_.to, next);
+    const uint64_t tsc = skipped_tsc_ != 0 ? skipped_tsc_ : session_.now.ticks;
+    start_at(stopped_.from, encoder_.lost_total());
+    encoder_.add_gap(to - stopped_.from, GapReason::kStopped, tsc);
+    encoder_.add_gap(next - to, GapReason::kOverwritten, tsc);
+    stopped_exits_ = next - stopped_.from;
   }
 
   void finish(bool keep) {
@@ -94,19 +151,23 @@ class RingEncoder {
     store_.add_from_ring(std::move(chunk), std::move(reasons), lost);
   }
 
-  void start_at(uint64_t seq, uint64_t lost_total) {
-    encoder_.resume(seq, lost_total);
-    lost_written_ = lost_total;
-  }
-  uint64_t kept_exits() const { return kept_exits_; }
-
- private:
   const Session& session_;
   ChunkStore& store_;
+  const StoppedRange stopped_;
   ChunkEncoder encoder_;
+  bool skipping_ = false;       // what comes is in stopped_
+  uint64_t skipped_tsc_ = 0;    // of the last record there
+  uint64_t stopped_exits_ = 0;  // in a gap that the producer does not know of
   uint64_t lost_written_ = 0;
   uint64_t kept_exits_ = 0;
 };
+
+// Of a header that may say anything.
+StoppedRange stopped_beyond(uint64_t end_seq, const RingSnapshot& ring) {
+  if (ring.keeps_last || ring.vcpu_index == kSessionStream) return {};
+  const StoppedRange range{std::max(ring.stopped.from, end_seq), ring.stopped.to};
+  return range.from < range.to ? range : StoppedRange{};
+}
 
 }  // namespace
 
@@ -136,6 +197,10 @@ RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
       if (attempt == 0) found.bytes += entry_bytes(path);
       RingSnapshot copy = copy_ring(*ring);
       if (copy.blocks.empty() && copy.overwrite && attempt + 1 < kCopyAttempts) continue;
+      // As it is behind the records: what was copied and is wanted since is not left out. In our
+      // mapping the header is as old as the first store into it.
+      if (const auto now = RingFile::open(path, RingFile::Access::kCopy))
+        copy.stopped = stopped_range(*now->header());
       found.rings.push_back(std::move(copy));
       break;
     }
@@ -145,8 +210,7 @@ RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
 
 void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& store) {
   const auto end = store.ring_end(ring.vcpu_index);
-  RingEncoder ring_encoder(ring, session, store);
-  ChunkEncoder& encoder = ring_encoder.encoder();
+  RingEncoder ring_encoder(ring, stopped_beyond(end ? end->end_seq : 0, ring), session, store);
   bool started = false;
   bool good = true;
   for (const RingSnapshot::Block& block : ring.blocks) {
@@ -181,13 +245,9 @@ void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& sto
       break;
     }
   }
-  // Exits that the producer counted as lost and for which it found no room for a gap record.
-  if (started && good && !ring.overwrite && ring.lost_total > encoder.lost_total())
-    encoder.add_gap(ring.lost_total - encoder.lost_total(), GapReason::kRingFull,
-                    session.now.ticks);
-  if (good && ring.stopped_to > encoder.next_seq())
-    encoder.add_gap(ring.stopped_to - encoder.next_seq(), GapReason::kStopped, session.now.ticks);
-  ring_encoder.finish(true);
+  if (started && good && !ring.overwrite) ring_encoder.add_last_lost(ring.lost_total);
+  if (good) ring_encoder.add_last_counted(ring.counted_to);
+  ring_encoder.end();
   if (ring_encoder.kept_exits() != 0) ++store.health().ring_count;
 }
 

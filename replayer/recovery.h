@@ -30,7 +30,8 @@ struct RingSnapshot {
   bool overwrite = false;
   bool keeps_last = false;  // a flight recorder's: nobody empties it
   uint64_t lost_total = 0;  // exits that the producer dropped before the copy was made
-  uint64_t stopped_to = 0;  // the next exit's sequence where the last were only counted: stopped
+  uint64_t counted_to = 0;  // the next exit's sequence where the last were only counted: stopped
+  StoppedRange stopped;     // exits that its recorder read and threw away
   std::vector<Block> blocks;
 };
 

@@ -10,6 +10,7 @@
 //   BlockHeader::committed      producer stores (release) after each record: bytes of whole records
 //   RingHeader::read_position   consumer stores (release) once the bytes before it are in the trace
 //   BlockHeader::generation     producer: 0 while the slot is being reused, else block number + 1
+//   RingHeader::stopped_*       consumer, of what it reads and throws away; see StoppedRange
 //
 // Dropping (RingFull::kDrop): the producer opens block k only when the consumer has left block
 // k - block_count; until then exits are counted in lost_total and a gap record follows.
@@ -76,6 +77,7 @@ struct BasicRingHeader {
       kCacheLinePairBytes) std::atomic<Index> read_block;  // first block not wholly in the trace
   std::atomic<uint64_t> read_bytes;                        // bytes of it that are
   std::atomic<uint32_t> stopped;  // 1: in a ring that coalesces, exits are only counted
+  std::atomic<uint64_t> stopped_from, stopped_to;  // in one that does not: sequences
 };
 using RingHeader = BasicRingHeader<uint64_t>;
 
@@ -95,6 +97,28 @@ struct BlockHeader {
   Uuid boot_id;
   uint64_t reserved;
 };
+
+// Exits that came while the recording was stopped: a ring that is consumed takes them like others,
+// and its consumer throws them away. Who finds the ring left behind leaves them out by this, and
+// says why. What the trace has is not touched by it: the range counts from the trace's end on.
+//
+//   stop    everything published is in the trace; then stopped_from = the next exit; then
+//           stopped_to = kStoppedNoEnd
+//   start   stopped_to = the first exit that is wanted again; its gap reaches the trace later
+//
+// Each step is one store, behind which the range is true as it stands: before a stop's second one
+// it ends where it did, which is nowhere beyond the trace's end. So nobody has to clear it.
+struct StoppedRange {
+  uint64_t from = 0, to = 0;
+  bool has(uint64_t seq) const { return from <= seq && seq < to; }
+};
+inline constexpr uint64_t kStoppedNoEnd = ~uint64_t{0};
+
+inline StoppedRange stopped_range(const RingHeader& ring) {
+  // acquire: pairs with the release in RingReader::stop, whose `from` is there then
+  const uint64_t to = ring.stopped_to.load(std::memory_order_acquire);
+  return {ring.stopped_from.load(std::memory_order_relaxed), to};  // relaxed: as above
+}
 
 static_assert(sizeof(RingHeader) <= kRingHeaderBytes);
 static_assert(sizeof(BlockHeader) == 64);

@@ -105,6 +105,19 @@ class BasicRingReader {
     ring_->read_block.store(static_cast<Index>(position.block), std::memory_order_release);
   }
 
+  // The recording is stopped: what comes before `seq` is in the trace, what comes from there on is
+  // not wanted, and may be released without being there. Any number of times, by turns with
+  // go_on(); StoppedRange says what whoever finds the ring makes of it.
+  void stop(uint64_t seq) {
+    // release, both: pairs with the acquire in stopped_range; neither overtakes the store before
+    ring_->stopped_from.store(seq, std::memory_order_release);
+    ring_->stopped_to.store(kStoppedNoEnd, std::memory_order_release);  // as above
+  }
+  // Exits are wanted again from `seq` on.
+  void go_on(uint64_t seq) {
+    ring_->stopped_to.store(seq, std::memory_order_release);  // pairs with stopped_range
+  }
+
   // Blocks between what was released and the producer, of block_count: how full the ring is.
   uint32_t blocks_in_use() const {
     const Index open = ring_->open_block.load(std::memory_order_relaxed);      // relaxed: a hint

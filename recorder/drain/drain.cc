@@ -31,6 +31,13 @@ void Drain::add_stream(RingHeader* ring) {
   const StreamDescription description{ring->vcpu_index, ring->vcpu_id, session_.architecture,
                                       session_.byte_order};
   streams_.push_back(std::make_unique<Stream>(ring, description));
+  if (ring->vcpu_index == kSessionStream) return;
+  // Whoever made it may have known an earlier state.
+  RingReader& reader = streams_.back()->reader;
+  if (paused_)
+    reader.stop(0);
+  else
+    reader.go_on(0);
 }
 
 void Drain::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {
@@ -285,7 +292,7 @@ void Drain::give_up() {
 }
 
 Result<void> Drain::finish() {
-  if (paused_) KVMTAPE_TRY(set_paused(false));
+  if (paused_) end_pause(true);
   for (auto& stream : streams_) {
     if (!retry(*stream)) return *last_error_;
     fill(*stream, true);

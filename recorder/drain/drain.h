@@ -77,6 +77,7 @@ class Drain final : public Keeper {
   bool replace_deleted_file();
   bool write_lost_vcpus();
   void add_last_gap(Stream& stream);
+  void end_pause(bool producers_ended);
   void count_ring(Stream& stream);
   void note_failure(const Error& error);
 

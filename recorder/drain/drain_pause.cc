@@ -1,5 +1,8 @@
 // Pausing a drain: rings are read on, so that the monitor never finds them full, and what is read
-// is thrown away and counted.
+// is thrown away and counted. Each ring is told first, for whoever reads it should this process be
+// killed (ring_layout.h, StoppedRange). An exit belongs to the time when it was published: one that
+// waits for its answer when the recording is stopped is kept without it, one that waits when it
+// goes on is not kept.
 #include "recorder/drain/drain_stream.h"
 
 namespace kvmtape {
@@ -7,23 +10,34 @@ namespace kvmtape {
 Result<void> Drain::set_paused(bool paused) {
   if (paused == paused_) return {};
   if (paused) {
-    if (!cut(false)) return *last_error_;
+    if (!cut(true)) return *last_error_;
     for (auto& stream : streams_) {
       stream->pause_seq = stream->encoder.next_seq();
       stream->pause_lost = stream->encoder.lost_total();
+      if (stream->vcpu_index != kSessionStream) stream->reader.stop(stream->pause_seq);
     }
     paused_ = true;
     return {};
   }
+  end_pause(false);
+  return {};
+}
+
+void Drain::end_pause(bool producers_ended) {
   for (auto& stream : streams_) {
     if (stream->vcpu_index == kSessionStream) continue;
     for (uint32_t i = 0; i <= stream->reader.block_count(); ++i) {
-      fill(*stream, false);
+      fill(*stream, true);
       const bool more = stream->encoder.full();
       write_stream(*stream);
       if (!more) break;
     }
+    if (producers_ended) {
+      add_last_gap(*stream);
+      write_stream(*stream);
+    }
     ChunkEncoder& encoder = stream->encoder;
+    stream->reader.go_on(encoder.next_seq());
     const uint64_t skipped = encoder.next_seq() - stream->pause_seq;
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
     encoder.resume(stream->pause_seq, stream->pause_lost);
@@ -31,7 +45,6 @@ Result<void> Drain::set_paused(bool paused) {
     encoder.add_gap(skipped, GapReason::kStopped, ticks_now(read_clocks_));
   }
   paused_ = false;
-  return {};
 }
 
 }  // namespace kvmtape

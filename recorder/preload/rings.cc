@@ -39,6 +39,8 @@ RingSpec spec_of(const RecordControl& control) noexcept {
   spec.ring_bytes = control.ring_bytes;
   spec.overwrite = control.overwrite != 0;
   spec.coalesce = control.flight != 0;
+  // relaxed: `record` says it once more of every ring that it takes
+  spec.stopped = control.stopped.load(std::memory_order_relaxed) != 0;
   return spec;
 }
 
@@ -64,6 +66,8 @@ RingMemory take_spare_ring(uint32_t vcpu_id, RecordControl& control) noexcept {
   const RingMemory memory = g_spares[--g_spare_count];
   memory.header->vcpu_index = next_index(control);
   memory.header->vcpu_id = vcpu_id;
+  // relaxed: as in spec_of(); it was made some time ago
+  set_stopped(*memory.header, control.stopped.load(std::memory_order_relaxed) != 0);
   memory.header->session = control.session;  // now it is one of the recording's
   return memory;
 }

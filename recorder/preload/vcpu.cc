@@ -82,9 +82,6 @@ void start(Vcpu& vcpu, int fd, void* address, size_t bytes) noexcept {
   const RingMemory memory =
       set_up_forbidden() ? take_spare_ring(vcpu.id, control) : make_ring(vcpu.id, control);
   if (memory.header == nullptr) return count_only(vcpu, control);
-  // relaxed, both: `record` sets it once more when it opens the ring
-  memory.header->stopped.store(control.stopped.load(std::memory_order_relaxed),
-                               std::memory_order_relaxed);  // relaxed: as above
   vcpu.ring = memory.header;
   vcpu.ring_bytes = memory.bytes;
   CaptureOptions options{static_cast<RegisterPolicy>(control.registers), control.registers_every,

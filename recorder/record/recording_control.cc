@@ -44,11 +44,16 @@ Result<void> Recording::open_control(ControlServer::Log log) {
   steering_ =
       std::make_unique<Steering>(*drain_, [this](std::string_view text) { return mark(text); });
   auto answer = [this](const Request& request) {
+    // What is there before a stop or start is taken before it, and a ring that comes behind a start
+    // must not believe that it is not wanted, should we be killed before we take it. relaxed, both:
+    // one that comes this very moment is told when it is taken
+    if (request.kind == Request::Kind::kStart)
+      control_->stopped.store(0, std::memory_order_relaxed);  // relaxed: as above
+    open_new_rings();
     std::vector<RingHeader*> rings;
     for (const auto& [name, ring] : rings_) rings.push_back(ring.header());
     std::string reply = steering_->answer(request, rings);
-    // relaxed: a vCPU that comes this very moment gets it with its stream
-    control_->stopped.store(drain_->paused() ? 1 : 0, std::memory_order_relaxed);
+    control_->stopped.store(drain_->paused() ? 1 : 0, std::memory_order_relaxed);  // as above
     return reply;
   };
   KVMTAPE_TRY_ASSIGN(server_, ControlServer::open(path_, std::move(answer), std::move(log)));

@@ -44,7 +44,7 @@ struct RecordControl {
   // The writers of session.ring take turns: process-shared and robust.
   pthread_mutex_t session_ring_mutex;
 
-  std::atomic<uint32_t> stopped;  // by `record`: RingHeader::stopped of a ring that is made now
+  std::atomic<uint32_t> stopped;  // by `record`: a ring that is made now is (RingSpec::stopped)
 
   // Any process of the monitor.
   std::atomic<uint32_t> processes;           // that have the library and mapped this

@@ -64,6 +64,7 @@ RingMemory make_ring_memory(const char* path, const RingSpec& spec, const Uuid& 
   header->core_words = kCoreWords;
   header->overwrite = spec.overwrite ? 1 : 0;
   header->coalesce = spec.coalesce ? 1 : 0;
+  set_stopped(*header, spec.stopped);
   header->writer_pid = static_cast<uint32_t>(::getpid());
   header->writer_start_time = own_start_time();
   // Last, so that a file without it is one that was never finished.

@@ -17,6 +17,7 @@ struct RingSpec {
   uint64_t ring_bytes = 1 << 20;  // rounded to whole blocks
   bool overwrite = false;
   bool coalesce = false;  // nobody consumes it: a flight recorder's
+  bool stopped = false;   // what comes is not wanted until who consumes or keeps it says so
 };
 
 inline constexpr uint64_t kRingBytesMin = 64 * 1024;
@@ -40,6 +41,15 @@ struct RingMemory {
   Step failed = Step::kDone;
   int error = 0;
 };
+
+// Of a ring that nobody else has seen yet: RingSpec::stopped.
+inline void set_stopped(RingHeader& ring, bool stopped) noexcept {
+  // relaxed, both: ordered by what makes the ring one that others take
+  if (ring.coalesce != 0)
+    ring.stopped.store(stopped ? 1 : 0, std::memory_order_relaxed);  // relaxed: as above
+  else
+    ring.stopped_to.store(stopped ? kStoppedNoEnd : 0, std::memory_order_relaxed);  // as above
+}
 
 // Allocates every byte before mapping it (a sparse file on a full file system would kill the
 // monitor with SIGBUS) and faults it in. Refuses an existing name; a failure leaves no file.

@@ -61,6 +61,7 @@ class KillRecordTest : public ::testing::Test {
       ::usleep(1000);
     ASSERT_TRUE(plan.from_start || all_have_published()) << "the monitor did not start";
     ::usleep(static_cast<useconds_t>(random_() % plan.delay_us_max));
+    if (before_any_) before_any_();
     if (victim != Victim::kMonitor) ::kill(recorder, SIGKILL);
     // Alone, the monitor runs on, into a ring that nobody empties.
     if (victim == Victim::kRecorder) ::usleep(static_cast<useconds_t>(random_() % 20'000));
@@ -153,12 +154,45 @@ class KillRecordTest : public ::testing::Test {
     ASSERT_EQ(reader.health().damaged_chunks, 0u);
   }
 
+  // Of a recording that was stopped once, and killed: what came before is there or was dropped by
+  // the producer, what came behind is one gap.
+  void expect_stopped(TraceReader& reader, const uint64_t (&before_stop)[kCountingVcpus],
+                      const uint64_t (&after_stop)[kCountingVcpus]) {
+    uint64_t next[kCountingVcpus] = {};
+    uint32_t ids[kCountingVcpus] = {};
+    ASSERT_EQ(reader.vcpus().size(), kCountingVcpus);
+    for (const VcpuTotals& vcpu : reader.vcpus()) ids[vcpu.index] = vcpu.id;
+    for (Item item; reader.next(item);) {
+      if (item.kind != Item::Kind::kGap && item.kind != Item::Kind::kExit) continue;
+      const uint32_t id = ids[item.vcpu_index];
+      if (item.kind == Item::Kind::kExit) {
+        ASSERT_EQ(item.seq, next[id]++);
+        ASSERT_LE(item.seq, after_stop[id]) << "came while it was stopped";
+        continue;
+      }
+      ASSERT_EQ(item.gap.first_seq, next[id]);
+      next[id] += item.gap.lost;
+      if (item.gap.why == GapReason::kStopped) {
+        ASSERT_GE(item.gap.first_seq, before_stop[id]) << "came before it was stopped";
+      } else {
+        ASSERT_EQ(item.gap.why, GapReason::kRingFull);
+        ASSERT_LE(next[id], after_stop[id] + 1);
+      }
+    }
+    for (uint32_t id = 0; id < kCountingVcpus; ++id) {
+      ASSERT_GE(next[id], progress_->published[id]);
+      ASSERT_LE(next[id], progress_->published[id] + 1) << "an exit was invented";
+    }
+    ASSERT_EQ(reader.health().damaged_chunks, 0u);
+  }
+
   std::string trace() const { return scratch_->file("t.kvmtape"); }
 
   std::unique_ptr<ScratchDirectory> scratch_;
   MonitorProgress* progress_ = nullptr;
   std::mt19937 random_{std::random_device{}()};
   uint64_t exits_ = 0, ring_exits_ = 0;
+  std::function<void()> before_any_;           // is killed
   std::function<void(pid_t)> before_monitor_;  // is killed
 };
 
@@ -228,6 +262,45 @@ TEST_F(KillRecordTest, EveryReadVerbTakesTraceAndRingsTogetherAndSaysSo) {
   EXPECT_EQ(recover.status, lost ? 3 : 0) << "rings and file are all of it: " << recover.err;
   EXPECT_THAT(recover.err, ::testing::Not(HasSubstr("never sealed")));
   EXPECT_EQ(tool.run("verify " + saved).status, recover.status);
+}
+
+TEST_F(KillRecordTest, WhatCameWhileItWasStoppedIsLeftOutAndEveryReadVerbSaysWhy) {
+  const Tool tool;
+  for (const Victim victim : {Victim::kBoth, Victim::kRecorder}) {
+    scratch_ = std::make_unique<ScratchDirectory>();
+    uint64_t before_stop[kCountingVcpus] = {}, after_stop[kCountingVcpus] = {};
+    before_any_ = [&] {
+      for (uint32_t id = 0; id < kCountingVcpus; ++id) before_stop[id] = progress_->published[id];
+      ASSERT_EQ(tool.run("ctl " + trace() + " stop").status, 0);
+      for (uint32_t id = 0; id < kCountingVcpus; ++id) after_stop[id] = progress_->published[id];
+      ::usleep(static_cast<useconds_t>(random_() % 40'000));
+    };
+    record_and_kill(victim);
+    if (HasFatalFailure()) return;
+    const std::string saved = scratch_->file("saved.kvmtape");
+    const ToolRun recover = tool.run("recover " + trace() + " -o " + saved);
+    EXPECT_EQ(recover.status, 3) << recover.err;
+    for (const std::string& path : {trace(), saved}) {
+      auto reader = TraceReader::open(path);
+      ASSERT_TRUE(reader) << reader.error().to_string();
+      expect_stopped(**reader, before_stop, after_stop);
+      const uint64_t exits = (*reader)->exits(), lost = (*reader)->lost();
+      const auto info = tool.run("info --json " + path).json();
+      EXPECT_EQ(info["totals"]["exits"], exits);
+      EXPECT_EQ(info["totals"]["lost"], lost);
+      EXPECT_THAT(info["gaps"].dump(), HasSubstr("recording stopped"));
+      for (const auto& line : tool.run("dump --json " + path).json_lines()) {
+        if (line.contains("gap") && line["gap"]["last_seq"] > after_stop[0] + after_stop[1]) {
+          EXPECT_EQ(line["gap"]["why"], "recording stopped") << line;
+        }
+      }
+      EXPECT_EQ(tool.run("stat --json " + path).json()["totals"]["exits"], exits);
+      const auto verify = tool.run("verify --json " + path).json();
+      EXPECT_EQ(verify["damaged"], 0);
+      EXPECT_EQ(verify["lost"], lost);
+    }
+    ::munmap(progress_, sizeof(MonitorProgress));
+  }
 }
 
 TEST_F(KillRecordTest, WhoNamesTheRingsIsToldWhichTraceIsTheirs) {

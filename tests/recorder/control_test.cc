@@ -33,6 +33,18 @@ class ControlTest : public ::testing::Test {
   void run(int exits) {
     for (int i = 0; i < exits; ++i) session_.run_numbered(tape_, vcpu_, number_++);
   }
+  // Of a recording that is stopped: with pauses, in which the ring is emptied.
+  void run_stopped(int exits, kvmtape_vcpu* tape, FakeVcpu& vcpu, uint64_t& number) {
+    for (int i = 0; i < exits; ++i) {
+      session_.run_numbered(tape, vcpu, number++);
+      if (i % 2000 == 1999) say("snapshot\n");
+    }
+  }
+  void run_stopped(int exits) { run_stopped(exits, tape_, vcpu_, number_); }
+  void exit_alone() {
+    vcpu_.set_numbered(number_++);
+    kvmtape_exit(tape_, 0, 0);
+  }
   std::string socket() const { return control_path(session_.path); }
   // All that is answered to `bytes` until the first line's end or the connection's.
   std::string say(const std::string& bytes) {
@@ -54,10 +66,10 @@ class ControlTest : public ::testing::Test {
   std::string file(int number) const {
     return session_.path.substr(0, session_.path.size() - 7) + std::to_string(number) + ".kvmtape";
   }
-  // A snapshot: numbered exits, one gap that says that the recording was stopped, and more exits.
-  static void expect_pause(const std::string& path, uint64_t before, uint64_t lost,
-                           uint64_t behind) {
-    auto reader = TraceReader::open(path, {false, {}, true});
+  // Numbered exits, one gap that says that the recording was stopped, and more exits.
+  static void expect_pause(const std::string& path, uint64_t before, uint64_t lost, uint64_t behind,
+                           bool with_rings = false) {
+    auto reader = TraceReader::open(path, {with_rings, {}, true});
     ASSERT_TRUE(reader) << reader.error().to_string();
     uint64_t next = 0, gaps = 0, exits = 0;
     for (Item item; (*reader)->next(item);) {
@@ -159,6 +171,100 @@ TEST_F(ControlTest, APauseIsOneGapOfExactlyWhatCameMeanwhile) {
   EXPECT_EQ(next, 5150u);
   EXPECT_EQ(gaps, 1u);
   EXPECT_EQ(marks, 1u);
+}
+
+// File and rings as they would be left behind, after so many exits in the pause: the ring holds
+// them all, or has gone round.
+class ControlPauseTest : public ControlTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(ControlTest, ControlPauseTest, ::testing::Values(50, 50'000));
+
+TEST_P(ControlPauseTest, WhatIsLeftOfARecordingThatIsStoppedSaysSo) {
+  const auto stopped = static_cast<uint64_t>(GetParam());
+  open();
+  run(99);
+  exit_alone();  // its answer comes while it is stopped
+  ASSERT_EQ(ask("stop")["done"], true);
+  kvmtape_enter(tape_);
+  run_stopped(GetParam());
+  expect_pause(session_.path, 100, stopped, 0, true);
+  ASSERT_EQ(session_.close(), 0);
+  expect_pause(session_.path, 100, stopped, 0);
+}
+
+TEST_P(ControlPauseTest, WhatIsLeftOfARecordingThatGoesOnSaysWhenItWasStopped) {
+  const auto stopped = static_cast<uint64_t>(GetParam());
+  open();
+  run(99);
+  exit_alone();
+  ASSERT_EQ(ask("stop")["done"], true);
+  kvmtape_enter(tape_);
+  run_stopped(GetParam() - 1);
+  exit_alone();  // its answer comes when the recording goes on
+  ASSERT_EQ(ask("start")["done"], true);
+  expect_pause(session_.path, 100, stopped, 0, true);
+  kvmtape_enter(tape_);
+  run(50);
+  expect_pause(session_.path, 100, stopped, 50, true);
+  ASSERT_EQ(session_.close(), 0);
+  expect_pause(session_.path, 100, stopped, 50);
+}
+
+TEST_P(ControlPauseTest, OneStopAfterTheOtherLeavesTwoGaps) {
+  open();
+  std::vector<std::pair<uint64_t, uint64_t>> expected;
+  for (const int more : {1, 2, 3}) {
+    run(10);
+    ASSERT_EQ(ask("stop")["done"], true);
+    expected.emplace_back(number_, GetParam() + more);
+    run_stopped(GetParam() + more);
+    if (more < 3) {
+      ASSERT_EQ(ask("start")["done"], true);
+    }
+  }
+  auto reader = TraceReader::open(session_.path);
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  std::vector<std::pair<uint64_t, uint64_t>> gaps;
+  for (Item item; (*reader)->next(item);) {
+    if (item.kind != Item::Kind::kGap) continue;
+    EXPECT_EQ(item.gap.why, GapReason::kStopped);
+    gaps.emplace_back(item.gap.first_seq, item.gap.lost);
+  }
+  EXPECT_EQ(gaps, expected);
+  EXPECT_EQ((*reader)->exits(), 30u);
+}
+
+// More than the ring takes while nobody empties it, as far as this machine lets it come to that.
+TEST_F(ControlTest, WhatARingHasNoRoomForWhileItIsStoppedWasStoppedToo) {
+  session_.options.ring_bytes = 64 << 10;
+  session_.options.drain_interval_us = 1'000'000;
+  open();
+  run(99);
+  exit_alone();
+  ASSERT_EQ(ask("stop")["done"], true);
+  kvmtape_enter(tape_);
+  run(5000);
+  expect_pause(session_.path, 100, 5000, 0, true);
+  ASSERT_EQ(session_.close(), 0);
+  expect_pause(session_.path, 100, 5000, 0);
+  EXPECT_EQ(session_.totals.exits, 100u);
+  EXPECT_EQ(session_.totals.lost, 5000u);
+}
+
+TEST_P(ControlPauseTest, OfAVcpuThatComesWhileItIsStoppedNothingIsLeft) {
+  open();
+  run(10);
+  ASSERT_EQ(ask("stop")["done"], true);
+  FakeVcpu late;
+  kvmtape_vcpu* tape = session_.attach(1, late);
+  uint64_t stopped = 0;
+  run_stopped(GetParam(), tape, late, stopped);
+  auto reader = TraceReader::open(session_.path);
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  EXPECT_EQ((*reader)->exits(), 10u);
+  EXPECT_EQ((*reader)->vcpus().at(1).exits, 0u);
+  EXPECT_EQ((*reader)->vcpus().at(1).lost, stopped);
+  for (Item item; (*reader)->next(item);)
+    EXPECT_TRUE(item.kind != Item::Kind::kGap || item.gap.why == GapReason::kStopped);
 }
 
 TEST_F(ControlTest, WhatComesWhileAFlightRecorderIsStoppedIsInNoSnapshotAndInNoRing) {

@@ -19,6 +19,14 @@ class RecoveryTest : public ::testing::Test {
   SeenTrace read(const TraceBuilder& trace) {
     return read_all(trace.write_to(scratch_.file("t.kvmtape")));
   }
+  // "88+12 ring full", a line for each.
+  static std::string gaps_of(const SeenTrace& seen) {
+    std::string text;
+    for (const Gap& gap : seen.gaps(0))
+      text += std::to_string(gap.first_seq) + "+" + std::to_string(gap.lost) + " " +
+              std::string(to_string(gap.why)) + "\n";
+    return text;
+  }
   ScratchDirectory scratch_;
 };
 
@@ -103,6 +111,109 @@ TEST_F(RecoveryTest, a_torn_last_chunk_is_found_again_in_the_ring) {
   EXPECT_EQ(seen.seqs(0), seq_range(0, 20));
   EXPECT_EQ(seen.lost, 0u);
   EXPECT_TRUE(seen.health.torn_at.has_value());
+}
+
+TEST_F(RecoveryTest, what_came_while_the_recording_was_stopped_is_a_gap_that_says_so) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0);
+  ring.add_exits(10);
+  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  RingReader drain(ring.header());
+  drain.stop(10);
+  ring.add_exits(25);
+  EXPECT_EQ(gaps_of(read(trace)), "10+25 recording stopped\n");
+  EXPECT_EQ(read(trace).seqs(0), seq_range(0, 10));
+  for (int round = 0; round < 20; ++round) {  // of the ring, until nothing of before is in it
+    ring.add_exits(200);
+    while (!drain.poll().words.empty()) continue;
+    drain.release(drain.position());
+  }
+  EXPECT_EQ(gaps_of(read(trace)), "10+4025 recording stopped\n");
+  drain.go_on(4035);
+  ring.add_exits(5);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(gaps_of(seen), "10+4025 recording stopped\n");
+  EXPECT_EQ(seen.exit_count(), 15u);
+  EXPECT_EQ(seen.seqs(0).back(), 4039u);
+  EXPECT_EQ(seen.invented(), "");
+}
+
+TEST_F(RecoveryTest, what_was_overwritten_behind_a_stop_is_told_apart) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0, true);
+  ring.add_exits(10);
+  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  RingReader drain(ring.header());
+  drain.stop(10);
+  ring.add_exits(100);
+  drain.go_on(110);
+  ring.add_exits(4890);
+  const SeenTrace seen = read(trace);
+  ASSERT_EQ(seen.gaps(0).size(), 2u);
+  EXPECT_THAT(gaps_of(seen),
+              ::testing::MatchesRegex("10.100 recording stopped\n110.[0-9]+ overwritten\n"));
+  EXPECT_EQ(seen.seqs(0).back(), 4999u);
+  EXPECT_EQ(seen.exits + seen.lost, 5000u);
+}
+
+TEST_F(RecoveryTest, what_the_file_lost_of_before_a_stop_is_found_in_the_ring) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0);
+  ring.add_exits(10);
+  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  ring.add_exits(10);
+  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).flush(0);
+  trace.truncate_at(trace.bytes().size() - 9);
+  RingReader(ring.header()).stop(20);
+  ring.add_exits(15);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(seen.seqs(0), seq_range(0, 20));
+  EXPECT_EQ(gaps_of(seen), "20+15 recording stopped\n");
+}
+
+TEST_F(RecoveryTest, exits_that_found_no_room_while_it_was_stopped_belong_to_that) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0);
+  ring.add_exits(10);
+  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  RingReader(ring.header()).stop(10);
+  ring.add_exits(5000);
+  ASSERT_GT(ring.dropped(), 0u);
+  EXPECT_EQ(gaps_of(read(trace)), "10+5000 recording stopped\n");
+}
+
+TEST_F(RecoveryTest, a_ring_that_nobody_empties_is_not_stopped_by_who_does) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0, true);
+  ring.header()->coalesce = 1;
+  ring.add_exits(10);
+  RingReader(ring.header()).stop(0);
+  EXPECT_EQ(read(trace).seqs(0), seq_range(0, 10));
+}
+
+TEST_F(RecoveryTest, whatever_a_ring_says_was_stopped_every_exit_counts_once) {
+  constexpr uint64_t kLast = ~uint64_t{0};
+  const uint64_t values[] = {0, 1, 5, 10, 17, 34, 35, 36, kLast >> 1, kLast - 1, kLast};
+  for (const bool in_file : {false, true})
+    for (const uint64_t from : values)
+      for (const uint64_t to : values) {
+        SCOPED_TRACE(std::to_string(from) + " to " + std::to_string(to));
+        ScratchDirectory scratch;
+        TraceBuilder trace(scratch.file(""));
+        TestRing ring(scratch.file(""), trace.session(), 0);
+        ring.add_exits(10);
+        if (in_file) trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+        ring.add_exits(25);
+        ring.header()->stopped_from = from;
+        ring.header()->stopped_to = to;
+        const SeenTrace seen = read_all(trace.write_to(scratch.file("t.kvmtape")));
+        const uint64_t first = std::min<uint64_t>(std::max<uint64_t>(from, in_file ? 10 : 0), 35);
+        const uint64_t stopped = std::min<uint64_t>(to, 35) - std::min({to, first, uint64_t{35}});
+        EXPECT_EQ(seen.exit_count(), 35 - stopped);
+        EXPECT_EQ(seen.lost, stopped);
+        EXPECT_EQ(seen.invented(), "");
+        EXPECT_THAT(seen.health.problems, ::testing::IsEmpty());
+      }
 }
 
 TEST_F(RecoveryTest, rings_of_other_sessions_and_versions_do_not_disturb) {
