@@ -26,6 +26,16 @@ bool Followed::waits_for_answer(const Item& item) {
   return is_first || std::exchange(waiting->second, item.seq) != item.seq;
 }
 
+bool Followed::still_grows(const Item& item) {
+  if (item.gap.why != GapReason::kStopped || !reader_->health().writer_alive) return false;
+  for (const VcpuTotals& vcpu : reader_->vcpus())
+    if (vcpu.index == item.vcpu_index && reader_->time_ns(vcpu.last_tsc) > item.time_ns)
+      return false;  // something follows
+  const uint64_t end_seq = item.gap.first_seq + item.gap.lost;
+  const auto [seen, is_first] = gap_end_seq_.try_emplace(item.vcpu_index, end_seq);
+  return is_first || std::exchange(seen->second, end_seq) != end_seq;
+}
+
 bool Followed::is_new(const Item& item) {
   uint64_t& next_seq = next_seq_[item.vcpu_index];
   switch (item.kind) {
@@ -35,7 +45,7 @@ bool Followed::is_new(const Item& item) {
       taken_[item.vcpu_index] = {item.seq, 0, 0};
       return true;
     case Item::Kind::kGap:
-      if (item.gap.first_seq + item.gap.lost <= next_seq) return false;
+      if (item.gap.first_seq + item.gap.lost <= next_seq || still_grows(item)) return false;
       next_seq = item.gap.first_seq + item.gap.lost;
       return true;
     case Item::Kind::kRepeat:

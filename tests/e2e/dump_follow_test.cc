@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "schema/base/unique_fd.h"
+#include "schema/ring_reader.h"
 #include "tests/support/run_tool.h"
 #include "tests/support/test_ring.h"
 #include "tests/support/trace_builder.h"
@@ -89,6 +90,24 @@ TEST_F(DumpFollowTest, AnExitThatIsNotAnsweredIsShownNevertheless) {
   ring_.add_exits(1).add_exit_without_answer();
   const ToolRun run = follow("", "^0:1 ", [] {});
   EXPECT_THAT(places(run.out), ElementsAre("0:0", "0:1"));
+}
+
+TEST_F(DumpFollowTest, ThatTheRecordingIsStoppedIsSaidOnce) {
+  RingReader drain(ring_.header());
+  ring_.add_exits(2);
+  const ToolRun run = follow("", "^0:54 ", [&] {
+    wait_for("0:1 ");
+    drain.stop(2);
+    for (int i = 0; i < 50; ++i) {  // three rounds at least
+      ring_.add_exits(1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    drain.go_on(52);
+    ring_.add_exits(3);
+  });
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(places(run.out), ElementsAre("0:0", "0:1", "0:2", "0:52", "0:53", "0:54"));
+  EXPECT_THAT(run.out, HasSubstr("50 exits")) << "of the whole gap";
 }
 
 TEST_F(DumpFollowTest, EndsWithTheRecording) {
