@@ -24,9 +24,11 @@ struct RecoverCommand {
 
 std::string saved_text(const RewriteTotals& totals, const TraceHealth& health) {
   std::string text = counted(totals.exits_from_file, "exit") + " from the file";
-  if (totals.exits_from_rings != 0)
-    text += fmt::format(", {} from {}", count_text(totals.exits_from_rings),
-                        counted(health.ring_count, "ring"));
+  const std::string rings = counted(health.ring_count, "ring");
+  if (health.rings_alone)
+    text = counted(totals.exits_from_rings, "exit") + " from " + rings;
+  else if (totals.exits_from_rings != 0)
+    text += fmt::format(", {} from {}", count_text(totals.exits_from_rings), rings);
   return fmt::format("{} saved, {} lost in {}{}; {} saved, {} lost", text,
                      counted(totals.exits_damaged, "exit"),
                      counted(totals.chunks_lost, "damaged chunk"), redundant_text(health),
@@ -73,8 +75,11 @@ int run_recover(RecoverCommand& command, Console& console) {
   else
     console.print(fmt::format("{}: {}\n", printable(request.path), saved_text(*totals, health)));
   if (totals->exits_lost_before != 0)
-    console.warn(fmt::format("{} had been lost when this was recorded; they stay gaps",
-                             counted(totals->exits_lost_before, "exit")));
+    console.warn(fmt::format(
+        "{} {}; they stay gaps", counted(totals->exits_lost_before, "exit"),
+        health.rings_alone
+            ? "had left the rings for the file that is gone, or been lost when this was recorded"
+            : "had been lost when this was recorded"));
   for (const Error& problem : health.problems)
     console.warn(printable(reader.path() + ": " + problem.to_string()));
   if (const std::string text = abandoned_text(health); !text.empty())
@@ -96,6 +101,10 @@ int run_recover(RecoverCommand& command, Console& console) {
 void add_recover(CLI::App& app, Action& chosen) {
   CLI::App* verb =
       app.add_subcommand("recover", "saves every readable exit of a damaged or unsealed recording");
+  verb->footer(
+      "Where the recording itself is gone, name the directory of its rings instead, "
+      "/dev/shm/kvmtape-UID/SESSION\nor below --ring-dir of its recorder; the link `trace` in it "
+      "says of which recording they are.");
   auto command = std::make_shared<RecoverCommand>();
   command->input.add_to(*verb);
   verb->add_option("-o,--output", command->request.path, "the recording to write")

@@ -11,8 +11,14 @@
 namespace kvmtape {
 
 // "is a directory of rings, of vm.kvmtape: ...", an error's text, if `path` is a session's
-// directory of rings or a ring in one; else empty.
+// directory of rings or a ring in one; else empty, and of a directory that has to be read alone.
 std::string ring_hint(const std::string& path);
+
+// The directory of rings in the default place that a recording left which is not there; or empty.
+std::string rings_of_missing(const std::string& trace);
+
+// "rings alone, of vm.kvmtape, which is not there ...", of a directory that is read alone.
+std::string missing_trace_text(const std::string& rings);
 
 // The recording that a file is of, while it runs: as its rings tell.
 struct RunningRecording {

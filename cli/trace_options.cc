@@ -91,7 +91,14 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
   if (path.empty()) {
     KVMTAPE_TRY_ASSIGN(path, latest_trace());
   }
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (!exists(path)) {
+    if (const std::string rings = rings_of_missing(path); !rings.empty())
+      return Error{ErrorCode::kIo,
+                   printable("there is no such file, but its rings are left: name " + rings +
+                             " instead, as in kvmtape recover " + rings + " -o saved.kvmtape"),
+                   path,
+                   {}};
     const std::string near = nearest_trace(path);
     return Error{ErrorCode::kIo,
                  near.empty() ? "there is no such file; kvmtape probe makes a recording, and "
@@ -107,13 +114,11 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  "where the recording's header says",
                  ring_directory,
                  {}};
+  if (const std::string hint = ring_hint(path); !hint.empty())
+    return Error{ErrorCode::kNotATrace, printable(hint), path, {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
   auto reader = TraceReader::open(path, options);
-  if (!reader.ok()) {
-    if (std::string hint = ring_hint(path); !hint.empty())
-      return Error{ErrorCode::kNotATrace, printable(hint), path, {}};
-  }
   if (!reader.ok() && reader.error().code == ErrorCode::kNotATrace &&
       reader.error().byte_offset.has_value()) {
     reader.error().byte_offset.reset();
@@ -175,6 +180,7 @@ std::string redundant_text(const TraceHealth& health) {
 
 std::string end_text(const TraceHealth& health) {
   if (health.sealed) return "sealed";
+  if (health.rings_alone) return "rings alone";
   if (health.writer_alive) return "still being recorded";
   return health.torn_at ? fmt::format("torn at byte {}", *health.torn_at) : "not sealed";
 }
@@ -214,6 +220,9 @@ int report_health(TraceReader& reader, Console& console) {
                         readable, next_step(reader)));
   if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
+  else if (health.rings_alone)
+    missing(fmt::format("{}: {}{}", missing_trace_text(health.ring_directory), readable,
+                        next_step(reader)));
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
     missing(fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
                         health.ring_count == 0

@@ -118,6 +118,7 @@ Result<std::unique_ptr<kvmtape_session>> kvmtape_session::open(const kvmtape_opt
   if (!keeper.ok()) return abandon(keeper.error());
   session->drain_ = std::move(*keeper);
   session->drain_->add_stream(session->session_ring_->header());
+  leave_header_copy(session->drain_->session(), clock);
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = session->drain_->begin(); !written.ok()) return abandon(written.error());
   if (options.control != 0) session->open_control();
@@ -220,6 +221,7 @@ Result<kvmtape_vcpu*> kvmtape_session::attach(unsigned id, int vcpu_fd, void* ru
   if (vcpus_.empty()) update_latest(path_);
   drain_->session().vcpus.push_back(description);
   drain_->note_session_changed();
+  leave_header_copy(drain_->session(), clock_);
   if (ring) {
     drain_->add_stream(ring->header());
     rings_.push_back(std::move(ring));
@@ -299,6 +301,6 @@ Result<void> kvmtape_session::close(kvmtape_totals& totals) {
   if (finished.ok())
     remove_ring_directory(ring_directory_, ring_parent_is_ours_);
   else if (!drain_failed_)
-    finished.error().message += stopped_text(ring_directory_);
+    finished.error().message += stopped_text(ring_directory_, drain_->path());
   return finished;
 }

@@ -6,6 +6,9 @@
 #include <sstream>
 
 #include "recorder/ring/clock.h"
+#include "recorder/ring/signal_shield.h"
+#include "schema/ring_file.h"
+#include "schema/trace_file.h"
 
 namespace kvmtape {
 
@@ -65,9 +68,25 @@ std::string register_policy_text(RegisterPolicy policy, uint32_t every) {
   return {};
 }
 
-std::string stopped_text(const std::string& ring_directory) {
+void leave_header_copy(Session& session, ClockReader clock) {
+  const std::string path = session.ring_directory + "/" + kHeaderCopyName, fresh = path + ".new";
+  const SignalShield shield;
+  ::unlink(fresh.c_str());  // of a try that failed
+  auto file = TraceFile::create(fresh, false, session.uuid);
+  if (!file.ok()) return;
+  session.now = clock();
+  std::vector<uint8_t> chunk;
+  encode_session(session, chunk);
+  if (!file->append(chunk).ok() || !file->rename(path).ok()) ::unlink(fresh.c_str());
+}
+
+std::string stopped_text(const std::string& ring_directory, const std::string& trace) {
   return "; recording has ended, the rings stay in " + ring_directory +
-         ": every read verb takes trace and rings together; free space and run kvmtape recover";
+         (::access(trace.c_str(), F_OK) == 0
+              ? ": every read verb takes trace and rings together; free space and run kvmtape "
+                "recover"
+              : ": with the trace gone, kvmtape recover " + ring_directory +
+                    " -o FILE saves what they hold");
 }
 
 void remove_ring_directory(const std::string& directory, bool parent_is_ours) {

@@ -23,8 +23,15 @@ std::string recorder_text(std::string_view which);
 std::vector<std::string> left_out_by(const CaptureFilter& filter);
 std::string register_policy_text(RegisterPolicy policy, uint32_t every);
 
+// The header as it is now, beside the rings, so that these can be read where the recording is gone:
+// its directory was removed while it was being written, and then everybody was killed. It takes the
+// place of the last copy, so that there is always a whole one, and goes with the rings. Where it
+// fails, as little is missing as before. Not from a thread that the monitor's filters may have come
+// upon since set-up.
+void leave_header_copy(Session& session, ClockReader clock = read_clocks);
+
 // What an error of a recording that could not be sealed goes on with: what is left, what to do.
-std::string stopped_text(const std::string& ring_directory);
+std::string stopped_text(const std::string& ring_directory, const std::string& trace);
 
 // The session's ring directory with all in it; and the folder that it lies in, if that is ours and
 // this was the last there.

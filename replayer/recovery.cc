@@ -45,11 +45,15 @@ RingSnapshot copy_ring(RingFile& file) {
   return ring;
 }
 
+uint64_t time_of_first_record(const RingSnapshot::Block& block) {
+  return block.words.size() > 1 ? load_le<uint64_t>(&block.words[1]) : 0;
+}
+
 std::vector<uint64_t> block_start_record(const RingSnapshot::Block& block) {
   std::vector<uint64_t> record(kRecordHeaderWords + sizeof(BlockStartRecord) / kWordBytes);
   store_le<uint64_t>(&record[0],
                      record.size() | uint64_t{static_cast<uint8_t>(RecordKind::kBlockStart)} << 16);
-  record[1] = block.words.size() > 1 ? block.words[1] : 0;  // time of the first record
+  store_le(&record[1], time_of_first_record(block));
   store_le(&record[2], block.first_seq);
   store_le(&record[3], block.lost_before);
   return record;
@@ -108,6 +112,14 @@ class RingEncoder {
   void start_at(uint64_t seq, uint64_t lost_total) {
     encoder_.resume(seq, lost_total);
     lost_written_ = lost_total;
+  }
+  // Of rings alone: all before the first block that is left is in a file, or was lost before, or
+  // came in a stop that lasts into it.
+  void add_what_left(const RingSnapshot::Block& first) {
+    const uint64_t end = stopped_.has(first.first_seq) ? stopped_.from : first.first_seq;
+    encoder_.add_gap(end, GapReason::kNotInRings, time_of_first_record(first));
+    finish(true);
+    start_at(first.first_seq, first.lost_before);
   }
   uint64_t kept_exits() const { return kept_exits_; }
 
@@ -222,7 +234,9 @@ void read_ring(const RingSnapshot& ring, const Session& session, ChunkStore& sto
       // flight recorder's ring is to hold the last exits: what it let go of is no loss, as it is
       // none in a snapshot.
       const bool gone = end ? block.number != end->block : ring.overwrite;
-      if (gone && ring.overwrite && (end || !ring.keeps_last))
+      if (store.health().rings_alone && !ring.keeps_last)
+        ring_encoder.add_what_left(block);
+      else if (gone && ring.overwrite && (end || !ring.keeps_last))
         ring_encoder.start_at(end ? end->end_seq : 0, 0);
       else
         ring_encoder.start_at(block.first_seq, block.lost_before);

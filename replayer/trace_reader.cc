@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 
 #include "replayer/chunk_store.h"
 #include "replayer/mapped_file.h"
@@ -9,6 +10,7 @@
 #include "replayer/stream_cursor.h"
 #include "replayer/trace_clock.h"
 #include "replayer/trace_description.h"
+#include "schema/ring_file.h"
 
 namespace kvmtape {
 namespace {
@@ -52,12 +54,15 @@ std::string_view to_string(GapReason why) {
       return "damaged";
     case GapReason::kStopped:
       return "recording stopped";
+    case GapReason::kNotInRings:
+      return "no more in the rings";
   }
   return "unknown";
 }
 
 struct TraceReader::State {
   std::string path;
+  bool rings_alone = false;
   Options options;
   MappedFile file;
   ChunkStore store;
@@ -81,7 +86,7 @@ struct TraceReader::State {
 };
 
 Result<void> TraceReader::State::map() {
-  KVMTAPE_TRY_ASSIGN(file, MappedFile::open(path));
+  KVMTAPE_TRY_ASSIGN(file, MappedFile::open(rings_alone ? path + "/" + kHeaderCopyName : path));
   store = ChunkStore();
   if (auto found = store.find(file.bytes()); !found) {
     found.error().path = path;
@@ -90,14 +95,16 @@ Result<void> TraceReader::State::map() {
   store.build_streams();
   session = find_session(store, options.verify_checksums);
   store.health().copied_end = session.copied_end;
+  store.health().rings_alone = rings_alone;
   return {};
 }
 
 // The rings are copied first and the file mapped again after: what a living recorder moved from one
 // to the other meanwhile is then in both rather than in neither.
 Result<void> TraceReader::State::add_rings() {
-  const std::string directory =
-      options.ring_directory.empty() ? session.ring_directory : options.ring_directory;
+  const std::string directory = !options.ring_directory.empty() ? options.ring_directory
+                                : rings_alone                   ? path
+                                                                : session.ring_directory;
   if (directory.empty()) return {};
   RingSnapshots rings = copy_rings(directory, store.session());
   if (rings.rings.empty() && rings.problems.empty()) return {};
@@ -141,6 +148,8 @@ Result<std::unique_ptr<TraceReader>> TraceReader::open(const std::string& path,
                                                        const Options& options) {
   auto state = std::make_unique<State>();
   state->path = path;
+  std::error_code error;
+  state->rings_alone = std::filesystem::is_regular_file(path + "/" + kHeaderCopyName, error);
   state->options = options;
   KVMTAPE_TRY(state->map());
   if (options.with_rings && !state->store.health().sealed) KVMTAPE_TRY(state->add_rings());

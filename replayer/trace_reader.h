@@ -77,8 +77,9 @@ class TraceReader {
     bool verify_checksums = true;  // of every chunk when it is decoded
   };
 
-  // A trace file, sealed or not. Errors: kIo (cannot be read; a directory), kNotATrace,
-  // kUnsupported, kCorrupt (no chunk in it can be read). Anything less is health().
+  // A trace file, sealed or not; or a session's directory of rings, whose file may be gone: the
+  // header's copy there is then the file. Errors: kIo (cannot be read; another directory),
+  // kNotATrace, kUnsupported, kCorrupt (no chunk in it can be read). Anything less is health().
   static Result<std::unique_ptr<TraceReader>> open(const std::string& path, const Options& options);
   static Result<std::unique_ptr<TraceReader>> open(const std::string& path) {
     return open(path, Options{});

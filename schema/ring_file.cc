@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <utility>
@@ -97,6 +98,8 @@ std::string ring_file_name(uint32_t vcpu_index) {
   return vcpu_index == kSessionStream ? "session.ring"
                                       : "vcpu-" + std::to_string(vcpu_index) + ".ring";
 }
+
+std::string default_ring_directory() { return "/dev/shm/kvmtape-" + std::to_string(::geteuid()); }
 
 bool is_maker_alive(const RingFile& ring) {
   const RingHeader& header = *ring.header();

@@ -3,7 +3,9 @@
 //
 // A session's rings lie in a directory of their own: "session.ring" (control calls and marks) and
 // "vcpu-N.ring" by vCPU index. The writer holds a lock (flock) on session.ring while it lives.
-// "trace" is a link to the recording, for people who find the directory; nobody follows it.
+// "trace" is a link to the recording, for people who find the directory; it is looked at, and never
+// written through. "session.header" is a trace file of nothing but the session's header, so that
+// the rings can be read where the recording is gone.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +46,10 @@ class RingFile {
 std::string ring_file_name(uint32_t vcpu_index);
 
 inline constexpr const char* kTraceLinkName = "trace";
+inline constexpr const char* kHeaderCopyName = "session.header";
+
+// Where sessions' directories lie unless told otherwise: "/dev/shm/kvmtape-UID", of this user.
+std::string default_ring_directory();
 
 // Whether the process that made this ring still runs, on this boot of this host.
 bool is_maker_alive(const RingFile& ring);

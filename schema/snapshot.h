@@ -85,6 +85,7 @@ enum class GapReason : uint32_t {
   kFiltered = 5,     // a record-time filter left these out
   kDamaged = 6,      // found by a reader: a chunk or block could not be read
   kStopped = 7,      // recording was paused
+  kNotInRings = 8,   // found by a reader of rings alone: had left them when the recorder died
 };
 
 // Exits first_seq .. first_seq + lost - 1 were produced and are not here.

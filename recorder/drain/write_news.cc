@@ -1,12 +1,14 @@
 #include "recorder/drain/write_news.h"
 
+#include <unistd.h>
+
 namespace kvmtape {
 
 std::string cause_of(const Error& error) {
   return error.message.substr(0, error.message.find(';'));
 }
 
-std::optional<std::string> WriteNews::look(const Keeper& keeper) {
+std::optional<std::string> WriteNews::look(Keeper& keeper) {
   if (keeper.write_fails() == fails_) return std::nullopt;
   const DrainTotals totals = keeper.totals();
   if (fails_) {
@@ -24,7 +26,11 @@ std::optional<std::string> WriteNews::look(const Keeper& keeper) {
          (keeper.flight_totals()
               ? "; the rings go on with the last exits, and it is tried again"
               : "; the guest runs on, exits that no longer fit the rings are lost, and it is tried "
-                "again");
+                "again") +
+         (::access(keeper.path().c_str(), F_OK) == 0
+              ? ""
+              : "; until then kvmtape recover " + keeper.session().ring_directory +
+                    " -o FILE saves what the rings hold");
 }
 
 }  // namespace kvmtape

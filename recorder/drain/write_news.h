@@ -13,7 +13,7 @@ namespace kvmtape {
 class WriteNews {
  public:
   // A line when it begins to fail and one when it no longer does.
-  std::optional<std::string> look(const Keeper& keeper);
+  std::optional<std::string> look(Keeper& keeper);
   // Exits that were lost while nothing could be written, so far.
   uint64_t lost_meanwhile(const DrainTotals& totals) const {
     return lost_before_ + (fails_ ? totals.lost - lost_at_failure_ : 0);

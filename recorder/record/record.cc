@@ -101,7 +101,7 @@ RecordReport run_recorded(const RecordOptions& options, const Say& say) {
   const RecordingTotals totals = recording.totals();
   report.path = recording.path();
   if (!finished.ok())
-    say(finished.error().to_string() + stopped_text(recording.ring_directory()));
+    say(finished.error().to_string() + stopped_text(recording.ring_directory(), recording.path()));
   else
     say_what_is_missing(totals, monitor, say);
   const std::string& first = recording.first_path();

@@ -34,6 +34,8 @@ constexpr uint64_t kSessionRingBytes =
 // less than a quarter in double the time; and an exit every microsecond, of 100 bytes, does not
 // fill in 3 ms the half of a ring that is free at least.
 constexpr uint32_t kBusyUs = 3000, kIdleUs = 10'000;
+// A clock's frequency that was estimated in the first 2 ms is off by seconds in a day.
+constexpr uint64_t kHeaderCopyIntervalNs = 60'000'000'000;
 constexpr uint64_t kCrashWaitsPerSecond = 20;  // 50 ms: a few times as long as this process sleeps
 
 Session describe(const RecordingOptions& options, const std::vector<std::string>& command,
@@ -109,6 +111,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
     recording->drain_ = std::move(drain);
   }
   recording->drain_->add_stream(header);
+  leave_header_copy(recording->drain_->session());
   // The header is on disk before the first exit: a monitor killed at once leaves a readable trace.
   if (auto written = recording->drain_->begin(); !written.ok()) return failed(written.error());
   recording->replaces_ = false;
@@ -151,9 +154,14 @@ Result<void> Recording::make_control(const RecordingOptions& options, const Uuid
   return {};
 }
 
+void Recording::note_session_changed() {
+  drain_->note_session_changed();
+  header_copy_due_ns_ = 0;
+}
+
 void Recording::monitor_started(int pid) {
   drain_->session().monitor_pid = static_cast<uint32_t>(pid);
-  drain_->note_session_changed();
+  note_session_changed();
 }
 
 void Recording::open_new_rings() {
@@ -182,7 +190,7 @@ void Recording::open_new_rings() {
     name_monitor(*fresh.front());
     update_latest(path_);
   }
-  drain_->note_session_changed();
+  note_session_changed();
 }
 
 // What was started may be a wrapper, `taskset 3 qemu-system-x86_64`: the monitor is who has vCPUs.
@@ -200,6 +208,10 @@ void Recording::name_monitor(const RingHeader& ring) {
 
 uint32_t Recording::pump() {
   open_new_rings();
+  if (const uint64_t now = monotonic_now_ns(); now >= header_copy_due_ns_) {
+    leave_header_copy(drain_->session());
+    header_copy_due_ns_ = now + kHeaderCopyIntervalNs;
+  }
   if (server_) server_->poll();
   // acquire: pairs with the release in the preload library, whose ring then holds the exit
   const uint32_t crashes = control_->crashes.load(std::memory_order_acquire);

@@ -87,6 +87,7 @@ class Recording {
  private:
   Recording() = default;
   Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
+  void note_session_changed();
   void open_new_rings();
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
@@ -100,6 +101,7 @@ class Recording {
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
   uint32_t rings_seen_ = 0;
   uint64_t exits_seen_ = 0;
+  uint64_t header_copy_due_ns_ = 0;
   WakeUps wake_ups_{1000};
   std::map<std::string, RingFile> rings_;  // by file name
   std::unique_ptr<Keeper> drain_;          // behind the rings that it reads

@@ -37,8 +37,6 @@ Result<RingFile> create_ring(const std::string& path, const RingSpec& spec) {
   return RingFile::adopt(path, UniqueFd(memory.fd), memory.header, memory.bytes);
 }
 
-std::string default_ring_directory() { return "/dev/shm/kvmtape-" + std::to_string(::geteuid()); }
-
 Result<std::string> make_ring_directory(const std::string& wanted, const Uuid& session) {
   std::error_code ignored;
   std::string parent = wanted.empty() ? default_ring_directory()

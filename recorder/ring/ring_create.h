@@ -15,9 +15,6 @@ namespace kvmtape {
 // make_ring_memory() of this boot, its failures as errors.
 Result<RingFile> create_ring(const std::string& path, const RingSpec& spec);
 
-// Where rings lie unless told otherwise, "/dev/shm/kvmtape-UID": shared by this user's sessions.
-std::string default_ring_directory();
-
 // The session's own directory, mode 0700, in `wanted` or, if that is empty, in the default place,
 // its absolute path. Only the default place is created; one that is somebody else's, or a link, is
 // refused, and so is any place where others may rename what is ours.

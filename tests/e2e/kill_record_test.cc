@@ -319,9 +319,39 @@ TEST_F(KillRecordTest, WhoNamesTheRingsIsToldWhichTraceIsTheirs) {
     }
   std::filesystem::rename(trace(), scratch_->file("moved"));
   EXPECT_THAT(tool.run("info " + rings).err,
+              HasSubstr("rings alone, of " + trace() +
+                        ", which is not there (if it was moved: name it, with --ring-dir)"));
+  EXPECT_EQ(tool.run("info " + scratch_->file("moved") + " --ring-dir " + rings).status, 3);
+  EXPECT_THAT(tool.run("info " + rings + "/session.ring").err,
+              HasSubstr("name the directory that it lies in, " + rings));
+  std::filesystem::remove(rings + "/session.header");  // as left by an older kvmtape
+  EXPECT_THAT(tool.run("info " + rings).err,
               ::testing::AllOf(HasSubstr("name its trace, and --ring-dir " + rings),
                                HasSubstr("written to " + trace() + ", where it is no more")));
-  EXPECT_EQ(tool.run("info " + scratch_->file("moved") + " --ring-dir " + rings).status, 3);
+}
+
+TEST_F(KillRecordTest, WithoutTheTraceTheRingsHoldEveryExitOfTheLast) {
+  scratch_ = std::make_unique<ScratchDirectory>();
+  before_monitor_ = [&](pid_t) { std::filesystem::remove(trace()); };
+  record_and_kill(Victim::kBoth);
+  if (HasFatalFailure()) return;
+  const std::string rings = std::filesystem::directory_iterator(scratch_->file("rings"))->path();
+  auto reader = TraceReader::open(rings);
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  uint64_t next[kCountingVcpus] = {};
+  for (Item item; (*reader)->next(item);) {
+    if (item.vcpu_index >= kCountingVcpus) continue;
+    uint64_t& seq = next[item.vcpu_index];
+    if (item.kind == Item::Kind::kGap) seq += item.gap.lost;
+    if (item.kind == Item::Kind::kExit) {
+      ASSERT_EQ(item.seq, seq++);
+      ASSERT_EQ(load_le<uint32_t>(item.exit->data.data()), static_cast<uint32_t>(item.seq));
+    }
+  }
+  for (const VcpuTotals& vcpu : (*reader)->vcpus()) {
+    EXPECT_GE(next[vcpu.index], progress_->published[vcpu.id]);
+    EXPECT_LE(next[vcpu.index], progress_->published[vcpu.id] + 1);
+  }
 }
 
 TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {

@@ -474,6 +474,22 @@ TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
   EXPECT_THAT(run.err, HasSubstr("kvmtape: 100 exits went with files that were removed\n"));
 }
 
+TEST_F(RecordTest, WithoutItsDirectoryItSaysHowTheRingsAreRead) {
+  const std::string place = tool.file("gone"), rings = tool.file("rings");
+  std::filesystem::create_directory(place);
+  std::filesystem::create_directory(rings);
+  const ToolRun run =
+      tool.run("record -o " + place + "/t.kvmtape --ring-dir " + rings + " -- sh -c 'rm -r " +
+               place + "; " + kMonitor + " plain 500; sleep 1.5'");
+  EXPECT_THAT(run.err, AllOf(HasSubstr("; until then kvmtape recover " + rings + "/"),
+                             HasSubstr("with the trace gone, kvmtape recover " + rings + "/"),
+                             ::testing::Not(HasSubstr("trace and rings together"))));
+  const std::string left = std::filesystem::directory_iterator(rings)->path();
+  EXPECT_EQ(tool.run("info --json " + left).json()["totals"]["exits"], 501);
+  const ToolRun recover = tool.run("recover " + left + " -o " + tool.file("saved"));
+  EXPECT_EQ(recover.status, 0) << recover.err;
+}
+
 class QemuTest : public RecordTest {
  protected:
   void SetUp() override {

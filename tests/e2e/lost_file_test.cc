@@ -1,0 +1,195 @@
+// The recording's directory is removed while it is written, and then its process is killed: the
+// rings, which lie elsewhere, are read alone. No KVM needed.
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "replayer/trace_reader.h"
+#include "schema/ring_file.h"
+#include "tests/support/run_tool.h"
+#include "tests/support/test_session.h"
+
+namespace kvmtape::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kBefore = 3000, kAfter = 200;
+
+class LostFileTest : public ::testing::Test {
+ protected:
+  LostFileTest() {
+    fs::create_directory(place_ / "gone");
+    session_.path = place_ / "gone/vm.kvmtape";
+    session_.options.registers = KVMTAPE_REGISTERS_NEVER;
+    session_.options.ring_bytes = 64 * 1024;
+  }
+  void run(uint64_t exits) {
+    for (uint64_t i = 0; i < exits; ++i) {
+      session_.run_numbered(tape_, vcpu_, number_++);
+      if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+  // In a process of its own, which is killed behind it.
+  void die_after(const std::function<void()>& recording) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (!session_.open()) ::_exit(1);
+      tape_ = session_.attach(5, vcpu_);
+      recording();
+      ::kill(::getpid(), SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  }
+  void die_without_a_file() {
+    die_after([this] {
+      run(kBefore);
+      if (kvmtape_snapshot(session_.session, "all of it", nullptr) != 0) ::_exit(2);
+      fs::remove_all(place_ / "gone");
+      run(kAfter);
+    });
+  }
+  std::string rings() const { return fs::directory_iterator(session_.ring_directory)->path(); }
+  std::string tool_line(const std::string& verb) const { return verb + " " + rings(); }
+
+  const ScratchDirectory place_;
+  const Tool tool_;
+  TestSession session_;
+  FakeVcpu vcpu_;
+  kvmtape_vcpu* tape_ = nullptr;
+  uint64_t number_ = 0;
+};
+
+TEST_F(LostFileTest, EveryExitInThemIsReadAndWhatHadLeftThemIsAGap) {
+  die_without_a_file();
+  auto opened = TraceReader::open(rings());
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  TraceReader& reader = **opened;
+  EXPECT_FALSE(reader.session().kernel_release.empty());
+  ASSERT_EQ(reader.vcpus().size(), 1u);
+  EXPECT_EQ(reader.vcpus()[0].id, 5u);
+  EXPECT_GE(reader.exits(), kAfter);
+  EXPECT_EQ(reader.exits() + reader.lost(), kBefore + kAfter);
+  uint64_t seq = 0, gaps = 0;
+  for (Item item; reader.next(item);) {
+    if (item.kind == Item::Kind::kGap) {
+      EXPECT_EQ(item.gap.why, GapReason::kNotInRings);
+      EXPECT_EQ(item.gap.first_seq, 0u);
+      seq += item.gap.lost;
+      ++gaps;
+    }
+    if (item.kind != Item::Kind::kExit) continue;
+    ASSERT_EQ(item.seq, seq);
+    ++seq;
+  }
+  EXPECT_EQ(gaps, 1u);
+  EXPECT_EQ(seq, kBefore + kAfter);
+}
+
+TEST_F(LostFileTest, WhatARecordingNeverHadIsNoGap) {
+  die_after([this] {
+    fs::remove_all(place_ / "gone");
+    run(kAfter);
+  });
+  auto opened = TraceReader::open(rings());
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  EXPECT_EQ((*opened)->exits(), kAfter);
+  EXPECT_EQ((*opened)->lost(), 0u);
+}
+
+TEST_F(LostFileTest, OfAFlightRecorderTheLastExitsAreThere) {
+  session_.options.flight_bytes = 64 * 1024;
+  die_after([this] {
+    fs::remove_all(place_ / "gone");
+    run(kBefore);
+  });
+  auto opened = TraceReader::open(rings());
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  TraceReader& reader = **opened;
+  EXPECT_EQ(reader.lost(), 0u) << "what a flight recorder lets go of is none";
+  uint64_t last = 0;
+  for (Item item; reader.next(item);)
+    if (item.kind == Item::Kind::kExit) last = item.seq;
+  EXPECT_EQ(last, kBefore - 1);
+  EXPECT_LT(reader.exits(), kBefore);
+}
+
+// A snapshot is no way to the rings, which have gone on since.
+TEST_F(LostFileTest, BehindAFlightRecordersSnapshotTheyAreReadToo) {
+  session_.options.flight_bytes = 64 * 1024;
+  die_after([this] {
+    run(kAfter);
+    if (kvmtape_snapshot(session_.session, "first", nullptr) != 0) ::_exit(2);
+    fs::remove(place_ / "gone/vm.2.kvmtape");
+    run(kAfter);
+  });
+  ASSERT_TRUE(fs::exists(session_.path));
+  const auto info = tool_.run(tool_line("info --json"));
+  EXPECT_EQ(info.json()["totals"]["exits"], 2 * kAfter) << info.err;
+}
+
+TEST_F(LostFileTest, EveryReadVerbTakesThemAndRecoverMakesARecordingOfThem) {
+  die_without_a_file();
+  for (const std::string verb : {"info", "dump", "stat", "verify", "explain"})
+    for (const std::string slash : {"", "/"}) {
+      const ToolRun run = tool_.run(tool_line(verb) + slash);
+      EXPECT_EQ(run.status, 3) << verb << run.err;
+      EXPECT_THAT(run.err, AllOf(HasSubstr("rings alone, of " + session_.path),
+                                 HasSubstr("run: kvmtape recover " + rings() + " -o ")))
+          << verb;
+    }
+  const auto totals = tool_.run(tool_line("info --json")).json()["totals"];
+  EXPECT_THAT(tool_.run(tool_line("info")).out, HasSubstr("lost: no more in the rings"));
+  const std::string saved = tool_.file("saved.kvmtape");
+  const ToolRun recover = tool_.run("recover -o " + saved + " " + rings() + "/");
+  EXPECT_EQ(recover.status, 3);
+  EXPECT_THAT(recover.out, HasSubstr("exits from 1 ring saved"));
+  EXPECT_THAT(recover.err, AllOf(HasSubstr("had left the rings for the file that is gone"),
+                                 HasSubstr("are no longer needed: rm -r " + rings())));
+  auto reader = TraceReader::open(saved);
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  EXPECT_TRUE((*reader)->health().sealed);
+  EXPECT_EQ((*reader)->exits(), totals["exits"]);
+  EXPECT_EQ((*reader)->lost(), totals["lost"]);
+}
+
+TEST_F(LostFileTest, WhoNamesTheFileThatIsGoneIsLedToThem) {
+  session_.ring_directory.clear();
+  die_without_a_file();
+  const ToolRun run = tool_.run("recover -o " + tool_.file("no") + " " + session_.path);
+  EXPECT_EQ(run.status, 2);
+  const size_t at = run.err.find(default_ring_directory());
+  ASSERT_NE(at, std::string::npos) << run.err;
+  const std::string rings = run.err.substr(at, run.err.find(' ', at) - at);
+  EXPECT_EQ(tool_.run("info " + rings).status, 3);
+  fs::remove_all(rings);
+}
+
+TEST_F(LostFileTest, TheHeadersCopyIsPrivateAndGoesWithTheRings) {
+  ASSERT_TRUE(session_.open()) << session_.error.text;
+  struct stat status {};
+  ASSERT_EQ(::lstat((rings() + "/" + kHeaderCopyName).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode, S_IFREG | 0600u);
+  tape_ = session_.attach(0, vcpu_);
+  run(100);
+  ASSERT_EQ(kvmtape_snapshot(session_.session, "with its vCPU", nullptr), 0);
+  const auto copy =
+      TraceReader::open(rings() + "/" + kHeaderCopyName,
+                        {.with_rings = false, .ring_directory = {}, .verify_checksums = true});
+  ASSERT_TRUE(copy) << copy.error().to_string();
+  EXPECT_EQ((*copy)->session().vcpus.size(), 1u);
+  ASSERT_EQ(session_.close(), 0);
+  EXPECT_TRUE(fs::is_empty(session_.ring_directory));
+}
+
+}  // namespace
+}  // namespace kvmtape::testing
