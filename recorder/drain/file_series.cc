@@ -18,6 +18,9 @@ namespace {
 constexpr uint64_t kSealBytes = 48 * 1024;
 constexpr uint64_t kIndexEntryBytes = 256;
 constexpr int kNextNamesMax = 100;
+// Of files that are kept without bound: more than one for each that comes, so that no more is known
+// than is there, whoever takes them away, in memory that follows from the disk's.
+constexpr size_t kLooksPerFile = 2;
 constexpr uint64_t kExitBytes = 64;  // the worst that is met in practice
 
 Error cannot(const char* what, const std::string& path) {
@@ -54,33 +57,37 @@ Result<TraceFile> FileSeries::make_next(const Uuid& session) const {
   }
 }
 
-Result<void> FileSeries::take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns) {
+std::string FileSeries::aside(uint64_t number) const {
   const std::filesystem::path path = path_;
-  std::string aside;
+  return (path.parent_path() / path.stem()).string() + "." + std::to_string(number) +
+         path.extension().string();
+}
+
+Result<void> FileSeries::take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns) {
+  std::string name;
   do {  // never over an earlier recording's
-    aside = (path.parent_path() / path.stem()).string() + "." + std::to_string(++number_) +
-            path.extension().string();
+    name = aside(++number_);
     // A link fails where the name is taken; a rename would replace.
-  } while (::link(last.path().c_str(), aside.c_str()) != 0 && errno == EEXIST);
-  if (::access(aside.c_str(), F_OK) != 0 && ::rename(last.path().c_str(), aside.c_str()) != 0)
+  } while (::link(last.path().c_str(), name.c_str()) != 0 && errno == EEXIST);
+  if (::access(name.c_str(), F_OK) != 0 && ::rename(last.path().c_str(), name.c_str()) != 0)
     return cannot("cannot be put aside", last.path());
   KVMTAPE_TRY(next.rename(path_));
   begun_ns_ = now_ns;
-  last_name_ = aside;
   if (bounds_.files_max > 1) remove_surplus(bounds_.files_max - 2);  // room for it and `next`
   return {};
 }
 
 void FileSeries::end_last(const TraceFile& last) {
-  ++files_aside_;
-  if (bounds_.files_max == 0) return;
-  put_aside_.push_back({last_name_, {last.exits(), last.lost(), last.bytes()}});
-  remove_surplus(bounds_.files_max - 1);
+  put_aside_.push_back({number_, {last.exits(), last.lost(), last.bytes()}});
+  if (bounds_.files_max != 0)
+    remove_surplus(bounds_.files_max - 1);
+  else
+    look_for_removed(kLooksPerFile);
 }
 
 void FileSeries::remove_surplus(size_t kept) {
   for (; put_aside_.size() > kept; put_aside_.pop_front()) {
-    ::unlink(put_aside_.front().path.c_str());
+    ::unlink(aside(put_aside_.front().number).c_str());
     count_out(put_aside_.front());
   }
 }
@@ -89,16 +96,21 @@ void FileSeries::count_out(const Aside& file) {
   removed_.exits += file.held.exits;
   removed_.lost += file.held.lost;
   removed_.bytes += file.held.bytes;
-  --files_aside_;
 }
 
-void FileSeries::find_removed() {
-  std::erase_if(put_aside_, [this](const Aside& file) {
-    const bool gone = ::access(file.path.c_str(), F_OK) != 0 && errno != EACCES;
-    if (gone) count_out(file);
-    return gone;
-  });
+// At the next so many, round and round.
+void FileSeries::look_for_removed(size_t files) {
+  for (; files > 0 && !put_aside_.empty(); --files) {
+    const Aside file = put_aside_.front();
+    put_aside_.pop_front();
+    if (::access(aside(file.number).c_str(), F_OK) != 0 && errno != EACCES)
+      count_out(file);
+    else
+      put_aside_.push_back(file);
+  }
 }
+
+void FileSeries::find_removed() { look_for_removed(put_aside_.size()); }
 
 void FileSeries::note_removed(const TraceFile& file) {
   removed_.exits += file.exits();

@@ -37,7 +37,7 @@ class FileSeries {
   Result<void> take_place(const TraceFile& last, TraceFile& next, uint64_t now_ns);
   // Behind that: `last` is sealed and counts among the others.
   void end_last(const TraceFile& last);
-  // Counts what somebody removed; of files that are kept without bound that is not known.
+  // Counts what somebody removed.
   void find_removed();
   void note_removed(const TraceFile& file);  // by somebody
 
@@ -45,22 +45,22 @@ class FileSeries {
     uint64_t exits = 0, lost = 0, bytes = 0;
   };
   const Removed& removed() const { return removed_; }
-  uint64_t files_aside() const { return files_aside_; }  // that are there
+  uint64_t files_aside() const { return put_aside_.size(); }  // that are there, as far as is known
 
  private:
   struct Aside {
-    std::string path;
+    uint64_t number;
     Removed held;
   };
+  std::string aside(uint64_t number) const;
   void remove_surplus(size_t kept);
+  void look_for_removed(size_t files);
   void count_out(const Aside& file);
   std::string path_;
   FileBounds bounds_;
   uint64_t begun_ns_;
   uint64_t number_ = 0;          // of the last that was put aside
-  std::string last_name_;        // its path
-  std::deque<Aside> put_aside_;  // oldest first, where their number is bounded
-  uint64_t files_aside_ = 0;
+  std::deque<Aside> put_aside_;  // oldest first where their number is bounded
   Removed removed_;
 };
 

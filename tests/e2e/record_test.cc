@@ -464,6 +464,23 @@ TEST_F(RecordTest, FilesInBoundsStandAlone) {
                                     there, static_cast<double>(bytes) / 1e3)));
 }
 
+TEST_F(RecordTest, OfFilesWithoutNumberThoseThatSomebodyRemovedAreNotCountedAsThere) {
+  const std::string removed[] = {tool.file("t.1.kvmtape"), tool.file("t.3.kvmtape")};
+  const ToolRun run =
+      record("sh -c '" + kMonitor + " plain 300000; rm " + removed[0] + " " + removed[1] + "'",
+             "--max-size 256K --max-files 0");
+  uint64_t there = 0, files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(tool.file(""))) {
+    if (entry.path().extension() != ".kvmtape" || entry.is_symlink()) continue;
+    const auto info = tool.run("info --json " + entry.path().string()).json();
+    there += info["totals"]["exits"].get<uint64_t>();
+    ++files;
+  }
+  EXPECT_LT(there, 300'001u);
+  EXPECT_THAT(run.err, HasSubstr(fmt::format("\nrecorded in {} files, ", files)));
+  EXPECT_THAT(run.err, HasSubstr(fmt::format("[ kvmtape: {}: {} exits, 1 vCPUs, ", trace, there)));
+}
+
 TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
   const ToolRun run = record("sh -c '" + kMonitor +
                              " plain 100; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ snapshot && rm " +
