@@ -215,6 +215,11 @@ int report_health(TraceReader& reader, Console& console) {
     status = kIncomplete;
     console.warn(reader.path() + ": " + text);
   };
+  if (health.vcpus_without_ring != 0)
+    missing(
+        fmt::format("{} have no ring any more: their exits were in the file, and are not "
+                    "counted as lost",
+                    counted(health.vcpus_without_ring, "vCPU")));
   if (health.torn_at)
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));

@@ -32,6 +32,7 @@ struct TraceHealth {
   uint64_t lost = 0;                 // exits in gaps: dropped, overwritten, damaged
   std::string ring_directory;        // where rings of this recording are; empty: there are none
   bool rings_alone = false;          // these were named, not a file: what left them is a gap
+  uint64_t vcpus_without_ring = 0;   // of rings alone: had ended, their exits were in the file
   uint64_t ring_bytes = 0;           // of their files
   uint32_t ring_writer_pid = 0;      // a monitor that still writes rings which nobody empties
   std::vector<Error> ring_problems;  // of `problems`: rings that cannot be read, or not to the end

@@ -116,6 +116,12 @@ Result<void> TraceReader::State::add_rings() {
   if (!rings.writer_alive) health.ring_writer_pid = rings.ring_writer_pid;
   for (Error& problem : rings.problems) health.note_ring(std::move(problem));
   if (health.sealed) return {};
+  if (rings_alone)
+    health.vcpus_without_ring =
+        static_cast<uint64_t>(std::ranges::count_if(session.vcpus, [&](const SessionVcpu& vcpu) {
+          return std::ranges::find(rings.rings, vcpu.index, &RingSnapshot::vcpu_index) ==
+                 rings.rings.end();
+        }));
   for (RingSnapshot& ring : rings.rings) read_ring(ring, session, store);
   return {};
 }

@@ -33,6 +33,7 @@ class RingFile {
   RingHeader* header() const { return header_; }
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
+  size_t bytes() const { return bytes_; }
 
  private:
   RingFile() = default;

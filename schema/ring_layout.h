@@ -69,7 +69,7 @@ struct BasicRingHeader {
   alignas(kCacheLinePairBytes) std::atomic<Index> open_block;
   std::atomic<uint64_t> lost_total;  // exits dropped so far; stored at each drop
   std::atomic<uint64_t> next_seq;    // stored when a block is opened and at each drop
-  std::atomic<uint32_t> finished;    // 1: the producer ended in order, no more will come
+  std::atomic<uint32_t> finished;    // 1: the producer ended in order, the ring may be given back
   std::atomic<uint32_t> gap_why;     // GapReason of the last drop; 0 where it was kRingFull
 
   // Consumer.

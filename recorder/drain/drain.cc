@@ -293,15 +293,8 @@ void Drain::give_up() {
 
 Result<void> Drain::finish() {
   if (paused_) end_pause(true);
-  for (auto& stream : streams_) {
-    if (!retry(*stream)) return *last_error_;
-    fill(*stream, true);
-    while (stream->encoder.full()) {
-      if (!write_stream(*stream)) return *last_error_;
-      fill(*stream, true);
-    }
-    add_last_gap(*stream);
-  }
+  for (auto& stream : streams_)
+    if (!finish_stream(*stream)) return *last_error_;
   if (!write_lost_vcpus() || !cut(true) || !write_session()) return *last_error_;
   series_.find_removed();
   return file_.seal();
@@ -309,12 +302,12 @@ Result<void> Drain::finish() {
 
 DrainTotals Drain::totals() const {
   DrainTotals totals;
+  totals.exits = exits_ended_;
+  totals.lost = lost_ended_;
   for (const auto& [vcpu, lost] : lost_vcpus_) totals.lost += lost;
   for (const auto& stream : streams_) {
-    totals.exits += stream->encoder.exits_total() - stream->discarded - stream->overwritten;
-    // The producer counts a drop before its gap record comes by.
-    totals.lost += stream->overwritten + std::max(stream->encoder.lost_total(),
-                                                  stream->reader.lost_total() + stream->stopped);
+    totals.exits += stream->exits();
+    totals.lost += stream->lost();
   }
   totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;

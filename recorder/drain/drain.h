@@ -34,6 +34,7 @@ class Drain final : public Keeper {
   ~Drain() override;
 
   void add_stream(RingHeader* ring) override;
+  bool end_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
   void note_session_changed() override { session_due_ = true; }
@@ -76,6 +77,7 @@ class Drain final : public Keeper {
   bool begin_next_file();
   bool replace_deleted_file();
   bool write_lost_vcpus();
+  bool finish_stream(Stream& stream);
   void add_last_gap(Stream& stream);
   void end_pause(bool producers_ended);
   void count_ring(Stream& stream);
@@ -91,6 +93,7 @@ class Drain final : public Keeper {
   ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
+  uint64_t exits_ended_ = 0, lost_ended_ = 0;  // of streams that have ended
   uint64_t cut_number_ = 0;
   uint64_t chunks_at_cut_ = 0;
   uint64_t chunks_at_session_ = 0;

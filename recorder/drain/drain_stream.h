@@ -2,6 +2,7 @@
 // taken from the ring goes back to its producer when the chunk that holds it is in the file.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -60,6 +61,12 @@ struct Drain::Stream {
   uint32_t chunk_exits = 0;                // in the chunk at hand
   uint64_t discarded = 0;                  // exits that were read and not written
   uint64_t stopped = 0;                    // exits in gaps that pauses made
+
+  uint64_t exits() const { return encoder.exits_total() - discarded - overwritten; }
+  // The producer counts a drop before its gap record comes by.
+  uint64_t lost() const {
+    return overwritten + std::max(encoder.lost_total(), reader.lost_total() + stopped);
+  }
 
   // The encoder's last chunk is not wanted.
   void discard() {

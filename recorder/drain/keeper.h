@@ -38,6 +38,9 @@ class Keeper {
 
   // The ring outlives the keeper. The session ring has vcpu_index kSessionStream.
   virtual void add_stream(RingHeader* ring) = 0;
+  // The ring's producer has ended. True: all that was in it is in the file, and it is not looked at
+  // any more. False: not now, or the last exits are to stay where they are.
+  virtual bool end_stream(RingHeader*) { return false; }
   // A vCPU that found no memory for a ring: `exits_lost` is written as a gap by finish().
   virtual void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) = 0;
   virtual Session& session() = 0;

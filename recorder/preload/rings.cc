@@ -6,6 +6,7 @@
 
 #include "recorder/preload/interpose.h"
 #include "recorder/preload/shared_session.h"
+#include "schema/trace_format.h"
 
 namespace kvmtape::preload {
 namespace {
@@ -48,6 +49,13 @@ uint32_t next_index(RecordControl& control) noexcept {
   return control.next_index.fetch_add(1, std::memory_order_relaxed);  // relaxed: a count
 }
 
+// Where it is still the last: a recording holds no more than kVcpusMax.
+void give_back_index(uint32_t index, RecordControl& control) noexcept {
+  uint32_t next = index + 1;
+  // relaxed: a count
+  control.next_index.compare_exchange_strong(next, index, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 RingMemory make_ring(uint32_t vcpu_id, RecordControl& control) noexcept {
@@ -58,7 +66,12 @@ RingMemory make_ring(uint32_t vcpu_id, RecordControl& control) noexcept {
   if (!control.filter.has_vcpu(vcpu_id)) spec.ring_bytes = kRingBytesMin;  // stays empty
   char name[32];
   snprintf(name, sizeof name, "vcpu-%u.ring", spec.vcpu_index);
-  return make_within_cap(name, spec, control);
+  RingMemory memory;
+  // Those that are only counted get numbers, too.
+  if (spec.vcpu_index < kVcpusMax - kUnrecordedVcpusMax)
+    memory = make_within_cap(name, spec, control);
+  if (memory.header == nullptr) give_back_index(spec.vcpu_index, control);
+  return memory;
 }
 
 RingMemory take_spare_ring(uint32_t vcpu_id, RecordControl& control) noexcept {

@@ -188,9 +188,11 @@ void range_unmapped(void* address, size_t bytes) noexcept {
     // No KVM_RUN of it can be under way: its thread would read kvm_run when it returns.
     const auto state = vcpu->state.exchange(Vcpu::State::kUnmapped,
                                             std::memory_order_acq_rel);  // pairs with on_ioctl
-    if (state == Vcpu::State::kRecorded) {
+    // `record` takes the memory of a ring back that is finished; one that stays mapped has none to
+    // give.
+    if (state == Vcpu::State::kRecorded && !set_up_forbidden()) {
       vcpu->capture().finish();
-      if (!set_up_forbidden()) next::munmap(vcpu->ring, vcpu->ring_bytes);
+      next::munmap(vcpu->ring, vcpu->ring_bytes);
     }
     vcpu->ring = nullptr;
     vcpu->run = nullptr;

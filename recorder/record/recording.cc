@@ -92,7 +92,7 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
   RingWriter().bind(ring->header());
   lock_as_writer(*ring);
   RingHeader* header = ring->header();
-  recording->rings_.emplace(name, std::move(*ring));
+  recording->rings_.emplace(name, Ring{std::move(*ring)});
   if (auto made = recording->make_control(options, session.uuid); !made.ok())
     return failed(made.error());
 
@@ -164,48 +164,6 @@ void Recording::monitor_started(int pid) {
   note_session_changed();
 }
 
-void Recording::open_new_rings() {
-  // acquire: pairs with the release in the preload library, whose ring is then complete
-  const uint32_t made = control_->rings_made.load(std::memory_order_acquire);
-  if (made == rings_seen_) return;
-  rings_seen_ = made;
-  std::vector<RingHeader*> fresh;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(ring_directory_, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.path().extension() != ".ring" || rings_.contains(name)) continue;
-    auto ring = RingFile::open(entry.path().string(), RingFile::Access::kShared);
-    // Being made, or a spare one that no vCPU has yet: comes with a later count.
-    if (!ring.ok() || ring->header()->session != control_->session) continue;
-    fresh.push_back(ring->header());
-    rings_.emplace(name, std::move(*ring));
-  }
-  std::ranges::sort(fresh, {}, &RingHeader::vcpu_index);
-  for (RingHeader* ring : fresh) {
-    drain_->session().vcpus.push_back({ring->vcpu_index, ring->vcpu_id, run_bytes_});
-    drain_->add_stream(ring);
-  }
-  if (fresh.empty()) return;
-  if (drain_->session().vcpus.size() == fresh.size()) {  // its first
-    name_monitor(*fresh.front());
-    update_latest(path_);
-  }
-  note_session_changed();
-}
-
-// What was started may be a wrapper, `taskset 3 qemu-system-x86_64`: the monitor is who has vCPUs.
-void Recording::name_monitor(const RingHeader& ring) {
-  const auto pid = static_cast<int>(ring.writer_pid);
-  // In another PID namespace its number is another one here, or nobody's.
-  if (process_start_time(pid) != ring.writer_start_time) return;
-  std::error_code error;
-  const auto program =
-      std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).filename();
-  if (error || program.empty()) return;
-  drain_->session().monitor_pid = ring.writer_pid;
-  drain_->session().monitor_name = program.string();
-}
-
 uint32_t Recording::pump() {
   open_new_rings();
   if (const uint64_t now = monotonic_now_ns(); now >= header_copy_due_ns_) {
@@ -218,6 +176,7 @@ uint32_t Recording::pump() {
   const bool hurry = drain_->pump();
   // release: pairs with the acquire of the vCPU's thread that waits
   control_->crashes_read.store(crashes, std::memory_order_release);
+  give_back_rings();
   const uint64_t exits = drain_->totals().exits;
   const bool is_busy = std::exchange(exits_seen_, exits) != exits;
   return wake_ups_.next_us(hurry, is_busy ? kBusyUs : kIdleUs);

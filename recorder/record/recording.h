@@ -89,6 +89,7 @@ class Recording {
   Result<void> make_control(const RecordingOptions& options, const Uuid& uuid);
   void note_session_changed();
   void open_new_rings();
+  void give_back_rings();
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
   std::string vcpus_missing() const;
@@ -103,8 +104,13 @@ class Recording {
   uint64_t exits_seen_ = 0;
   uint64_t header_copy_due_ns_ = 0;
   WakeUps wake_ups_{1000};
-  std::map<std::string, RingFile> rings_;  // by file name
-  std::unique_ptr<Keeper> drain_;          // behind the rings that it reads
+  struct Ring {
+    RingFile file;
+    bool is_maker_known = false;  // by its number here, under which it can be seen to end
+  };
+  std::map<std::string, Ring> rings_;  // by file name
+  uint64_t look_for_dead_ns_ = 0;
+  std::unique_ptr<Keeper> drain_;  // behind the rings that it reads
   WriteNews news_;
   std::unique_ptr<Steering> steering_;
   std::unique_ptr<ControlServer> server_;

@@ -34,7 +34,7 @@ bool Recording::mark(std::string_view text) {
   text = text.substr(0, kControlPayloadMax);
   if (!lock(&control_->session_ring_mutex)) return false;
   RingWriter writer;
-  writer.resume(rings_.at(ring_file_name(kSessionStream)).header());
+  writer.resume(rings_.at(ring_file_name(kSessionStream)).file.header());
   const bool written = write_mark(writer, read_clock(), text);
   pthread_mutex_unlock(&control_->session_ring_mutex);
   return written;
@@ -51,7 +51,7 @@ Result<void> Recording::open_control(ControlServer::Log log) {
       control_->stopped.store(0, std::memory_order_relaxed);  // relaxed: as above
     open_new_rings();
     std::vector<RingHeader*> rings;
-    for (const auto& [name, ring] : rings_) rings.push_back(ring.header());
+    for (const auto& [name, ring] : rings_) rings.push_back(ring.file.header());
     std::string reply = steering_->answer(request, rings);
     control_->stopped.store(drain_->paused() ? 1 : 0, std::memory_order_relaxed);  // as above
     return reply;

@@ -19,6 +19,7 @@
 #include "replayer/rewrite/trace_rewriter.h"
 #include "schema/base/byte_cursor.h"
 #include "schema/base/unique_fd.h"
+#include "schema/ring_file.h"
 #include "tests/e2e/counting_monitor.h"
 #include "tests/support/kills.h"
 #include "tests/support/memory_cgroup.h"
@@ -241,6 +242,43 @@ TEST_F(KillRecordTest, NoPublishedExitIsLostAndNoneIsInvented) {
   }
   EXPECT_GT(exits_, 1000u);
   EXPECT_GT(ring_exits_, 0u) << "no kill left anything in the rings: the test shows nothing";
+}
+
+// Of each vCPU that had ended every exit is there once, wherever its ring was on its way.
+TEST_F(KillRecordTest, WhileRingsAreGivenBackNoExitIsLostOrDoubled) {
+  constexpr uint64_t kExits = 51;
+  uint64_t given_back = 0;
+  for (int i = 0; i < kills_wanted() / 3; ++i) {
+    const ScratchDirectory scratch;
+    std::filesystem::create_directory(scratch / "rings");
+    const std::string path = scratch / "t.kvmtape", rings = scratch / "rings";
+    const pid_t recorder = ::fork();
+    if (recorder == 0) {
+      ::setpgid(0, 0);
+      ::close(STDOUT_FILENO);
+      ::execl(KVMTAPE_BINARY_DIR "/kvmtape", "kvmtape", "record", "-q", "--ring-dir", rings.c_str(),
+              "--ring", "64K", "-o", path.c_str(), "--", KVMTAPE_SMALL_MONITOR, "many-vms", "50",
+              nullptr);
+      ::_exit(127);
+    }
+    ::usleep(150'000 + static_cast<useconds_t>(random_() % 700'000));
+    ::kill(-recorder, SIGKILL);
+    int status = 0;
+    while (::waitpid(-1, &status, 0) > 0) continue;
+    auto reader = TraceReader::open(path);
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    EXPECT_EQ((*reader)->lost(), 0u);
+    for (const VcpuTotals& vcpu : (*reader)->vcpus()) {
+      const bool is_last = &vcpu == &(*reader)->vcpus().back();
+      EXPECT_TRUE(is_last ? vcpu.exits <= kExits : vcpu.exits == kExits)
+          << "vCPU " << vcpu.index << ": " << vcpu.exits;
+      given_back += std::filesystem::exists((*reader)->session().ring_directory + "/" +
+                                            ring_file_name(vcpu.index))
+                        ? 0
+                        : 1;
+    }
+  }
+  EXPECT_GT(given_back, 0u) << "no ring was given back: the test shows nothing";
 }
 
 TEST_F(KillRecordTest, EveryReadVerbTakesTraceAndRingsTogetherAndSaysSo) {

@@ -446,6 +446,23 @@ TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
   EXPECT_NE(::access((trace + ".ctl").c_str(), F_OK), 0);
 }
 
+// 16 such rings are all that may be at a time.
+TEST_F(RecordTest, VcpusThatHaveEndedGiveTheirRingsToThoseToCome) {
+  const std::string rings = tool.file("rings");
+  std::filesystem::create_directory(rings);
+  for (const std::string& command :
+       {kMonitor + " many-vms 50", "sh -c 'for i in $(seq 40); do " + kMonitor +
+                                       " plain 50; done; sleep 1.2; ls " + rings + "/*/'"}) {
+    const ToolRun run = record(command, "--ring 16M --ring-dir " + rings);
+    EXPECT_EQ(totals()["exits"], 40 * 51) << run.err;
+    EXPECT_EQ(totals()["lost"], 0) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(trace + ": 2040 exits, 40 vCPUs, 0 lost, "));
+    EXPECT_EQ(totals()["vcpus"].size(), 40u);
+    EXPECT_THAT(run.out, ::testing::Not(HasSubstr("vcpu-")));
+    EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  }
+}
+
 TEST_F(RecordTest, FilesInBoundsStandAlone) {
   const ToolRun run = record(kMonitor + " plain 300000", "--max-size 256K --max-files 3");
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
@@ -482,13 +499,14 @@ TEST_F(RecordTest, OfFilesWithoutNumberThoseThatSomebodyRemovedAreNotCountedAsTh
 }
 
 TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
-  const ToolRun run = record("sh -c '" + kMonitor +
-                             " plain 100; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ snapshot && rm " +
-                             trace + " && " + kMonitor + " plain 50'");
-  // The first monitor's last exit got no answer: it waited in the ring.
-  EXPECT_EQ(totals()["exits"], 52) << run.err;
-  EXPECT_THAT(run.err, HasSubstr(trace + ": 52 exits, 2 vCPUs, 0 lost, "));
-  EXPECT_THAT(run.err, HasSubstr("kvmtape: 100 exits went with files that were removed\n"));
+  const ToolRun run =
+      record("sh -c '" + kMonitor +
+             " plain 100; sleep 0.3; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ snapshot && rm " +
+             trace + " && " + kMonitor + " plain 50'");
+  // The first monitor's last exit got no answer: it waited in the ring, until its vCPU had ended.
+  EXPECT_EQ(totals()["exits"], 51) << run.err;
+  EXPECT_THAT(run.err, HasSubstr(trace + ": 51 exits, 2 vCPUs, 0 lost, "));
+  EXPECT_THAT(run.err, HasSubstr("kvmtape: 101 exits went with files that were removed\n"));
 }
 
 TEST_F(RecordTest, WithoutItsDirectoryItSaysHowTheRingsAreRead) {

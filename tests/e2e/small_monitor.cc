@@ -327,6 +327,19 @@ SmallVm make_and_run_by_filtered_threads(int kvm, uint32_t exits) {
   return vm;
 }
 
+// Guests that come and go, as under a monitor that serves one after the other.
+[[noreturn]] void run_one_after_the_other(int kvm, uint32_t exits) {
+  for (int i = 0; i < 40; ++i) {
+    SmallVm vm = make_vm(kvm, 1, exits);
+    run_all(vm);
+    munmap(vm.vcpus[0].run, 4096);
+    close(vm.vcpus[0].fd);
+    close(vm.fd);
+    usleep(30'000);
+  }
+  _exit(7);
+}
+
 void become_daemon() {
   fflush(stdout);
   if (fork() != 0) _exit(0);
@@ -354,6 +367,7 @@ int main(int argc, char** argv) {
   if (!way_is("filter-first") && ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
     fail("KVM_GET_API_VERSION");
   if (way_is("early-filter") || way_is("filter-first")) install_small_monitor_filter();
+  if (way_is("many-vms")) run_one_after_the_other(kvm, exits);
   std::vector<SmallVm> vms;
   if (way_is("cloud-hypervisor"))
     vms.push_back(make_and_run_by_filtered_threads(kvm, exits));

@@ -51,6 +51,20 @@ TEST_F(RecoveryTest, exits_beyond_the_file_come_out_once_and_behind_those_of_the
   }
 }
 
+TEST_F(RecoveryTest, of_rings_alone_it_is_known_how_many_vcpus_have_none) {
+  TraceBuilder trace(rings());
+  trace.edit_session().vcpus = {{0, 0, 0}, {1, 1, 0}, {2, 2, 0}};
+  std::vector<uint8_t> header;
+  encode_session(trace.edit_session(), header);
+  trace.append_chunk(header).write_to(scratch_.file(kHeaderCopyName));
+  TestRing ring(rings(), trace.session(), 1);
+  ring.add_exits(25);
+  const SeenTrace seen = read_all(scratch_.path());
+  EXPECT_EQ(seen.seqs(1), seq_range(0, 25));
+  EXPECT_EQ(seen.lost, 0u);
+  EXPECT_EQ(seen.health.vcpus_without_ring, 2u);
+}
+
 TEST_F(RecoveryTest, nothing_is_added_when_the_file_has_it_all) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);

@@ -48,6 +48,42 @@ TEST(Drain, GivesTheRingBackOnlyWhenTheChunkIsInTheFile) {
   EXPECT_TRUE(next.poll().words.empty()) << "everything that was published has been released";
 }
 
+TEST(Drain, AStreamThatHasEndedIsInTheFileWithItsLossAndInTheTotals) {
+  RingRecording recording(2, 64 * 1024);
+  NumberedVcpu gone(recording.ring(0)), stays(recording.ring(1));
+  gone.run(20'000);  // more than fit
+  const uint64_t kept = 20'000 - recording.ring(0)->lost_total;
+  gone.capture.exit(0, 0);  // in vain
+  gone.capture.finish();
+  ASSERT_TRUE(recording.drain().end_stream(recording.ring(0)));
+  const auto before = walk_trace(recording.path());
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->streams.at(0).exits, kept);
+  EXPECT_EQ(before->streams.at(0).lost, 20'001 - kept);
+  std::memset(static_cast<void*>(recording.ring(0)), 0xa5, kRingHeaderBytes);  // nobody looks
+  stays.run(10);
+  const WalkedTrace all = recording.finish();
+  EXPECT_EQ(all.exits(), kept + 10);
+  EXPECT_TRUE(all.streams.at(0).in_sequence);
+  const DrainTotals totals = recording.drain().totals();
+  EXPECT_EQ(totals.exits, kept + 10);
+  EXPECT_EQ(totals.lost, 20'001 - kept);
+}
+
+TEST(Drain, AStreamDoesNotEndWhileItsExitsWouldGoNowhere) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(10);
+  vcpu.capture.finish();
+  ASSERT_TRUE(recording.drain().set_paused(true).ok());
+  EXPECT_FALSE(recording.drain().end_stream(recording.ring(0))) << "they are not in the file";
+  ASSERT_TRUE(recording.drain().set_paused(false).ok());
+  std::filesystem::remove(recording.path());
+  EXPECT_FALSE(recording.drain().end_stream(recording.ring(0))) << "nobody would find it";
+  ASSERT_TRUE(recording.drain().flush().ok()) << "into a new file";
+  EXPECT_TRUE(recording.drain().end_stream(recording.ring(0)));
+}
+
 TEST(Drain, HurriesWhenARingFillsQuicklyNotWhenItIsHalfFull) {
   RingRecording recording(1, 1 << 20);
   RingReader watching(recording.ring(0));
