@@ -149,8 +149,6 @@ namespace {
 // Of how fast a ring fills, not of how full it is: what was read stays in it until its chunk is
 // written.
 bool is_much(uint32_t unread, uint32_t blocks) { return unread != 0 && unread * 8 >= blocks; }
-// A ring that the drain does not keep up with: better a larger file than lost exits.
-bool is_too_much(uint32_t unread, uint32_t blocks) { return unread > 1 && unread * 4 >= blocks; }
 
 }  // namespace
 
@@ -163,7 +161,9 @@ bool Drain::write_stream(Stream& stream) {
   const ChunkPlace place{session_.uuid,      cut_number_,       clock_, session_.ticks_per_second,
                          stream.taken.block, stream.taken.bytes};
   stream.chunk_exits = stream.encoder.exits();
-  stream.encoder.set_haste(is_too_much(stream.reader.blocks_unread(), stream.reader.block_count()));
+  // Better a larger file than lost exits. In the smallest rings one block is much, and usual.
+  const uint32_t unread = stream.reader.blocks_unread();
+  stream.encoder.set_haste(unread > 1 && is_much(unread, stream.reader.block_count()));
   if (!stream.encoder.finish(place, stream.unwritten, &stream.unwritten_reasons)) return true;
   if (paused_ && stream.vcpu_index != kSessionStream) {
     stream.discard();
@@ -221,20 +221,28 @@ bool Drain::cut(bool final) {
       ticks_per_second(session_.start, now).value_or(session_.ticks_per_second);
   if (file_.is_deleted() && !replace_deleted_file()) return false;
   bool written = true;
+  struct Left {
+    Stream* stream;
+    uint64_t last_block;  // that the ring has by now
+  };
+  std::vector<Left> left;
   for (auto& stream : streams_) {
-    if (!retry(*stream)) {
+    const RingReader& reader = stream->reader;
+    if (retry(*stream))
+      left.push_back({stream.get(), reader.position().block + reader.blocks_unread()});
+    else
       written = false;
-      continue;
-    }
-    // A producer that never pauses must not keep the others waiting: once around its ring is
-    // enough.
-    for (uint32_t i = 0; i <= stream->reader.block_count(); ++i) {
-      fill(*stream, final);
-      const bool more = stream->encoder.full();
-      if (!write_stream(*stream)) written = false;
-      if (!more || !written) break;
-    }
   }
+  // In turn, a chunk of each: while one ring is emptied the others fill up. And not more than there
+  // is now: a producer that never pauses would keep everybody waiting.
+  while (!left.empty() && written)
+    std::erase_if(left, [&](const Left& ring) {
+      fill(*ring.stream, final);
+      const bool more =
+          ring.stream->encoder.full() && ring.stream->reader.position().block <= ring.last_block;
+      if (!write_stream(*ring.stream)) written = false;
+      return !more;
+    });
   if (!written) return false;
   if (file_.chunks() == chunks_at_cut_) return true;  // idle: nothing to cut
   std::vector<uint8_t> chunk;

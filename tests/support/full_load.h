@@ -28,6 +28,16 @@ inline uint64_t cpu_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+// What the host took of all processors' time since this machine started, where it runs under one.
+inline double stolen_seconds() {
+  std::ifstream stat("/proc/stat");
+  std::string line;
+  stat >> line;
+  double ticks = 0;
+  for (int i = 0; i < 8; ++i) stat >> ticks;  // the eighth is steal (proc(5))
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
 // `process` as in /proc: a number, or "self".
 inline uint64_t resident_bytes(const std::string& process) {
   std::ifstream statm("/proc/" + process + "/statm");

@@ -18,7 +18,8 @@ namespace kvmtape::testing {
 
 class TestSession {
  public:
-  TestSession() {
+  // Its directory as ScratchDirectory's.
+  explicit TestSession(bool in_memory = false) : directory_(in_memory) {
     kvmtape_options_init(&options);
     options.monitor_name = "test";
     path = directory_ / "vm.kvmtape";
