@@ -155,6 +155,7 @@ Result<void> Recording::make_control(const RecordingOptions& options, const Uuid
 }
 
 void Recording::note_session_changed() {
+  vcpus_told_ = drain_->session().vcpus.size();
   drain_->note_session_changed();
   header_copy_due_ns_ = 0;
 }
@@ -167,6 +168,7 @@ void Recording::monitor_started(int pid) {
 uint32_t Recording::pump() {
   open_new_rings();
   if (const uint64_t now = monotonic_now_ns(); now >= header_copy_due_ns_) {
+    if (vcpus_told_ != drain_->session().vcpus.size()) note_session_changed();
     leave_header_copy(drain_->session());
     header_copy_due_ns_ = now + kHeaderCopyIntervalNs;
   }

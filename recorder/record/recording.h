@@ -102,6 +102,7 @@ class Recording {
   uint32_t run_bytes_ = 0;  // of every vCPU's kvm_run mapping on this host
   uint32_t rings_seen_ = 0;
   uint64_t exits_seen_ = 0;
+  size_t vcpus_told_ = 0;  // in the last header, or the next one
   uint64_t header_copy_due_ns_ = 0;
   WakeUps wake_ups_{1000};
   struct Ring {

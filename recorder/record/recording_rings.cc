@@ -59,7 +59,9 @@ void Recording::open_new_rings() {
     name_monitor(*fresh.front());
     update_latest(path_);
   }
-  note_session_changed();
+  // Each header lists all of them. One that is not listed yet is known by its chunks.
+  const size_t vcpus = drain_->session().vcpus.size();
+  if (vcpus - vcpus_told_ > vcpus / 8) note_session_changed();
 }
 
 // What was started may be a wrapper, `taskset 3 qemu-system-x86_64`: the monitor is who has vCPUs.
