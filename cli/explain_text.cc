@@ -117,7 +117,7 @@ class Report {
     registers();
     names();
     if (!all_.other_crashes.empty()) {
-      std::string text = "  others like it (explain one: --vcpu and --seq):";
+      std::string text = "  other crashes (explain one: --vcpu and --seq):";
       for (const Place& place : all_.other_crashes) text += fmt::format(" {}", to_string(place));
       line(text);
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "analysis/repeated_exits.h"
@@ -17,6 +18,19 @@ namespace {
 constexpr size_t kInjectionsMax = 32;
 constexpr size_t kMarksMax = 4;
 constexpr size_t kOtherCrashesMax = 16;
+
+// Whose crash exit a snapshot was written for, by Session::trigger (recorder/flight/vcpu_watch.cc).
+std::optional<uint32_t> crashed_vcpu(const Session& session) {
+  constexpr std::string_view kCrash = "crash: exit ";
+  std::string_view place = session.trigger;
+  if (!place.starts_with(kCrash)) return std::nullopt;
+  place.remove_prefix(kCrash.size());
+  uint32_t index = 0;
+  const auto [end, error] = std::from_chars(place.data(), place.data() + place.size(), index);
+  return error == std::errc() && end != place.data() + place.size() && *end == ':'
+             ? std::optional(index)
+             : std::nullopt;
+}
 
 uint64_t field_of(const std::vector<Field>& fields, std::string_view name) {
   for (const Field& field : fields)
@@ -290,13 +304,16 @@ void Case::inject(Injection injection) {
 // Of all vCPUs: an exit that ended its vCPU before one that did not, a fatal one before one that
 // may have been handled, and of several the first, which the others may only have followed.
 void Case::choose_crash() {
-  const VcpuStory* of = nullptr;
-  const auto rank = [&](const CrashExit& exit) {
-    return std::tuple(exit.exits_behind > kWentOnAfter, exit.kind != CrashKind::kFatal,
-                      exit.exit.time_ns);
+  // A snapshot is of the crash that it was written for, if others' VMs crashed before.
+  const auto named = vcpus.find(crashed_vcpu(reader.session()).value_or(kSessionStream));
+  const auto rank = [&](const VcpuStory& vcpu) {
+    return std::tuple(named != vcpus.end() && vcpu.vm != named->second.vm,
+                      vcpu.crash->exits_behind > kWentOnAfter,
+                      vcpu.crash->kind != CrashKind::kFatal, vcpu.crash->exit.time_ns);
   };
+  const VcpuStory* of = nullptr;
   for (const auto& [index, vcpu] : vcpus)
-    if (vcpu.crash && (of == nullptr || rank(*vcpu.crash) < rank(*of->crash))) of = &vcpu;
+    if (vcpu.crash && (of == nullptr || rank(vcpu) < rank(*of))) of = &vcpu;
   slots = *vm_slots;
   if (of == nullptr) return;
   crash = &*of->crash;

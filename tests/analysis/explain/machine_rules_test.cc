@@ -475,5 +475,23 @@ TEST(WatchdogRule, AFeedMayBeInWhatIsNotHere) {
   EXPECT_LT(Explained(hungry().lost(3).hlt(true)).of("watchdog").confidence, 0.3);
 }
 
+// Two machines of one recording, one after the other: a snapshot is of the crash that is its
+// reason.
+TEST(WhichCrash, OfASnapshotIsTheOneThatItWasWrittenFor) {
+  for (const bool is_named : {false, true}) {
+    SyntheticTrace trace;
+    trace.intel().new_vm().on(0).out(0x80, {1}).emulation_failure({0x0f, 0x0b}, 0, 0, 0);
+    trace.new_vm().on(1).out(0x80, {1}).on(2).emulation_failure({0xf1}, 0, 0, 0);
+    trace.on(1).out(0x80, {2}).emulation_failure({0xd9, 0x07}, 0, 0, 0);
+    if (is_named) trace.builder().edit_session().trigger = "crash: exit 1:2, reason 17";
+    const Explained explained(trace);
+    const Case& all = *explained.explanation().all;
+    ASSERT_NE(all.crash, nullptr);
+    // Of the named one's machine the first, which the named one may have followed.
+    EXPECT_EQ(all.crash->exit.place, (is_named ? Place{2, 0} : Place{0, 1}));
+    EXPECT_EQ(all.other_crashes.size(), 2u);
+  }
+}
+
 }  // namespace
 }  // namespace kvmtape::testing
