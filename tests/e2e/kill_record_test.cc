@@ -412,5 +412,18 @@ TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {
   EXPECT_THAT(recover.err, HasSubstr("are no longer needed: rm -r " + scratch_->file("rings/")));
 }
 
+TEST_F(KillRecordTest, WhatRingsThatNobodyEmptiedHadNoRoomForIsNotLaidToTheirSize) {
+  scratch_ = std::make_unique<ScratchDirectory>();
+  before_monitor_ = [&](pid_t) { ::usleep(400'000); };  // in which the rings fill up
+  record_and_kill(Victim::kRecorder);
+  if (HasFatalFailure()) return;
+  const Tool tool;
+  ASSERT_NE(tool.run("info --json " + trace()).json()["totals"]["lost"], 0);
+  const ToolRun explained = tool.run("explain " + trace());
+  EXPECT_THAT(explained.out, HasSubstr("rings that nobody empties fill up"));
+  EXPECT_THAT(explained.out, HasSubstr("see what ended the recorder"));
+  EXPECT_THAT(explained.out, ::testing::Not(HasSubstr("larger --ring")));
+}
+
 }  // namespace
 }  // namespace kvmtape::testing

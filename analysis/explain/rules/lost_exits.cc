@@ -47,6 +47,9 @@ class LostExits : public Rule {
     if (all.exits == 0 || all.lost != 0)
       for (const std::string& loss : uncounted)
         finding.details.push_back(fmt::format("more may be missing: {}", loss));
+    const bool filled_up = !unclosed.empty() && all.lost_by.contains(GapReason::kRingFull);
+    if (filled_up && all.exits != 0)
+      finding.details.push_back(unclosed + "; rings that nobody empties fill up");
     const VcpuStory* crashed = all.crash == nullptr ? nullptr : all.story_of(all.crash->exit.place);
     if (crashed != nullptr && crashed->lost != 0)
       finding.details.push_back(
@@ -55,7 +58,7 @@ class LostExits : public Rule {
       finding.details.push_back(
           "the vCPU that died may have lost some: the causes above are a tenth less certain for "
           "it");
-    finding.next = next_step(all, !uncounted.empty() || !unclosed.empty());
+    finding.next = next_step(all, !uncounted.empty() || !unclosed.empty(), filled_up);
     findings.push_back(std::move(finding));
   }
 
@@ -99,15 +102,18 @@ class LostExits : public Rule {
                                               : counted(health.ring_exits, "exit") + " are");
   }
 
-  // A larger ring does not help against damage, nor a copy against a full ring.
-  static std::string next_step(const Case& all, bool is_uncounted) {
+  // A larger ring does not help against damage, nor against the recorder's end, nor a copy against
+  // a full ring.
+  static std::string next_step(const Case& all, bool is_uncounted, bool filled_up) {
     const auto lost_by = [&](std::initializer_list<GapReason> reasons) {
       for (const GapReason why : reasons)
         if (all.lost_by.contains(why)) return true;
       return false;
     };
     std::vector<std::string> steps;
-    if (lost_by({GapReason::kRingFull, GapReason::kOverwritten}))
+    if (filled_up)
+      steps.emplace_back("see what ended the recorder: memory, a full disk, a signal");
+    else if (lost_by({GapReason::kRingFull, GapReason::kOverwritten}))
       steps.emplace_back("record with a larger --ring, or --flight, which keeps the newest");
     if (lost_by({GapReason::kNoRing})) steps.emplace_back("see to room for the rings, in memory");
     if (lost_by({GapReason::kWriteFailed}))
