@@ -1,6 +1,9 @@
 #include "replayer/recovery.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -198,6 +201,8 @@ RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
     for (int attempt = 0; attempt < kCopyAttempts; ++attempt) {
       auto ring = RingFile::open(path, RingFile::Access::kCopy);
       if (!ring) {
+        // A living recorder may have given it back meanwhile: the file has all that was in it.
+        if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) break;
         found.problems.push_back(std::move(ring.error()));
         break;
       }

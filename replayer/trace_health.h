@@ -52,6 +52,7 @@ struct TraceHealth {
   // copy's end is that of the recording it was made of: that it was sealed then adds nothing to it.
   OpenEnd open_end() const {
     if (writer_alive || ring_writer_pid != 0) return OpenEnd::kStillRecorded;
+    if (vcpus_without_ring != 0) return OpenEnd::kUnsealed;  // nobody knows how many they had
     if (!ring_directory.empty() && ring_problems.empty()) return OpenEnd::kNone;
     if (torn_at) return OpenEnd::kTorn;
     return sealed || footer_damaged ? copied_end : OpenEnd::kUnsealed;

@@ -66,6 +66,7 @@ class ExitColumns {
   static constexpr size_t kStride = kChunkExitsMax + 48;
 
   std::span<const uint32_t> column(Column which, size_t count) const {
+    if (count == 0) return {};  // of marks or gaps alone there are no numbers at all
     return {numbers_.get() + which * kStride, count};
   }
 

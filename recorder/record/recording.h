@@ -3,6 +3,7 @@
 // One thread. The monitor may die at any time; so may this process, which leaves the rings.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -90,6 +91,7 @@ class Recording {
   void note_session_changed();
   void open_new_rings();
   void give_back_rings();
+  void remove_spare_rings(const std::function<bool(const RingHeader&)>& is_dead);
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
   std::string vcpus_missing() const;

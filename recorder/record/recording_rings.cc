@@ -108,6 +108,27 @@ void Recording::give_back_rings() {
     control_->ring_bytes_used.fetch_sub(ring.file.bytes(), std::memory_order_relaxed);
     return true;
   });
+  if (std::ranges::any_of(known, &std::pair<const Process, bool>::second))
+    remove_spare_rings([&known](const RingHeader& ring) {
+      const auto maker = known.find({ring.writer_pid, ring.writer_start_time});
+      return maker != known.end() && maker->second;
+    });
+}
+
+// Those that a process made for vCPUs which never came (recorder/preload/rings.h).
+void Recording::remove_spare_rings(const std::function<bool(const RingHeader&)>& is_dead) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(ring_directory_, error)) {
+    if (entry.path().extension() != ".ring" || rings_.contains(entry.path().filename().string()))
+      continue;
+    const auto ring = RingFile::open(entry.path().string(), RingFile::Access::kShared);
+    // A vCPU's, of this session, is taken before it goes.
+    if (!ring.ok() || ring->header()->session == control_->session || !is_dead(*ring->header()) ||
+        ::unlink(ring->path().c_str()) != 0)
+      continue;
+    // relaxed: as above
+    control_->ring_bytes_used.fetch_sub(ring->bytes(), std::memory_order_relaxed);
+  }
 }
 
 }  // namespace kvmtape

@@ -463,6 +463,19 @@ TEST_F(RecordTest, VcpusThatHaveEndedGiveTheirRingsToThoseToCome) {
   }
 }
 
+// Before its filter such a monitor gets 16, and uses one.
+TEST_F(RecordTest, RingsThatWereMadeBeforeAFilterAndNotUsedAreGivenBackToo) {
+  const std::string rings = tool.file("rings");
+  std::filesystem::create_directory(rings);
+  const ToolRun run =
+      record("sh -c 'for i in 1 2 3; do " + kMonitor +
+                 " cloud-hypervisor 30000; done; sleep 1.2; ls " + rings + "/*/'",
+             "--ring-dir " + rings);
+  EXPECT_EQ(totals()["exits"], 3 * 30001) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("session.ring"));
+  EXPECT_THAT(run.out, ::testing::Not(HasSubstr("spare-")));
+}
+
 TEST_F(RecordTest, FilesInBoundsStandAlone) {
   const ToolRun run = record(kMonitor + " plain 300000", "--max-size 256K --max-files 3");
   EXPECT_EQ(tool.run("verify " + trace).status, 0);

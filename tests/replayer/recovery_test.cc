@@ -63,6 +63,10 @@ TEST_F(RecoveryTest, of_rings_alone_it_is_known_how_many_vcpus_have_none) {
   EXPECT_EQ(seen.seqs(1), seq_range(0, 25));
   EXPECT_EQ(seen.lost, 0u);
   EXPECT_EQ(seen.health.vcpus_without_ring, 2u);
+  // So that a recovered copy does not pass for all that there was.
+  TraceHealth health = seen.health;
+  health.ring_writer_pid = 0;  // ours
+  EXPECT_EQ(health.open_end(), OpenEnd::kUnsealed);
 }
 
 TEST_F(RecoveryTest, nothing_is_added_when_the_file_has_it_all) {
