@@ -217,9 +217,10 @@ int report_health(TraceReader& reader, Console& console) {
   };
   if (health.vcpus_without_ring != 0)
     missing(
-        fmt::format("{} have no ring any more: their exits were in the file, and are not "
+        fmt::format("no ring is there, or can be read, of {}: what the file had of {} exits is not "
                     "counted as lost",
-                    counted(health.vcpus_without_ring, "vCPU")));
+                    counted(health.vcpus_without_ring, "vCPU"),
+                    health.vcpus_without_ring == 1 ? "its" : "their"));
   if (health.torn_at)
     missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
                         readable, next_step(reader)));

@@ -238,8 +238,7 @@ bool Drain::cut(bool final) {
   while (!left.empty() && written)
     std::erase_if(left, [&](const Left& ring) {
       fill(*ring.stream, final);
-      const bool more =
-          ring.stream->encoder.full() && ring.stream->reader.position().block <= ring.last_block;
+      const bool more = ring.stream->encoder.full() && ring.stream->taken.block <= ring.last_block;
       if (!write_stream(*ring.stream)) written = false;
       return !more;
     });

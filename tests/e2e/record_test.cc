@@ -467,10 +467,9 @@ TEST_F(RecordTest, VcpusThatHaveEndedGiveTheirRingsToThoseToCome) {
 TEST_F(RecordTest, RingsThatWereMadeBeforeAFilterAndNotUsedAreGivenBackToo) {
   const std::string rings = tool.file("rings");
   std::filesystem::create_directory(rings);
-  const ToolRun run =
-      record("sh -c 'for i in 1 2 3; do " + kMonitor +
-                 " cloud-hypervisor 30000; done; sleep 1.2; ls " + rings + "/*/'",
-             "--ring-dir " + rings);
+  const ToolRun run = record("sh -c 'for i in 1 2 3; do " + kMonitor +
+                                 " cloud-hypervisor 30000; done; sleep 1.2; ls " + rings + "/*/'",
+                             "--ring-dir " + rings);
   EXPECT_EQ(totals()["exits"], 3 * 30001) << run.err;
   EXPECT_THAT(run.out, HasSubstr("session.ring"));
   EXPECT_THAT(run.out, ::testing::Not(HasSubstr("spare-")));
