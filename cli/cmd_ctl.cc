@@ -34,8 +34,8 @@ struct CtlCommand {
 std::string whom_to_name(const RunningRecording& recording) {
   std::error_code error;
   if (!fs::exists(control_path(recording.trace), error))
-    return ", but nobody listens beside " + printable(recording.trace);
-  return ": name " + printable(recording.trace) +
+    return ", but nobody listens beside " + recording.trace;
+  return ": name " + recording.trace +
          (recording.monitor_pid == 0
               ? ""
               : ", or its monitor, process " + std::to_string(recording.monitor_pid));
@@ -173,7 +173,7 @@ int run_ctl(const CtlCommand& command, Console& console) {
   if (!request.ok()) return console.fail(request.error());
   const auto reply = ask(command.target, line + "\n", patience_for(request->kind));
   if (!reply.ok()) return console.fail(reply.error());
-  if (reply->contains("error")) return console.fail(printable(reply->value("error", "")));
+  if (reply->contains("error")) return console.fail(reply->value("error", ""));
   if (command.output.json) {
     nlohmann::ordered_json document = {{"kvmtape_json", 1}};
     for (const auto& [name, value] : reply->items())

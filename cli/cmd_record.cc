@@ -143,7 +143,7 @@ int check(const RecordCommand& command, Console& console) {
                            {"why", way->why},
                            {"next", way->next_step}}));
   else
-    console.print(way->to_string() + "\n");
+    console.print(printable(way->to_string()) + "\n");
   return way->kind == Way::Kind::kNone ? kAnswerIsNo : kDone;
 }
 

@@ -81,14 +81,14 @@ int run_recover(RecoverCommand& command, Console& console) {
             ? "had left the rings for the file that is gone, or been lost when this was recorded"
             : "had been lost when this was recorded"));
   for (const Error& problem : health.problems)
-    console.warn(printable(reader.path() + ": " + problem.to_string()));
+    console.warn(reader.path() + ": " + problem.to_string());
   if (const std::string text = abandoned_text(health); !text.empty())
     console.warn(reader.path() + ": " + text);
   else if (!health.sealed && health.open_end() != OpenEnd::kNone)
     console.warn(reader.path() +
                  ": was never sealed: what was written last, if anything, may be missing");
   if (const std::string text = copied_text(health); !text.empty())
-    console.warn(printable(reader.path() + ": " + text));
+    console.warn(reader.path() + ": " + text);
   console.note(leftover_rings_text(reader));
   // Intact rings hold what a file that was never sealed lacks.
   const bool all_here = health.open_end() == OpenEnd::kNone && health.damaged_chunks == 0 &&

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cli/human.h"
+
 namespace kvmtape {
 namespace {
 
@@ -67,18 +69,18 @@ std::string Console::painted(std::string_view text, std::string_view sgr) const 
 }
 
 void Console::warn(std::string_view text) {
-  if (!quiet_) say(fmt::format("kvmtape: {}", text));
+  if (!quiet_) say(fmt::format("kvmtape: {}", printable(text)));
 }
 
 void Console::note(std::string_view text) {
-  if (!quiet_ && !text.empty()) say(text);
+  if (!quiet_ && !text.empty()) say(printable(text));
 }
 
 int Console::fail(const Error& error) { return fail(error.to_string()); }
 
 int Console::fail(std::string_view message) {
   flush();  // what was found before stands first
-  say(fmt::format("kvmtape: {}", message));
+  say(fmt::format("kvmtape: {}", printable(message)));
   return kFailed;
 }
 

@@ -39,8 +39,9 @@ class Console {
   // `text` in an SGR colour, "31", where colours are wanted.
   std::string painted(std::string_view text, std::string_view sgr) const;
 
+  // A line on standard error; whatever names and messages of others are in it, as printable().
   void warn(std::string_view text);  // "kvmtape: text"; not with -q
-  void note(std::string_view text);  // as it is, if it is any; not with -q
+  void note(std::string_view text);  // without that, if it is any; not with -q
   int fail(const Error& error);      // prints it, returns kFailed
   int fail(std::string_view message);
 

@@ -6,6 +6,7 @@
 
 #include "analysis/explain/rules.h"
 #include "cli/human.h"
+#include "schema/base/shell_word.h"
 
 namespace kvmtape {
 namespace {
@@ -42,7 +43,7 @@ void print_probe_guests(std::span<const ProbeGuest> guests, std::span<const Find
   const auto one =
       std::ranges::find_if(guests, [](const ProbeGuest& guest) { return !guest.causes.empty(); });
   const std::string next =
-      fmt::format("explain one: kvmtape explain --vcpu {} {}", indexes(*one), path);
+      fmt::format("explain one: kvmtape explain --vcpu {} {}", indexes(*one), shell_path(path));
   console.print(fmt::format("\n{}\n", printable(next)));
 }
 

@@ -78,10 +78,10 @@ bool is_shown(char32_t character) {
 
 }  // namespace
 
-std::string printable(const std::string& text) {
+std::string printable(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size();) {
-    const auto [bytes, character] = first_character(std::string_view(text).substr(at));
+    const auto [bytes, character] = first_character(text.substr(at));
     if (bytes != 0 && is_shown(character)) {
       result.append(text, at, bytes);
       at += bytes;

@@ -5,29 +5,54 @@
 #include <filesystem>
 
 #include "cli/human.h"
+#include "recorder/control/unix_socket.h"
+#include "schema/base/shell_word.h"
 #include "schema/base/uuid_text.h"
 
 namespace kvmtape {
 
-std::string leftover_rings_text(const TraceReader& reader) {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_heard(const std::string& socket) {
+  const auto connected = connect_to(socket);
+  return connected.ok() || connected.error().code == ErrorCode::kRefused;
+}
+
+std::string rings_text(const TraceReader& reader) {
   const TraceHealth& health = reader.health();
-  const std::filesystem::path rings = health.ring_directory;
+  const fs::path rings = health.ring_directory;
   const bool is_its_own = rings.filename() == to_string(reader.session().uuid);
   if (health.ring_bytes == 0 || !is_its_own || health.writer_alive || health.ring_writer_pid != 0 ||
       !health.ring_problems.empty())
     return {};
+  return fmt::format("the rings in {} ({}) are no longer needed: rm -r -- {}", rings.string(),
+                     bytes_text(health.ring_bytes), shell_path(rings.string()));
+}
+
+// " && rm -- vm.kvmtape.ctl", of the sockets that its recorder left.
+std::string dead_sockets_text(const TraceReader& reader) {
+  std::string words;
   std::error_code error;
-  const std::string socket = reader.path() + ".ctl";  // of the recorder, who is gone
-  return fmt::format("the rings in {} ({}) are no longer needed: rm -r {}{}", rings.string(),
-                     bytes_text(health.ring_bytes), rings.string(),
-                     std::filesystem::exists(socket, error) ? " " + socket : "");
+  const std::string socket = reader.path() + ".ctl";
+  if (fs::is_socket(fs::symlink_status(socket, error)) && !is_heard(socket))
+    words += " " + shell_path(socket);
+  return words.empty() ? words : " && rm --" + words;
+}
+
+}  // namespace
+
+std::string leftover_rings_text(const TraceReader& reader) {
+  const std::string rings = rings_text(reader);
+  return rings.empty() ? rings : rings + dead_sockets_text(reader);
 }
 
 std::string leftover_rings_text(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return {};
+  if (!fs::is_regular_file(path, error)) return {};
   const auto reader = TraceReader::open(path);
-  return reader.ok() ? leftover_rings_text(**reader) : std::string();
+  return reader.ok() ? rings_text(**reader) : std::string();  // who replaces it takes the socket
 }
 
 }  // namespace kvmtape

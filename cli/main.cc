@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/human.h"
 #include "cli/suggest.h"
 #include "cli/usage.h"
 #include "recorder/record/record.h"
@@ -122,7 +123,7 @@ int main(int argc, char** argv) {
   try {
     return kvmtape::run(argc, argv);
   } catch (const std::exception& error) {  // a library's: memory exhausted
-    kvmtape::say(std::string("kvmtape: ") + error.what());
+    kvmtape::say("kvmtape: " + kvmtape::printable(error.what()));
     return kvmtape::kFailed;
   }
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "schema/base/shell_word.h"
 #include "schema/base/uuid_text.h"
 #include "schema/ring_file.h"
 
@@ -45,7 +46,7 @@ std::string ring_hint(const std::string& path) {
                : fmt::format("{}; name the directory that it lies in, {}", what, rings.string());
   return fmt::format(
       "{}, of session {}: name its trace, and --ring-dir {}{}", what,
-      to_string(session->header()->session), rings.string(),
+      to_string(session->header()->session), shell_path(rings.string()),
       trace.empty() ? "" : "; it was written to " + trace.string() + ", where it is no more");
 }
 

@@ -15,6 +15,7 @@
 #include "recorder/trace_directory.h"
 #include "replayer/exit_decoder.h"
 #include "schema/abi/registry.h"
+#include "schema/base/shell_word.h"
 
 namespace kvmtape {
 namespace {
@@ -51,14 +52,14 @@ namespace {
 std::string next_step(const TraceReader& reader) {
   if (reader.exits() == 0) return "; there is nothing to save";
   const std::string& rings = reader.options().ring_directory;
-  return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", reader.path(),
-                     rings.empty() ? "" : " --ring-dir " + rings);
+  return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", shell_path(reader.path()),
+                     rings.empty() ? "" : " --ring-dir " + shell_path(rings));
 }
 
 // "; column 77 is ...: use a newer one".
 std::string unsupported_text(const TraceHealth& health) {
   for (const Error& problem : health.problems)
-    if (problem.code == ErrorCode::kUnsupported) return "; " + printable(problem.message);
+    if (problem.code == ErrorCode::kUnsupported) return "; " + problem.message;
   return {};
 }
 
@@ -95,8 +96,8 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
   if (!exists(path)) {
     if (const std::string rings = rings_of_missing(path); !rings.empty())
       return Error{ErrorCode::kIo,
-                   printable("there is no such file, but its rings are left: name " + rings +
-                             " instead, as in kvmtape recover " + rings + " -o saved.kvmtape"),
+                   "there is no such file, but its rings are left: name " + rings +
+                       " instead, as in kvmtape recover " + shell_path(rings) + " -o saved.kvmtape",
                    path,
                    {}};
     const std::string near = nearest_trace(path);
@@ -115,7 +116,7 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  ring_directory,
                  {}};
   if (const std::string hint = ring_hint(path); !hint.empty())
-    return Error{ErrorCode::kNotATrace, printable(hint), path, {}};
+    return Error{ErrorCode::kNotATrace, hint, path, {}};
   TraceReader::Options options;
   options.ring_directory = ring_directory;
   auto reader = TraceReader::open(path, options);

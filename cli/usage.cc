@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "cli/suggest.h"
+#include "schema/base/shell_word.h"
 
 namespace kvmtape {
 namespace {
@@ -47,7 +48,7 @@ std::string stray_text(const CLI::App& app, const CLI::App& verb) {
   for (const std::string& word : app.remaining())
     if (&app != &verb && is_option(word))
       return fmt::format("'{}' stands before the verb: write kvmtape {} {}", word, verb.get_name(),
-                         word);
+                         shell_word(word));
   const std::vector<std::string> words = verb.remaining();
   for (const std::string& word : words)
     if (is_option(word)) return unknown_option(verb, word);

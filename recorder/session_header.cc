@@ -7,6 +7,7 @@
 
 #include "recorder/ring/clock.h"
 #include "recorder/ring/signal_shield.h"
+#include "schema/base/shell_word.h"
 #include "schema/ring_file.h"
 #include "schema/trace_file.h"
 
@@ -85,7 +86,7 @@ std::string stopped_text(const std::string& ring_directory, const std::string& t
          (::access(trace.c_str(), F_OK) == 0
               ? ": every read verb takes trace and rings together; free space and run kvmtape "
                 "recover"
-              : ": with the trace gone, kvmtape recover " + ring_directory +
+              : ": with the trace gone, kvmtape recover " + shell_path(ring_directory) +
                     " -o FILE saves what they hold");
 }
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "schema/base/shell_word.h"
+
 namespace kvmtape {
 
 std::string cause_of(const Error& error) {
@@ -29,7 +31,7 @@ std::optional<std::string> WriteNews::look(Keeper& keeper) {
                 "again") +
          (::access(keeper.path().c_str(), F_OK) == 0
               ? ""
-              : "; until then kvmtape recover " + keeper.session().ring_directory +
+              : "; until then kvmtape recover " + shell_path(keeper.session().ring_directory) +
                     " -o FILE saves what the rings hold");
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "schema/base/crc32c.h"
+#include "schema/base/shell_word.h"
 #include "schema/trace_format.h"
 #include "tests/support/run_tool.h"
 #include "tests/support/shell.h"
@@ -67,6 +68,42 @@ TEST_F(CliErrorsTest, ATornTraceIsReadAndSaidToBeTorn) {
   EXPECT_THAT(dump.err, HasSubstr("torn at byte"));
   EXPECT_THAT(dump.err, HasSubstr("50 exits readable"));
   EXPECT_EQ(tool.run("verify " + path).status, 3);
+}
+
+TEST_F(CliErrorsTest, NoFileNameSteersATerminal) {
+  const std::string name = "a\x1b[31m\xff\n.kvmtape", path = shell_path(tool.file(name));
+  TraceBuilder torn = trace();
+  torn.truncate_at(torn.offset_of(ChunkType::kExits, 1) + 100).write_to(tool.file(name));
+  const std::string gone = path + "/gone", saved = " -o " + path + ".saved";
+  for (const std::string& line : {"info " + path,
+                                  "dump " + path,
+                                  "dump --seq 100 " + path,
+                                  "stat " + path,
+                                  "stat --by port " + path,
+                                  "stat --live " + path,
+                                  "verify " + path,
+                                  "explain " + path,
+                                  "diff " + path + " " + path,
+                                  "decode --arch x86_64 --kernel 6.1 " + path,
+                                  "recover " + path + saved,
+                                  "recover " + path + saved,
+                                  "redact --profile regs " + path + saved,
+                                  "import --format raw-stream " + path,
+                                  "ctl " + path + " status",
+                                  "info " + gone,
+                                  "info --ring-dir " + gone + " " + path,
+                                  "record -o " + path + " -- true",
+                                  "record -- " + gone,
+                                  "record --check -- " + gone,
+                                  path,
+                                  "info --" + path}) {
+    const ToolRun run = tool.run(line);
+    EXPECT_NE(run.status, 0) << line;
+    for (const std::string& said : {run.out, run.err}) {
+      EXPECT_EQ(said.find('\x1b'), std::string::npos) << line;
+      EXPECT_EQ(said.find('\xff'), std::string::npos) << line;
+    }
+  }
 }
 
 TEST_F(CliErrorsTest, VerifyAnswersNoToFlippedBits) {

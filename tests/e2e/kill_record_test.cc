@@ -409,7 +409,7 @@ TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {
   const ToolRun recover = tool.run("recover " + trace() + " -o " + tool.file("saved"));
   const bool lost = tool.run("info --json " + trace()).json()["totals"]["lost"] != 0;
   EXPECT_EQ(recover.status, lost ? 3 : 0) << recover.err;
-  EXPECT_THAT(recover.err, HasSubstr("are no longer needed: rm -r " + scratch_->file("rings/")));
+  EXPECT_THAT(recover.err, HasSubstr("are no longer needed: rm -r -- " + scratch_->file("rings/")));
 }
 
 TEST_F(KillRecordTest, WhatRingsThatNobodyEmptiedHadNoRoomForIsNotLaidToTheirSize) {

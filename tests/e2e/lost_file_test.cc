@@ -12,6 +12,7 @@
 #include "replayer/trace_reader.h"
 #include "schema/ring_file.h"
 #include "tests/support/run_tool.h"
+#include "tests/support/shell.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {
@@ -154,12 +155,36 @@ TEST_F(LostFileTest, EveryReadVerbTakesThemAndRecoverMakesARecordingOfThem) {
   EXPECT_EQ(recover.status, 3);
   EXPECT_THAT(recover.out, HasSubstr("exits from 1 ring saved"));
   EXPECT_THAT(recover.err, AllOf(HasSubstr("had left the rings for the file that is gone"),
-                                 HasSubstr("are no longer needed: rm -r " + rings())));
+                                 HasSubstr("are no longer needed: rm -r -- " + rings())));
   auto reader = TraceReader::open(saved);
   ASSERT_TRUE(reader) << reader.error().to_string();
   EXPECT_TRUE((*reader)->health().sealed);
   EXPECT_EQ((*reader)->exits(), totals["exits"]);
   EXPECT_EQ((*reader)->lost(), totals["lost"]);
+}
+
+// As somebody would who pastes it.
+TEST_F(LostFileTest, TheCommandThatIsToldRemovesWhatItIsMeantToAndNothingElse) {
+  session_.options.control = 1;
+  session_.path = place_ / "my vm/x y's.kvmtape";
+  session_.ring_directory = place_ / "rings $(too)";
+  for (const char* folder : {"my vm", "rings $(too)", "my", "vm", "rings"})
+    fs::create_directories(place_ / folder);
+  die_after([this] { run(kAfter); });
+  const std::string left = rings(), socket = session_.path + ".ctl";
+  ASSERT_TRUE(fs::exists(socket));
+  const std::string before = "cd " + place_.path() + " &&";
+  EXPECT_THAT(tool_.run("info 'my vm/x y'\\''s.kvmtape'", before).err,
+              HasSubstr("run: kvmtape recover 'my vm/x y'\\''s.kvmtape' -o saved.kvmtape\n"));
+  const ToolRun recover = tool_.run("recover 'my vm/x y'\\''s.kvmtape' -o saved", before);
+  constexpr std::string_view kTold = "no longer needed: ";
+  const size_t at = recover.err.find(kTold);
+  ASSERT_NE(at, std::string::npos) << recover.err;
+  const std::string command = recover.err.substr(at + kTold.size());
+  EXPECT_EQ(shell("cd " + place_.path() + " && " + command).status, 0) << command;
+  EXPECT_FALSE(fs::exists(left) || fs::exists(socket)) << command;
+  EXPECT_TRUE(fs::exists(session_.path));
+  for (const char* folder : {"my", "vm", "rings"}) EXPECT_TRUE(fs::exists(place_ / folder));
 }
 
 TEST_F(LostFileTest, WhoNamesTheFileThatIsGoneIsLedToThem) {

@@ -218,7 +218,8 @@ TEST_F(RecordTest, AKilledRecorderLeavesRingsThatTheReaderTakesAlong) {
   const auto read = tool.run("info --json " + trace).json()["totals"];
   EXPECT_EQ(read["exits"], 401);
   const ToolRun anew = record(kMonitor + " plain 10", "--force");
-  EXPECT_THAT(anew.err, HasSubstr("no longer needed: rm -r " + tool.file("rings"))) << "replaced";
+  EXPECT_THAT(anew.err, HasSubstr("no longer needed: rm -r -- " + tool.file("rings")))
+      << "replaced";
 }
 
 TEST_F(RecordTest, StraceCountsAsManyKvmRunsAsWereRecorded) {
@@ -323,7 +324,7 @@ TEST_F(RecordTest, OnAFullDiskItSaysThatItStoppedAndWhereTheRestIs) {
   EXPECT_EQ(verify.status, 3);
   EXPECT_THAT(verify.err, ::testing::Not(HasSubstr("no rings are left")));
   const ToolRun recover = tool.run("recover " + full + " -o " + tool.file("saved"));
-  EXPECT_THAT(recover.err, HasSubstr("no longer needed: rm -r " + rings));
+  EXPECT_THAT(recover.err, HasSubstr("no longer needed: rm -r -- " + rings));
 }
 
 TEST_F(RecordTest, OnAFullDiskItCountsWhatFileAndRingsHoldAndWhatTheyLack) {

@@ -11,6 +11,7 @@
 #include "analysis/count_text.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/base/shell_word.h"
 
 namespace kvmtape {
 namespace {
@@ -118,7 +119,7 @@ class LostExits : public Rule {
     if (lost_by({GapReason::kNoRing})) steps.emplace_back("see to room for the rings, in memory");
     if (lost_by({GapReason::kWriteFailed}))
       steps.emplace_back("see to room where the recording is written");
-    const std::string& path = all.reader.path();
+    const std::string path = shell_path(all.reader.path());
     const bool is_damaged = all.reader.health().damaged_chunks != 0;
     if (is_damaged) steps.push_back(fmt::format("kvmtape verify {} says what is damaged", path));
     const bool is_copy = all.reader.health().copied_end != OpenEnd::kNone;
