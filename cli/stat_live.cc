@@ -29,6 +29,9 @@ int watch_exits(TraceOptions trace, const SelectOptions& select, StatOptions opt
   auto reader = trace.open();
   if (!reader.ok()) return console.fail(reader.error());
   if (!(*reader)->health().writer_alive) {
+    if ((*reader)->health().rings_forbidden)
+      return console.fail((*reader)->path() +
+                          ": --live: " + (*reader)->health().ring_problems.front().message);
     const auto running = running_recording(**reader);
     if (!running)
       return console.fail((*reader)->path() +

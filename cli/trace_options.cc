@@ -50,10 +50,24 @@ Result<uint32_t> parse_exit_name(const std::string& name) {
 namespace {
 
 std::string next_step(const TraceReader& reader) {
+  const TraceHealth& health = reader.health();
+  if (health.rings_forbidden) return {};  // who may read them is told beside it
   if (reader.exits() == 0) return "; there is nothing to save";
-  const std::string& rings = reader.options().ring_directory;
+  const std::string rings = health.ring_directory.empty() ? "" : reader.options().ring_directory;
   return fmt::format("; run: kvmtape recover {}{} -o saved.kvmtape", shell_path(reader.path()),
                      rings.empty() ? "" : " --ring-dir " + shell_path(rings));
+}
+
+// Of the place that was asked for.
+bool no_rings_in_place(const TraceReader& reader) {
+  return !reader.options().ring_directory.empty() && reader.health().ring_directory.empty();
+}
+
+// ", no rings are left", where there are none.
+std::string no_rings_text(const TraceReader& reader) {
+  const std::string& asked_for = reader.options().ring_directory;
+  if (asked_for.empty()) return ", no rings are left";
+  return ", no rings of this recording in " + asked_for;
 }
 
 // "; column 77 is ...: use a newer one".
@@ -108,8 +122,9 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  path,
                  {}};
   }
-  if (std::error_code error;
-      !ring_directory.empty() && !std::filesystem::is_directory(ring_directory, error))
+  if (std::error_code error; !ring_directory.empty() &&
+                             !std::filesystem::is_directory(ring_directory, error) &&
+                             error != std::errc::permission_denied)
     return Error{ErrorCode::kIo,
                  "--ring-dir: there is no such directory; without the option, rings are looked for "
                  "where the recording's header says",
@@ -223,8 +238,9 @@ int report_health(TraceReader& reader, Console& console) {
                     counted(health.vcpus_without_ring, "vCPU"),
                     health.vcpus_without_ring == 1 ? "its" : "their"));
   if (health.torn_at)
-    missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}", *health.torn_at,
-                        readable, next_step(reader)));
+    missing(fmt::format("torn at byte {} (the monitor was killed?): {}{}{}", *health.torn_at,
+                        readable, no_rings_in_place(reader) ? no_rings_text(reader) : "",
+                        next_step(reader)));
   if (health.writer_alive)
     missing(fmt::format("still being recorded: {} so far; run it again for more", readable));
   else if (health.rings_alone)
@@ -233,7 +249,7 @@ int report_health(TraceReader& reader, Console& console) {
   else if (!health.sealed && !health.footer_damaged && (!health.torn_at || health.ring_count != 0))
     missing(fmt::format("unsealed: {} from the file{}{}", counted(health.file_exits, "exit"),
                         health.ring_count == 0
-                            ? health.ring_directory.empty()  ? ", no rings are left"
+                            ? health.ring_directory.empty()  ? no_rings_text(reader)
                               : health.ring_problems.empty() ? ", its rings hold nothing more"
                                                              : ", none from rings"
                             : fmt::format(", {} from {}", count_text(health.ring_exits),

@@ -1,12 +1,18 @@
 #include "replayer/recovery.h"
 
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "schema/base/unique_fd.h"
 #include "schema/ring_file.h"
 
 namespace kvmtape {
@@ -66,6 +72,29 @@ uint64_t entry_bytes(const std::string& path) {
   std::error_code error;
   const uint64_t bytes = std::filesystem::file_size(path, error);
   return error ? 0 : bytes;
+}
+
+// Of `path`, or of what hides it: of the first directory on the way up that shows its owner.
+std::string owner_of(std::filesystem::path path) {
+  struct stat status {};
+  while (::stat(path.c_str(), &status) != 0) {
+    if (!path.has_parent_path() || path == path.parent_path()) return "their owner";
+    path = path.parent_path();
+  }
+  std::array<char, 4096> text;
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(status.st_uid, &entry, text.data(), text.size(), &found) == 0 &&
+      found != nullptr)
+    return found->pw_name;
+  return "user " + std::to_string(status.st_uid);
+}
+
+// A directory that is not there is not forbidden.
+bool may_not_look_into(const std::string& directory) {
+  const UniqueFd opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.valid()) return errno == EACCES;
+  return ::faccessat(opened.get(), ".", X_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
 // Records of one ring into chunks of the store. Those that came while the recording was stopped are
@@ -188,6 +217,15 @@ StoppedRange stopped_beyond(uint64_t end_seq, const RingSnapshot& ring) {
 
 RingSnapshots copy_rings(const std::string& directory, const Uuid& session) {
   RingSnapshots found;
+  if (may_not_look_into(directory)) {
+    found.forbidden = true;
+    found.problems.push_back({ErrorCode::kIo,
+                              "its rings in " + directory + " cannot be read (" +
+                                  std::strerror(EACCES) + "): run this as " + owner_of(directory),
+                              {},
+                              {}});
+    return found;
+  }
   std::vector<std::string> paths;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;

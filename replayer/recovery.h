@@ -38,6 +38,7 @@ struct RingSnapshot {
 struct RingSnapshots {
   std::vector<RingSnapshot> rings;
   std::vector<Error> problems;  // rings that could not be read: another version, cut off, damaged
+  bool forbidden = false;       // one of `problems`: this user may not look into their directory
   bool writer_alive = false;
   uint32_t ring_writer_pid = 0;  // a process that still runs and made one of the vCPUs' rings
   uint64_t bytes = 0;            // of the session's files

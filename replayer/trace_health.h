@@ -31,6 +31,7 @@ struct TraceHealth {
   uint64_t ring_count = 0;           // rings that held any
   uint64_t lost = 0;                 // exits in gaps: dropped, overwritten, damaged
   std::string ring_directory;        // where rings of this recording are; empty: there are none
+  bool rings_forbidden = false;      // this user may not look into it: ring_problems says so
   bool rings_alone = false;          // these were named, not a file: what left them is a gap
   uint64_t vcpus_without_ring = 0;   // of rings alone: had ended, their exits were in the file
   uint64_t ring_bytes = 0;           // of their files

@@ -107,12 +107,18 @@ Result<void> TraceReader::State::add_rings() {
                                                                 : session.ring_directory;
   if (directory.empty()) return {};
   RingSnapshots rings = copy_rings(directory, store.session());
-  if (rings.rings.empty() && rings.problems.empty()) return {};
+  if (rings.rings.empty() && rings.problems.empty()) {
+    if (!options.ring_directory.empty())
+      store.health().note(
+          {ErrorCode::kIo, "no rings of this recording in " + directory, {}, std::nullopt});
+    return {};
+  }
   KVMTAPE_TRY(map());
   TraceHealth& health = store.health();
   health.writer_alive = rings.writer_alive;
   health.ring_directory = directory;
   health.ring_bytes = rings.bytes;
+  health.rings_forbidden = rings.forbidden;
   if (!rings.writer_alive) health.ring_writer_pid = rings.ring_writer_pid;
   for (Error& problem : rings.problems) health.note_ring(std::move(problem));
   if (health.sealed) return {};

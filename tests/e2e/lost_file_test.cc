@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr uint64_t kBefore = 3000, kAfter = 200;
 
@@ -161,6 +162,64 @@ TEST_F(LostFileTest, EveryReadVerbTakesThemAndRecoverMakesARecordingOfThem) {
   EXPECT_TRUE((*reader)->health().sealed);
   EXPECT_EQ((*reader)->exits(), totals["exits"]);
   EXPECT_EQ((*reader)->lost(), totals["lost"]);
+}
+
+class OtherUserTest : public LostFileTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0 || shell("command -v setpriv").status != 0)
+      GTEST_SKIP() << "needs root and setpriv, to be another user";
+    if (as_nobody("--help").status != 0) GTEST_SKIP() << "nobody may not run this build";
+    ASSERT_EQ(::chmod(place_.path().c_str(), 0755), 0);
+  }
+  static ShellRun as_nobody(const std::string& line) {
+    return shell("setpriv --reuid 65534 --regid 65534 --clear-groups " KVMTAPE_BINARY_DIR
+                 "/kvmtape " +
+                 line + " 2>&1");
+  }
+  std::string forbidden() const {
+    return "its rings in " + rings() + " cannot be read (Permission denied): run this as root";
+  }
+  void expect_it_is_said() {
+    ASSERT_EQ(::chmod(session_.path.c_str(), 0644), 0);
+    fs::create_directory(place_ / "out");
+    ASSERT_EQ(::chmod((place_ / "out").c_str(), 0777), 0);
+    for (const std::string& verb :
+         {"info ", "dump ", "stat ", "verify ", "explain ", "recover -o " + (place_ / "out/r ")}) {
+      const ShellRun run = as_nobody(verb + session_.path);
+      EXPECT_EQ(run.status, 3) << verb << run.out;
+      EXPECT_THAT(run.out, AllOf(HasSubstr(forbidden()), Not(HasSubstr("nothing to save")),
+                                 Not(HasSubstr("kvmtape recover")), Not(HasSubstr("are left"))))
+          << verb;
+    }
+    EXPECT_THAT(as_nobody("stat --live " + session_.path).out, HasSubstr(forbidden()));
+    EXPECT_THAT(as_nobody("info --ring-dir " + rings() + " " + session_.path).out,
+                HasSubstr(forbidden()));
+  }
+};
+
+TEST_F(OtherUserTest, IsToldThatTheRingsAreNotHisAndNotThatTheyAreGone) {
+  die_after([this] { run(kAfter); });
+  ASSERT_EQ(::chmod(session_.ring_directory.c_str(), 0711), 0);
+  ASSERT_EQ(::chmod(fs::path(session_.ring_directory).parent_path().c_str(), 0755), 0);
+  expect_it_is_said();
+}
+
+TEST_F(OtherUserTest, IsToldSoWhileItRunsAndWhereNotEvenTheirDirectoryIsSeen) {
+  ASSERT_TRUE(session_.open()) << session_.error.text;
+  ASSERT_EQ(::chmod(session_.ring_directory.c_str(), 0700), 0);
+  expect_it_is_said();
+}
+
+TEST_F(LostFileTest, WhereTheRingsAreNotThereItIsSaid) {
+  die_after([this] { run(kAfter); });
+  for (const char* verb : {"info ", "verify ", "recover -o saved "}) {
+    const ToolRun run = tool_.run(verb + ("--ring-dir /proc " + session_.path));
+    EXPECT_EQ(run.status, 3) << verb;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("no rings of this recording in /proc"),
+                               Not(HasSubstr("are left")), Not(HasSubstr("--ring-dir"))))
+        << verb;
+  }
 }
 
 // As somebody would who pastes it.

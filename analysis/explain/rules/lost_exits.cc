@@ -123,7 +123,9 @@ class LostExits : public Rule {
     const bool is_damaged = all.reader.health().damaged_chunks != 0;
     if (is_damaged) steps.push_back(fmt::format("kvmtape verify {} says what is damaged", path));
     const bool is_copy = all.reader.health().copied_end != OpenEnd::kNone;
-    if ((is_damaged || (is_uncounted && !is_copy)) && all.reader.exits() != 0)
+    const bool is_forbidden = all.reader.health().rings_forbidden;
+    if (is_forbidden) steps.push_back(all.reader.health().ring_problems.front().message);
+    if ((is_damaged || (is_uncounted && !is_copy && !is_forbidden)) && all.reader.exits() != 0)
       steps.push_back(
           fmt::format("kvmtape recover {} -o saved.kvmtape saves what can be read", path));
     if (!is_damaged && lost_by({GapReason::kDamaged}))
