@@ -92,7 +92,8 @@ int run_recover(RecoverCommand& command, Console& console) {
   console.note(leftover_rings_text(reader));
   // Intact rings hold what a file that was never sealed lacks.
   const bool all_here = health.open_end() == OpenEnd::kNone && health.damaged_chunks == 0 &&
-                        health.lost == 0 && totals->chunks_lost == 0 && totals->exits_damaged == 0;
+                        health.behind != BehindEnd::kAnother && health.lost == 0 &&
+                        totals->chunks_lost == 0 && totals->exits_damaged == 0;
   return all_here ? kDone : kIncomplete;
 }
 

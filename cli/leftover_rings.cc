@@ -8,6 +8,7 @@
 #include "recorder/control/unix_socket.h"
 #include "schema/base/shell_word.h"
 #include "schema/base/uuid_text.h"
+#include "schema/ring_file.h"
 
 namespace kvmtape {
 
@@ -31,13 +32,19 @@ std::string rings_text(const TraceReader& reader) {
                      bytes_text(health.ring_bytes), shell_path(rings.string()));
 }
 
-// " && rm -- vm.kvmtape.ctl", of the sockets that its recorder left.
+// " && rm -- vm.kvmtape.ctl", of the socket that its recorder left: beside this file or, of a
+// recording of several, beside the first, to which its rings lead.
 std::string dead_sockets_text(const TraceReader& reader) {
   std::string words;
   std::error_code error;
-  const std::string socket = reader.path() + ".ctl";
-  if (fs::is_socket(fs::symlink_status(socket, error)) && !is_heard(socket))
-    words += " " + shell_path(socket);
+  const fs::path first =
+      fs::read_symlink(fs::path(reader.health().ring_directory) / kTraceLinkName, error);
+  for (const std::string& trace : {reader.path(), first.string()}) {
+    const std::string socket = trace + ".ctl";
+    const bool is_told = trace != reader.path() && fs::equivalent(trace, reader.path(), error);
+    if (!is_told && fs::is_socket(fs::symlink_status(socket, error)) && !is_heard(socket))
+      words += " " + shell_path(socket);
+  }
   return words.empty() ? words : " && rm --" + words;
 }
 

@@ -52,6 +52,10 @@ std::string ring_hint(const std::string& path) {
 
 std::string rings_of_missing(const std::string& trace) {
   std::error_code error;
+  const fs::path folder = fs::path(trace).parent_path();
+  if (fs::path(trace).filename() == kTraceLinkName &&
+      fs::is_regular_file(folder / kHeaderCopyName, error))
+    return folder.string();
   const fs::path wanted = fs::absolute(trace, error).lexically_normal();
   for (fs::directory_iterator entry(default_ring_directory(), error), end; !error && entry != end;
        entry.increment(error)) {

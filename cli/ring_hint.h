@@ -14,7 +14,8 @@ namespace kvmtape {
 // directory of rings or a ring in one; else empty, and of a directory that has to be read alone.
 std::string ring_hint(const std::string& path);
 
-// The directory of rings in the default place that a recording left which is not there; or empty.
+// The directory of rings that a recording left which is not there, in the default place or where
+// the link stands that `trace` names; or empty.
 std::string rings_of_missing(const std::string& trace);
 
 // "rings alone, of vm.kvmtape, which is not there ...", of a directory that is read alone.

@@ -13,6 +13,7 @@
 #include "cli/selection.h"
 #include "cli/suggest.h"
 #include "recorder/trace_directory.h"
+#include "replayer/chunk_finder.h"
 #include "replayer/exit_decoder.h"
 #include "schema/abi/registry.h"
 #include "schema/base/shell_word.h"
@@ -107,13 +108,27 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
     KVMTAPE_TRY_ASSIGN(path, latest_trace());
   }
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  std::error_code error;
+  if (path.ends_with(".ctl") && std::filesystem::is_socket(path, error))
+    return Error{ErrorCode::kNotATrace,
+                 "is the control socket of " + path.substr(0, path.size() - 4) + ": name that",
+                 path,
+                 {}};
   if (!exists(path)) {
-    if (const std::string rings = rings_of_missing(path); !rings.empty())
+    const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+    const std::string what = target.empty()
+                                 ? "there is no such file"
+                                 : "is a link to " + target.string() + ", which is not there";
+    std::string rings = rings_of_missing(path);
+    if (rings.empty() && !target.empty())
+      rings = rings_of_missing(std::filesystem::path(path).parent_path() / target);
+    if (!rings.empty())
       return Error{ErrorCode::kIo,
-                   "there is no such file, but its rings are left: name " + rings +
+                   what + ", but its rings are left: name " + rings +
                        " instead, as in kvmtape recover " + shell_path(rings) + " -o saved.kvmtape",
                    path,
                    {}};
+    if (!target.empty()) return Error{ErrorCode::kIo, what, path, {}};
     const std::string near = nearest_trace(path);
     return Error{ErrorCode::kIo,
                  near.empty() ? "there is no such file; kvmtape probe makes a recording, and "
@@ -122,9 +137,8 @@ Result<std::unique_ptr<TraceReader>> TraceOptions::open() const {
                  path,
                  {}};
   }
-  if (std::error_code error; !ring_directory.empty() &&
-                             !std::filesystem::is_directory(ring_directory, error) &&
-                             error != std::errc::permission_denied)
+  if (!ring_directory.empty() && !std::filesystem::is_directory(ring_directory, error) &&
+      error != std::errc::permission_denied)
     return Error{ErrorCode::kIo,
                  "--ring-dir: there is no such directory; without the option, rings are looked for "
                  "where the recording's header says",
@@ -268,6 +282,11 @@ int report_health(TraceReader& reader, Console& console) {
   if (reader.lost() != 0)
     missing(
         fmt::format("{} lost; kvmtape info says where, and why", counted(reader.lost(), "exit")));
+  if (health.behind == BehindEnd::kAnother)
+    missing(fmt::format("{}; to read it: tail -c +{} {} > other.kvmtape", behind_text(health),
+                        health.behind_at + 1, shell_path(reader.path())));
+  else if (health.behind != BehindEnd::kNothing)
+    console.warn(reader.path() + ": " + behind_text(health));
   if (health.footer_damaged)
     console.warn(reader.path() + ": the index at its end is damaged; nothing else rests on it");
   if (health.redundant_chunks != 0)

@@ -36,6 +36,7 @@ class ChunkFinder {
   void note_shift(uint64_t at);
   void take(uint64_t offset, const ChunkHeader& header);
   void note_tail(uint64_t at, bool index_before);
+  void note_behind(uint64_t end);
   void note_damage(uint64_t begin, uint64_t end, std::string what);
 
   std::span<const uint8_t> file_;
@@ -93,6 +94,8 @@ bool ChunkFinder::use_index(const FileTrailer& trailer, bool session_known) {
         ((session_known || !parts.empty()) && header->session != session))
       return false;
     session = header->session;
+    // Else it is that of another recording, behind which this footer was written.
+    if (parts.empty() && at + chunk_bytes(*header) != file_.size() - sizeof trailer) return false;
     auto part = decode_index(file_.subspan(at, chunk_bytes(*header)));
     if (!part) return false;
     uint64_t end = 0;
@@ -210,8 +213,12 @@ void ChunkFinder::take(uint64_t offset, const ChunkHeader& header) {
 // What stands behind the last intact chunk: the footer, a chunk that its writer never finished, or
 // damage.
 void ChunkFinder::note_tail(uint64_t at, bool index_before) {
-  if (index_before) {  // the index says that all was written; only the trailer is gone
-    found_.health.sealed = found_.health.footer_damaged = true;
+  if (index_before) {  // the index says that all was written
+    found_.health.sealed = true;
+    const uint64_t end = std::min<uint64_t>(at + sizeof(FileTrailer), file_.size());
+    const bool is_whole = check_file_trailer(file_.first(end)).ok();
+    found_.health.footer_damaged = !is_whole || end == file_.size();
+    if (end < file_.size()) note_behind(end);
     return;
   }
   if (at >= file_.size()) return;
@@ -234,6 +241,24 @@ void ChunkFinder::note_tail(uint64_t at, bool index_before) {
   note_damage(at, file_.size(), chunk ? "no chunk can be read here" : chunk.error().message);
 }
 
+// Bytes behind the footer: somebody has put files together, or something wrote on.
+void ChunkFinder::note_behind(uint64_t end) {
+  TraceHealth& health = found_.health;
+  const auto whole = file_.first(end);
+  auto rest = file_.subspan(end);
+  while (rest.size() >= end && std::ranges::equal(rest.first(end), whole)) rest = rest.subspan(end);
+  const uint64_t at = file_.size() - rest.size();
+  if (rest.empty())
+    health.behind = BehindEnd::kCopies;
+  else if (check_file_header(rest).ok() || find_next_chunk(at, file_.size()) < file_.size())
+    health.behind = BehindEnd::kAnother;
+  else
+    health.behind = BehindEnd::kNoRecording;
+  health.behind_at = rest.empty() ? end : at;
+  health.behind_bytes = file_.size() - health.behind_at;
+  health.note({ErrorCode::kCorrupt, behind_text(health), {}, health.behind_at});
+}
+
 void ChunkFinder::note_damage(uint64_t begin, uint64_t end, std::string what) {
   found_.first_damage = std::min(found_.first_damage, begin);
   ++found_.health.damaged_chunks;
@@ -245,6 +270,21 @@ void ChunkFinder::note_damage(uint64_t begin, uint64_t end, std::string what) {
 }
 
 }  // namespace
+
+std::string behind_text(const TraceHealth& health) {
+  const std::string bytes = std::to_string(health.behind_bytes) + " bytes behind its end ";
+  switch (health.behind) {
+    case BehindEnd::kNothing:
+      return {};
+    case BehindEnd::kNoRecording:
+      return bytes + "belong to nothing that can be read, and are passed over";
+    case BehindEnd::kCopies:
+      return bytes + "are the same recording once more, and are passed over";
+    case BehindEnd::kAnother:
+      break;
+  }
+  return bytes + "are another recording, and are passed over: a file is read as one";
+}
 
 bool holds_together(const IndexEntry& entry) {
   if (entry.type != ChunkType::kExits) return true;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "replayer/trace_health.h"
@@ -51,6 +52,8 @@ Result<FoundChunks> find_chunks(std::span<const uint8_t> file);
 inline ChunkHeader header_at(std::span<const uint8_t> bytes) {
   return load_file_struct<ChunkHeader>(bytes.data());
 }
+// "700 bytes behind its end belong to nothing ..."; empty where nothing stands there.
+std::string behind_text(const TraceHealth& health);
 // Whether the numbers of a chunk of exits can be true.
 bool holds_together(const IndexEntry& entry);
 inline uint64_t chunk_bytes(const ChunkHeader& header) {

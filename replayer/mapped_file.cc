@@ -17,6 +17,8 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   };
   // O_NONBLOCK: a named pipe without a writer must not hang.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  constexpr char kNoFile[] = "is not a regular file; a trace is read from a file";
+  if (!fd.valid() && errno == ENXIO) return error(ErrorCode::kIo, kNoFile);  // a socket
   if (!fd.valid())
     return error(ErrorCode::kIo, std::string("cannot open it: ") + std::strerror(errno));
   struct stat status {};
@@ -24,8 +26,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return error(ErrorCode::kIo, std::string("cannot examine it: ") + std::strerror(errno));
   if (S_ISDIR(status.st_mode))
     return error(ErrorCode::kIo, "is a directory; name the trace file in it");
-  if (!S_ISREG(status.st_mode))
-    return error(ErrorCode::kIo, "is not a regular file; a trace is read from a file");
+  if (!S_ISREG(status.st_mode)) return error(ErrorCode::kIo, kNoFile);
   if (status.st_size == 0)
     return error(ErrorCode::kNotATrace, "the file is empty: nothing was recorded");
   const auto size = static_cast<size_t>(status.st_size);

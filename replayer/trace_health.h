@@ -13,11 +13,22 @@
 
 namespace kvmtape {
 
+// What stands behind the footer of a file.
+enum class BehindEnd : uint8_t {
+  kNothing,
+  kNoRecording,  // bytes in which none could be found
+  kCopies,       // the same bytes once more, or more often
+  kAnother,      // another recording, or another file of this one
+};
+
 // Decides between exit codes 0, 1, 2 and 3.
 struct TraceHealth {
-  bool sealed = false;               // a footer stands at the end
-  bool writer_alive = false;         // its recorder still runs: the end is not the end
-  bool footer_damaged = false;       // redundant: everything in it was found by scanning
+  bool sealed = false;          // a footer stands at the end
+  bool writer_alive = false;    // its recorder still runs: the end is not the end
+  bool footer_damaged = false;  // redundant: everything in it was found by scanning
+  BehindEnd behind{};           // what is passed over behind its end
+  uint64_t behind_at = 0;       // and where, and how much
+  uint64_t behind_bytes = 0;
   bool head_lost = false;            // the file header or the first session chunk is damaged
   std::optional<uint64_t> torn_at;   // byte where the writer died inside a chunk
   OpenEnd copied_end{};              // of the recording that this one is a copy of

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/run_tool.h"
+#include "tests/support/shell.h"
 #include "tests/support/trace_builder.h"
 
 namespace kvmtape::testing {
@@ -273,6 +274,37 @@ TEST_F(CliDamageTest, ARingDirectoryThatIsNotThereIsAnError) {
   EXPECT_EQ(run.status, 2);
   EXPECT_THAT(run.err, AllOf(HasSubstr("/none"), HasSubstr("there is no such directory")));
   EXPECT_THAT(run.out, IsEmpty());
+}
+
+TEST_F(CliDamageTest, WhatStandsBehindTheEndIsTold) {
+  TraceBuilder first, second;
+  first.add_exits(0, 5).seal();
+  second.edit_session().uuid.back() ^= 1;
+  second.add_exits(0, 9).seal();
+  const auto& one = first.bytes();
+  const auto expect = [&](const std::vector<uint8_t>& behind, const std::string& said, int status) {
+    std::vector<uint8_t> bytes = one;
+    bytes.insert(bytes.end(), behind.begin(), behind.end());
+    const std::string path = tool.file("put together.kvmtape");
+    write_file(path, bytes);
+    for (const std::string verb : {"info", "dump", "verify", "recover --force -o saved"}) {
+      const ToolRun run = tool.run(verb + " '" + path + "'");
+      EXPECT_EQ(run.status, status) << verb << run.err;
+      EXPECT_THAT(run.err,
+                  AllOf(HasSubstr(std::to_string(behind.size()) + " bytes behind its end "),
+                        HasSubstr(said), Not(HasSubstr("index"))))
+          << verb;
+    }
+    EXPECT_EQ(tool.run("info --json '" + path + "'").json()["totals"]["exits"], 5);
+  };
+  expect(std::vector<uint8_t>(700, 'x'), "belong to nothing that can be read", 0);
+  expect(one, "are the same recording once more", 0);
+  expect(second.bytes(), "are another recording, and are passed over: a file is read as one", 3);
+  const ToolRun info = tool.run("info 'put together.kvmtape'");
+  const size_t at = info.err.find("tail -c");
+  ASSERT_NE(at, std::string::npos) << info.err;
+  ASSERT_EQ(shell("cd " + tool.file("") + " && " + info.err.substr(at)).status, 0);
+  EXPECT_EQ(tool.run("info --json other.kvmtape").json()["totals"]["exits"], 9);
 }
 
 TEST_F(CliDamageTest, WhatWasRecoveredSaysSoAndFromWhat) {

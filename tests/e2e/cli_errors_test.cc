@@ -70,6 +70,13 @@ TEST_F(CliErrorsTest, ATornTraceIsReadAndSaidToBeTorn) {
   EXPECT_EQ(tool.run("verify " + path).status, 3);
 }
 
+TEST_F(CliErrorsTest, ALinkThatLeadsNowhereSaysWhereItPoints) {
+  std::filesystem::create_symlink("gone/vm.kvmtape", tool.file("link"));
+  const ToolRun run = tool.run("info link");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("link: is a link to gone/vm.kvmtape, which is not there"));
+}
+
 TEST_F(CliErrorsTest, NoFileNameSteersATerminal) {
   const std::string name = "a\x1b[31m\xff\n.kvmtape", path = shell_path(tool.file(name));
   TraceBuilder torn = trace();

@@ -246,6 +246,31 @@ TEST_F(LostFileTest, TheCommandThatIsToldRemovesWhatItIsMeantToAndNothingElse) {
   for (const char* folder : {"my", "vm", "rings"}) EXPECT_TRUE(fs::exists(place_ / folder));
 }
 
+TEST_F(LostFileTest, WithAFlightRecordersSnapshotItsSocketGoesToo) {
+  session_.options.control = 1;
+  session_.options.flight_bytes = 64 * 1024;
+  die_after([this] {
+    run(kAfter);
+    for (const char* why : {"one", "two"})
+      if (kvmtape_snapshot(session_.session, why, nullptr) != 0) ::_exit(2);
+    run(kAfter);
+  });
+  const std::string socket = session_.path + ".ctl";
+  const ToolRun recover = tool_.run("recover -o saved " + (place_ / "gone/vm.3.kvmtape"));
+  EXPECT_THAT(recover.err, HasSubstr("rm -r -- " + rings() + " && rm -- " + socket + "\n"));
+  const ToolRun info = tool_.run("info " + socket);
+  EXPECT_EQ(info.status, 2);
+  EXPECT_THAT(info.err, HasSubstr("is the control socket of " + session_.path + ": name that"));
+}
+
+TEST_F(LostFileTest, TheLinkAmongThemSaysWhereItPointsAndLeadsToThem) {
+  die_without_a_file();
+  const ToolRun run = tool_.run("info " + rings() + "/" + kTraceLinkName);
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("is a link to " + session_.path + ", which is not there"),
+                             HasSubstr("its rings are left: name " + rings() + " instead")));
+}
+
 TEST_F(LostFileTest, WhoNamesTheFileThatIsGoneIsLedToThem) {
   session_.ring_directory.clear();
   die_without_a_file();
