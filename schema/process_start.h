@@ -12,4 +12,7 @@ namespace kvmtape {
 uint64_t process_start_time(int pid) noexcept;
 uint64_t own_start_time() noexcept;
 
+// There is one, which has ended and only waits to be reaped; its other threads may live.
+bool is_zombie(int pid) noexcept;
+
 }  // namespace kvmtape

@@ -22,10 +22,12 @@ constexpr size_t kReasonsMax = 7;  // the others are counted
 }  // namespace
 
 struct FlightRecorder::Watched {
-  Watched(RingHeader* ring, const Triggers& triggers, const Session& session, bool crash_memory,
+  Watched(RingHeader* of, const Triggers& triggers, const Session& session, bool crash_memory,
           const GuestRegions& regions)
-      : crashes(*ring, crash_memory ? session.architecture : Architecture::kUnknown, regions),
+      : ring(of),
+        crashes(*ring, crash_memory ? session.architecture : Architecture::kUnknown, regions),
         watch(ring, triggers, session.ticks_per_second, crashes) {}
+  RingHeader* ring;
   CrashSlices crashes;
   VcpuWatch watch;
 };
@@ -124,13 +126,17 @@ void FlightRecorder::look_for_regions() {
 void FlightRecorder::look() {
   look_for_regions();
   const uint64_t now = ticks_now(clock_);
-  for (auto& vcpu : watched_)
-    if (auto told = vcpu->watch.look(now); told && !paused_) {
+  for (auto& vcpu : watched_) {
+    const auto has_ended = [&] {
+      return vcpu->watch.reader().finished() || (has_died_ && has_died_(*vcpu->ring));
+    };
+    if (auto told = vcpu->watch.look(now, has_ended); told && !paused_) {
       if (due_.size() < kReasonsMax)
         due_.push_back({std::move(*told), &vcpu->watch});
       else
         ++more_due_;
     }
+  }
 }
 
 std::string FlightRecorder::reasons_due() const {

@@ -8,9 +8,11 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "recorder/drain/clock_reading.h"
@@ -34,6 +36,10 @@ class FlightRecorder final : public Keeper {
 
   // As Drain's; before the first add_stream().
   void take_crash_memory() { crash_memory_ = true; }
+  // Who knows whether a ring's producer has died without saying that it ended. Asked of one from
+  // which nothing comes, before it is called slow or silent.
+  using HasDied = std::function<bool(const RingHeader& ring)>;
+  void ask_who_has_died(HasDied has_died) { has_died_ = std::move(has_died); }
   void add_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
@@ -79,6 +85,7 @@ class FlightRecorder final : public Keeper {
   uint64_t number_ = 1;               // of it
   bool session_due_ = true;
   std::vector<SnapshotRing> rings_;
+  HasDied has_died_;
   struct Watched;  // of a vCPU
   std::vector<std::unique_ptr<Watched>> watched_;
   bool crash_memory_ = false;

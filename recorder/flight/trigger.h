@@ -9,6 +9,8 @@
 //   silent=T     a vCPU that neither exits nor is answered for T
 //   end          the end of the recording
 //
+// A vCPU that has ended is neither slow nor silent.
+//
 // Times: 500us, 10ms, 2s, 5m.
 #pragma once
 

@@ -48,7 +48,7 @@ void VcpuWatch::tell(std::string text, std::optional<uint64_t> unanswered) {
   if (!told_) told_ = Told{std::move(text), unanswered};
 }
 
-std::optional<Told> VcpuWatch::look(uint64_t now) {
+std::optional<Told> VcpuWatch::look(uint64_t now, const std::function<bool()>& has_ended) {
   told_.reset();
   if (repeat_at_) {
     std::array<uint64_t, kRepeatWords> record;
@@ -67,18 +67,22 @@ std::optional<Told> VcpuWatch::look(uint64_t now) {
     }
     take(batch.words, batch.begin);
   }
-  if (last_tsc_ == 0 || now < last_tsc_) return std::move(told_);
-  const std::string last = std::to_string(vcpu_index_) + ":" + std::to_string(next_seq_ - 1);
-  if (exit_open_ && asks_ && triggers_.slow_ns != 0 && !slow_told_ &&
-      now - last_tsc_ > ticks(triggers_.slow_ns)) {
-    slow_told_ = true;
-    tell("slow: no answer yet to exit " + last, next_seq_ - 1);
-  }
-  if (triggers_.silent_ns != 0 && !silent_told_ && now - last_tsc_ > ticks(triggers_.silent_ns)) {
-    silent_told_ = true;
-    tell("silent: nothing since exit " + last);
-  }
+  look_how_long(now, has_ended);
   return std::move(told_);
+}
+
+void VcpuWatch::look_how_long(uint64_t now, const std::function<bool()>& has_ended) {
+  if (last_tsc_ == 0 || now < last_tsc_) return;
+  const auto lasts = [&](uint64_t ns) { return ns != 0 && now - last_tsc_ > ticks(ns); };
+  const bool slow = exit_open_ && asks_ && !slow_told_ && lasts(triggers_.slow_ns);
+  const bool silent = !silent_told_ && lasts(triggers_.silent_ns);
+  if (!slow && !silent) return;
+  slow_told_ |= slow;
+  silent_told_ |= silent;
+  if (has_ended()) return;
+  const std::string last = std::to_string(vcpu_index_) + ":" + std::to_string(next_seq_ - 1);
+  if (slow) tell("slow: no answer yet to exit " + last, next_seq_ - 1);
+  if (silent) tell("silent: nothing since exit " + last);
 }
 
 void VcpuWatch::take(std::span<const uint64_t> words, RingPosition at) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,8 +28,9 @@ class VcpuWatch {
             CrashSlices& crashes);
 
   // Looks at what is new. What triggered; a condition that lasts is told once. `now` is the record
-  // clock's.
-  std::optional<Told> look(uint64_t now);
+  // clock's. `has_ended` is asked of a vCPU from which nothing comes: whoever has ended is waited
+  // for in vain, and that says nothing.
+  std::optional<Told> look(uint64_t now, const std::function<bool()>& has_ended);
   // Exit `seq` has no answer, and has not waited for longer than a monitor takes to end.
   bool may_end_unanswered(uint64_t seq, uint64_t now) const;
 
@@ -49,6 +51,7 @@ class VcpuWatch {
   void count_same(uint64_t count, uint64_t until);
   bool is_crash(int32_t ret) const;
   uint32_t reason() const;
+  void look_how_long(uint64_t now, const std::function<bool()>& has_ended);
   void tell(std::string text, std::optional<uint64_t> unanswered = std::nullopt);
   uint64_t ticks(uint64_t ns) const;
 

@@ -104,6 +104,8 @@ Result<std::unique_ptr<Recording>> Recording::open(const RecordingOptions& optio
     auto flight = std::make_unique<FlightRecorder>(std::move(file), std::move(session),
                                                    options.triggers, options.bounds.files_max);
     flight->take_crash_memory();
+    flight->ask_who_has_died(
+        [made = recording.get()](const RingHeader& of) { return made->is_known_to_have_died(of); });
     recording->drain_ = std::move(flight);
   } else {
     auto drain = std::make_unique<Drain>(std::move(file), std::move(session), options.bounds);

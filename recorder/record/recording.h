@@ -92,6 +92,7 @@ class Recording {
   void open_new_rings();
   void give_back_rings();
   void remove_spare_rings(const std::function<bool(const RingHeader&)>& is_dead);
+  bool is_known_to_have_died(const RingHeader& ring) const;
   void name_monitor(const RingHeader& ring);
   void add_unrecorded_vcpus();
   std::string vcpus_missing() const;

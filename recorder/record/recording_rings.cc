@@ -21,13 +21,22 @@ constexpr uint64_t kLookForDeadNs = 1'000'000'000, kLookWhenShortNs = 100'000'00
 
 using Process = std::pair<uint32_t, uint64_t>;  // and when it started
 
-// With all its threads: of one whose first has ended the others may run vCPUs yet, and it is there
-// until it is reaped. Whatever /proc hides.
+// Nobody has reaped it yet, and no thread of it is left but the first: of one whose first has ended
+// the others may run vCPUs yet.
+bool only_waits_to_be_reaped(pid_t pid) {
+  std::error_code error;
+  std::filesystem::directory_iterator thread("/proc/" + std::to_string(pid) + "/task", error);
+  if (error || thread == std::filesystem::directory_iterator()) return false;
+  thread.increment(error);
+  return !error && thread == std::filesystem::directory_iterator() && is_zombie(pid);
+}
+
+// With all its threads; whatever /proc hides.
 bool has_died(const Process& process) {
   const auto pid = static_cast<pid_t>(process.first);
   if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
   const uint64_t started = process_start_time(pid);
-  return started != 0 && started != process.second;
+  return started != 0 ? started != process.second : only_waits_to_be_reaped(pid);
 }
 
 }  // namespace
@@ -129,6 +138,13 @@ void Recording::remove_spare_rings(const std::function<bool(const RingHeader&)>&
     // relaxed: as above
     control_->ring_bytes_used.fetch_sub(ring->bytes(), std::memory_order_relaxed);
   }
+}
+
+bool Recording::is_known_to_have_died(const RingHeader& ring) const {
+  const auto known = std::ranges::find_if(
+      rings_, [&](const auto& named) { return named.second.file.header() == &ring; });
+  return known != rings_.end() && known->second.is_maker_known &&
+         has_died({ring.writer_pid, ring.writer_start_time});
 }
 
 }  // namespace kvmtape

@@ -433,6 +433,24 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
   EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("end of the recording"));
 }
 
+// Unmapped its vCPU, was killed in KVM_RUN, or that and nobody reaped it.
+TEST_F(RecordTest, AVcpuThatHasEndedIsNotSilent) {
+  const std::string hang = kMonitor + " hangs 50";
+  for (const std::string& ended :
+       {kMonitor + " plain 50; sleep 1.2", "timeout -s KILL 0.2 " + hang + "; sleep 1.2",
+        hang + " & sleep 0.2; kill -9 $!; exec sleep 1.2"}) {
+    const ToolRun run = record("sh -c '" + ended + "'", "--flight 1M --trigger silent=700ms");
+    EXPECT_THAT(run.err, HasSubstr("nothing triggered, nothing was written")) << ended;
+    EXPECT_NE(::access(trace.c_str(), F_OK), 0) << ended;
+  }
+}
+
+TEST_F(RecordTest, AVcpuThatHangsIsSilentThoughItIsKilledThen) {
+  record("timeout -s KILL 1 " + kMonitor + " hangs 50", "--flight 1M --trigger silent=300ms");
+  EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("silent: nothing since exit 0:49"));
+  EXPECT_NE(::access(tool.file("t.2.kvmtape").c_str(), F_OK), 0);
+}
+
 TEST_F(RecordTest, ARecordingThatRunsIsSteeredByItsMonitorsNumber) {
   const std::string line = "record -q --force -o " + trace +
                            " -- sh -c '" KVMTAPE_BINARY_DIR

@@ -84,7 +84,8 @@ struct SmallVm {
 
 // Real mode: writes AL to the port `exits` times, counting up, then halts. Or, for `crash`, jumps
 // to where there is no memory, whence KVM cannot fetch an instruction to emulate; for
-// `triple-fault`, does what only the table of interrupts could handle that prepare_cpu() empties.
+// `triple-fault`, does what only the table of interrupts could handle that prepare_cpu() empties;
+// for `hangs`, never exits again.
 std::vector<uint8_t> guest_code(uint32_t exits) {
   std::vector<uint8_t> code = {0x66, 0xb9,  0, 0, 0, 0,  // mov ecx, exits
                                0xe6, kPort,              // out port, al
@@ -100,6 +101,10 @@ std::vector<uint8_t> guest_code(uint32_t exits) {
   if (way_is("triple-fault")) {
     code.pop_back();
     code.insert(code.end(), {0x0f, 0x0b});  // ud2
+  }
+  if (way_is("hangs")) {
+    code.pop_back();
+    code.insert(code.end(), {0xeb, 0xfe});  // jmp to itself
   }
   return code;
 }

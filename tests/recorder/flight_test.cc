@@ -9,7 +9,11 @@
 #include <fstream>
 #include <thread>
 
+#include "recorder/capture/vcpu_capture.h"
+#include "recorder/flight/flight_recorder.h"
 #include "recorder/flight/trigger.h"
+#include "recorder/ring/ring_create.h"
+#include "recorder/session_header.h"
 #include "replayer/trace_reader.h"
 #include "tests/support/test_session.h"
 
@@ -200,6 +204,40 @@ TEST_F(FlightTest, ASilentVcpuIsTold) {
   run(20);
   auto reader = wait_for(1);
   EXPECT_THAT(reader->session().trigger, HasSubstr("silent: nothing since exit 0:19"));
+}
+
+// Of a vCPU whose last exit waits for an answer that nobody will give.
+class EndedVcpuTest : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(FinishedOrDead, EndedVcpuTest, ::testing::Bool());
+
+TEST_P(EndedVcpuTest, IsNeitherSilentNorWaitsForItsMonitor) {
+  const bool is_finished = GetParam();
+  const ScratchDirectory directory;
+  const std::string path = directory / "vm.kvmtape";
+  Session session;
+  start_clocks(session);
+  auto ring = create_ring(directory / "vcpu.ring", {session.uuid, 0, 0, 64 * 1024, true, true});
+  ASSERT_TRUE(ring) << ring.error().to_string();
+  auto file = TraceFile::create(path, false, session.uuid);
+  ASSERT_TRUE(file) << file.error().to_string();
+  FlightRecorder flight(std::move(*file), std::move(session),
+                        *parse_triggers("silent=20ms,slow=9ms"), 0);
+  bool has_died = false;
+  flight.ask_who_has_died([&](const RingHeader&) { return has_died; });
+  flight.add_stream(ring->header());
+  ASSERT_TRUE(flight.begin());
+  FakeVcpu vcpu;
+  VcpuCapture capture(ring->header(), vcpu.mapping(), vcpu.mapping_bytes(), -1, {});
+  capture.exit(0, 0);
+  flight.pump();
+  if (is_finished)
+    capture.finish();
+  else
+    has_died = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  flight.pump();
+  EXPECT_EQ(flight.flight_totals()->snapshots, 0u);
+  EXPECT_EQ(flight.flight_totals()->exits, 1u);
 }
 
 TEST_F(FlightTest, EachSnapshotIsAFileOfItsOwnAndTheFirstAndTheNewestStay) {
