@@ -164,7 +164,7 @@ int kvmtape_snapshot(kvmtape_session* session, const char* reason,
 
 typedef struct kvmtape_totals {
   uint64_t exits; /* recorded, published or written */
-  uint64_t lost;  /* produced and not kept */
+  uint64_t lost;  /* produced and not kept: so far, while the recording is stopped too */
   uint64_t bytes; /* written to the trace */
   uint64_t vcpus;
   uint64_t write_errors; /* times the trace could not be written; recording goes on */

@@ -59,7 +59,7 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
   const uint64_t now = monotonic_now_ns();
   DrainTotals totals = keeper_.totals();
   const auto flight = keeper_.flight_totals();
-  if (flight) totals.exits = flight->exits;
+  if (flight) totals.exits = flight->exits, totals.lost = flight->lost;
   if (now - newer_.taken_ns >= kRateWindowNs) older_ = std::exchange(newer_, {now, totals});
   const double seconds = std::max(1e-9, static_cast<double>(now - older_.taken_ns) * 1e-9);
   auto rate = [&](uint64_t before, uint64_t after) {

@@ -33,11 +33,10 @@ void Drain::add_stream(RingHeader* ring) {
   streams_.push_back(std::make_unique<Stream>(ring, description));
   if (ring->vcpu_index == kSessionStream) return;
   // Whoever made it may have known an earlier state.
-  RingReader& reader = streams_.back()->reader;
   if (paused_)
-    reader.stop(0);
+    streams_.back()->begin_pause();
   else
-    reader.go_on(0);
+    streams_.back()->reader.go_on(0);
 }
 
 void Drain::add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) {

@@ -11,11 +11,8 @@ Result<void> Drain::set_paused(bool paused) {
   if (paused == paused_) return {};
   if (paused) {
     if (!cut(true)) return *last_error_;
-    for (auto& stream : streams_) {
-      stream->pause_seq = stream->encoder.next_seq();
-      stream->pause_lost = stream->encoder.lost_total();
-      if (stream->vcpu_index != kSessionStream) stream->reader.stop(stream->pause_seq);
-    }
+    for (auto& stream : streams_)
+      if (stream->vcpu_index != kSessionStream) stream->begin_pause();
     paused_ = true;
     return {};
   }
@@ -40,6 +37,7 @@ void Drain::end_pause(bool producers_ended) {
     stream->reader.go_on(encoder.next_seq());
     const uint64_t skipped = encoder.next_seq() - stream->pause_seq;
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
+    stream->is_paused = false;
     encoder.resume(stream->pause_seq, stream->pause_lost);
     stream->lost_written = stream->pause_lost;
     encoder.add_gap(skipped, GapReason::kStopped, ticks_now(read_clocks_));

@@ -57,15 +57,30 @@ struct Drain::Stream {
   uint64_t overwritten = 0;              // exits in the encoder alone: they will not be in the file
 
   // Of a pause.
-  uint64_t pause_seq = 0, pause_lost = 0;  // when it began
-  uint32_t chunk_exits = 0;                // in the chunk at hand
-  uint64_t discarded = 0;                  // exits that were read and not written
-  uint64_t stopped = 0;                    // exits in gaps that pauses made
+  bool is_paused = false;
+  uint64_t pause_seq = 0, pause_lost = 0, pause_exits = 0;  // when it began
+  uint32_t chunk_exits = 0;                                 // in the chunk at hand
+  uint64_t discarded = 0;                                   // exits that were read and not written
+  uint64_t stopped = 0;                                     // exits in gaps that pauses made
 
-  uint64_t exits() const { return encoder.exits_total() - discarded - overwritten; }
+  // In the file, or on the way there. What a pause reads is neither, but lost, as its gap will say.
+  uint64_t exits() const {
+    return is_paused ? pause_exits : encoder.exits_total() - discarded - overwritten;
+  }
   // The producer counts a drop before its gap record comes by.
   uint64_t lost() const {
-    return overwritten + std::max(encoder.lost_total(), reader.lost_total() + stopped);
+    const uint64_t in_gaps = encoder.lost_total();
+    const uint64_t known = std::max(in_gaps, reader.lost_total() + stopped);
+    if (!is_paused) return overwritten + known;
+    return pause_lost + (encoder.next_seq() - pause_seq) + (known - in_gaps);
+  }
+
+  void begin_pause() {
+    pause_seq = encoder.next_seq();
+    pause_lost = encoder.lost_total();
+    pause_exits = exits();
+    is_paused = true;
+    reader.stop(pause_seq);
   }
 
   // The encoder's last chunk is not wanted.

@@ -18,6 +18,7 @@ namespace kvmtape {
 
 struct DrainTotals {
   // Written or encoded, and the files' bytes; of a flight recorder: those of its last snapshot.
+  // What is thrown away while the recording is stopped is lost as it comes.
   uint64_t exits = 0;
   uint64_t lost = 0;
   uint64_t bytes = 0;
@@ -29,6 +30,7 @@ struct DrainTotals {
 
 struct FlightTotals {
   uint64_t exits = 0;
+  uint64_t lost = 0;  // while it was stopped, or of vCPUs without a ring: in every snapshot to come
   uint64_t snapshots = 0;  // written
 };
 

@@ -105,6 +105,14 @@ uint64_t FlightRecorder::produced() const {
   return exits;
 }
 
+// What a ring's owner let go of for want of room is no loss, and not in lost_total.
+uint64_t FlightRecorder::lost() const {
+  uint64_t exits = 0;
+  for (const auto& vcpu : watched_) exits += vcpu->watch.reader().lost_total();
+  for (const auto& [vcpu, lost] : lost_vcpus_) exits += lost;
+  return exits;
+}
+
 // With what was only counted: in gaps, or not even there yet.
 uint64_t FlightRecorder::passed() const {
   uint64_t exits = 0;

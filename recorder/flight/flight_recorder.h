@@ -57,7 +57,7 @@ class FlightRecorder final : public Keeper {
 
   DrainTotals totals() const override;
   std::optional<FlightTotals> flight_totals() const override {
-    return FlightTotals{produced(), snapshots_};
+    return FlightTotals{produced(), lost(), snapshots_};
   }
   bool write_fails() const override { return write_fails_; }
   const std::optional<Error>& last_error() const override { return last_error_; }
@@ -71,6 +71,7 @@ class FlightRecorder final : public Keeper {
   std::string reasons_due() const;
   void look_for_regions();
   uint64_t produced() const;
+  uint64_t lost() const;
   uint64_t passed() const;
   std::string path_of(uint64_t number) const;
   void remove_surplus();

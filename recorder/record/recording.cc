@@ -181,7 +181,8 @@ uint32_t Recording::pump() {
   // release: pairs with the acquire of the vCPU's thread that waits
   control_->crashes_read.store(crashes, std::memory_order_release);
   give_back_rings();
-  const uint64_t exits = drain_->totals().exits;
+  const DrainTotals so_far = drain_->totals();
+  const uint64_t exits = so_far.exits + so_far.lost;  // a stopped recording is read as fast
   const bool is_busy = std::exchange(exits_seen_, exits) != exits;
   return wake_ups_.next_us(hurry, is_busy ? kBusyUs : kIdleUs);
 }

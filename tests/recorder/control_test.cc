@@ -128,6 +128,54 @@ TEST_F(ControlTest, RatesAreNotSpoiledByWhoAskedJustBefore) {
   EXPECT_GT(ask("status")["exits_per_second"], 0);
 }
 
+TEST_F(ControlTest, StatusSaysOfAStopWhatTheFileAndItsRingsDo) {
+  open();
+  run(99);
+  exit_alone();
+  ASSERT_EQ(ask("stop")["done"], true);
+  kvmtape_enter(tape_);
+  FakeVcpu late;
+  kvmtape_vcpu* tape = session_.attach(1, late);
+  uint64_t stopped = 0, of_late = 0;
+  auto expect_counts = [&](uint64_t exits) {
+    const auto status = ask("status");
+    EXPECT_EQ(status["exits"], exits);
+    EXPECT_EQ(status["lost"], stopped + of_late);
+    kvmtape_totals totals;
+    kvmtape_get_totals(session_.session, &totals);
+    EXPECT_EQ(totals.exits, exits);
+    EXPECT_EQ(totals.lost, stopped + of_late);
+    auto reader = TraceReader::open(session_.path);
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    EXPECT_EQ((*reader)->exits(), exits);
+    EXPECT_EQ((*reader)->lost(), stopped + of_late);
+  };
+  for (const int more : {50, 5000, 50'000, 1}) {
+    run_stopped(more);
+    run_stopped(10, tape, late, of_late);
+    stopped += static_cast<uint64_t>(more);
+    expect_counts(100);
+  }
+  ASSERT_EQ(ask("start")["done"], true);
+  expect_counts(100);
+  run(50);
+  expect_counts(150);
+  ASSERT_EQ(ask("stop")["done"], true);
+  run_stopped(7);
+  stopped += 7;
+  expect_counts(150);
+}
+
+TEST_F(ControlTest, OfAFlightRecorderStatusTellsWhatWasStoppedToo) {
+  session_.options.flight_bytes = 64 * 1024;
+  open();
+  run(100);
+  ASSERT_EQ(ask("stop")["done"], true);
+  run(50);
+  EXPECT_EQ(ask("status")["exits"], 100);
+  EXPECT_EQ(ask("status")["lost"], 50);
+}
+
 TEST_F(ControlTest, AFlightRecorderTellsWhatHasPassedAndHowOftenItWasWritten) {
   session_.options.flight_bytes = 64 * 1024;
   open();
