@@ -191,6 +191,7 @@ int run_ctl(const CtlCommand& command, Console& console) {
 
 void add_ctl(CLI::App& app, Action& chosen) {
   CLI::App* verb = app.add_subcommand("ctl", "steers a recording that runs");
+  verb->footer("Exit status: 0 done; 2 it failed.");
   auto command = std::make_shared<CtlCommand>();
   command->output.add_to(*verb);
   verb->add_option("target", command->target,

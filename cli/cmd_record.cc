@@ -205,6 +205,10 @@ void add_record(CLI::App& app, Action& chosen) {
       "record",
       "starts an unmodified monitor and records it; ends with the monitor's status, 125 if it was "
       "not started, 126 or 127 if it could not be. With -p, records one that runs");
+  verb->footer(
+      "Exit status: the command's own, or 128+n if signal n ended it; 125 it was not started; 126, "
+      "127 it could\nnot be. With -p: 0 done; 3 exits were lost; 125 it failed. With --check: 0 it "
+      "could be recorded,\n1 not.");
   auto command = std::make_shared<RecordCommand>();
   RecordingOptions& recording = command->record.recording;
   command->output.add_to(*verb);

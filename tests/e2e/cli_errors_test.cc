@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class CliErrorsTest : public ::testing::Test {
  protected:
@@ -157,6 +158,17 @@ TEST_F(CliErrorsTest, AnExistingRecordingIsReplacedOnlyByForce) {
   EXPECT_THAT(refused.err, HasSubstr("--force"));
   EXPECT_EQ(file_bytes(path), before);
   EXPECT_EQ(tool.run(import + " --force").status, 0);
+}
+
+TEST_F(CliErrorsTest, TheHelpOfAVerbIsOfThatVerb) {
+  for (const std::string verb : {"record", "ctl", "info", "recover"})
+    EXPECT_THAT(tool.run(verb + " --help").out, HasSubstr("Usage: kvmtape " + verb + " "));
+  EXPECT_THAT(tool.run("info --help").out, HasSubstr("3 done, but exits may be"));
+  for (const std::string verb : {"record", "ctl"}) {
+    const std::string help = tool.run(verb + " --help").out;
+    EXPECT_THAT(help, HasSubstr("Exit status: ")) << verb;
+    EXPECT_THAT(help, Not(HasSubstr("the answer is no"))) << verb;
+  }
 }
 
 TEST_F(CliErrorsTest, HelpAndVersionGoToStandardOutput) {

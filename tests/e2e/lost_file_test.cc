@@ -184,8 +184,9 @@ class OtherUserTest : public LostFileTest {
     ASSERT_EQ(::chmod(session_.path.c_str(), 0644), 0);
     fs::create_directory(place_ / "out");
     ASSERT_EQ(::chmod((place_ / "out").c_str(), 0777), 0);
+    const std::string recover = "recover -o " + (place_ / "out/r ");
     for (const std::string& verb :
-         {"info ", "dump ", "stat ", "verify ", "explain ", "recover -o " + (place_ / "out/r ")}) {
+         std::vector<std::string>{"info ", "dump ", "stat ", "verify ", "explain ", recover}) {
       const ShellRun run = as_nobody(verb + session_.path);
       EXPECT_EQ(run.status, 3) << verb << run.out;
       EXPECT_THAT(run.out, AllOf(HasSubstr(forbidden()), Not(HasSubstr("nothing to save")),
