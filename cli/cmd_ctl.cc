@@ -152,15 +152,23 @@ void print_status(const nlohmann::ordered_json& status, Console& console) {
   console.print(fmt::format("{:<10}{}\n", "trace", printable(status.value("trace", ""))));
   const auto snapshots = status.find("snapshots");
   const bool is_flight = snapshots != status.end() && snapshots->is_number_unsigned();
-  console.print(fmt::format("{:<10}{}{}\n", "state", printable(status.value("state", "")),
-                            is_flight ? fmt::format(", the last of it in the rings, {} written",
-                                                    counted(snapshots->get<uint64_t>(), "snapshot"))
-                                      : ""));
+  std::string state = status.value("state", "");
+  if (is_flight)
+    state += ", the last of it in the rings, " + counted(snapshots->get<uint64_t>(), "snapshot") +
+             " written";
+  if (const auto why = status.find("write_error"); why != status.end() && why->is_string())
+    state += ", but nothing can be written: " + why->get<std::string>();
+  console.print(fmt::format("{:<10}{}\n", "state", printable(state)));
   console.print(fmt::format("{:<10}{}, {}/s, {} lost\n", "exits", count("exits"),
                             count_text(rate("exits_per_second")), count("lost")));
-  console.print(fmt::format("{:<10}{}, {}/s, {} write errors\n", "bytes",
+  console.print(fmt::format("{:<10}{}, {}/s, {}\n", "bytes",
                             bytes_text(status.value("bytes", uint64_t{0})),
-                            bytes_text(rate("bytes_per_second")), count("write_errors")));
+                            bytes_text(rate("bytes_per_second")),
+                            counted(status.value("write_errors", uint64_t{0}), "write error")));
+  // An older recorder's are of no such time.
+  if (const auto seconds = status.find("rate_seconds");
+      seconds != status.end() && seconds->is_number())
+    console.print(fmt::format("{:<10}over the last {:.1f} s\n", "rates", seconds->get<double>()));
   for (const auto& ring : status.value("rings", nlohmann::ordered_json::array()))
     console.print(fmt::format(
         "{:<10}{:.0f}% of {}\n", fmt::format("ring {}", ring.value("vcpu", uint64_t{0})),

@@ -170,6 +170,7 @@ void kvmtape_session::drain_loop() {
     bool hurry = false;
     if (!guard_drain([&] {
           hurry = drain_->pump();
+          if (steering_) steering_->look();
           if (control_) control_->poll();
         }))
       return;

@@ -6,6 +6,7 @@
 
 #include "recorder/control/control_server.h"
 #include "recorder/drain/clock_reading.h"
+#include "recorder/drain/write_news.h"
 
 namespace kvmtape {
 namespace {
@@ -30,16 +31,33 @@ std::string done(const Result<void>& result) {
 }  // namespace
 
 Steering::Steering(Keeper& keeper, Mark mark)
-    : keeper_(keeper), mark_(std::move(mark)), older_{monotonic_now_ns(), {}}, newer_(older_) {}
+    : keeper_(keeper), mark_(std::move(mark)), older_(sample()), newer_(older_) {}
+
+// Of a flight recorder, what has gone by.
+DrainTotals Steering::totals() const {
+  DrainTotals totals = keeper_.totals();
+  if (const auto flight = keeper_.flight_totals()) {
+    totals.exits = flight->exits;
+    totals.lost = flight->lost;
+  }
+  return totals;
+}
+
+Steering::Sample Steering::sample() const { return {monotonic_now_ns(), totals()}; }
+
+void Steering::look() {
+  if (monotonic_now_ns() - newer_.taken_ns >= kRateWindowNs)
+    older_ = std::exchange(newer_, sample());
+}
 
 std::string Steering::answer(const Request& request, std::span<RingHeader* const> rings) {
   switch (request.kind) {
     case Request::Kind::kStatus:
       return status(rings);
     case Request::Kind::kStart:
-      return done(keeper_.set_paused(false));
+      return set_paused(false);
     case Request::Kind::kStop:
-      return done(keeper_.set_paused(true));
+      return set_paused(true);
     case Request::Kind::kSnapshot:
       return snapshot(request.text.empty() ? "ctl snapshot" : request.text);
     case Request::Kind::kMark:
@@ -49,6 +67,12 @@ std::string Steering::answer(const Request& request, std::span<RingHeader* const
   return error_reply("no such request");
 }
 
+std::string Steering::set_paused(bool paused) {
+  const auto result = keeper_.set_paused(paused);
+  if (result.ok()) older_ = newer_ = sample();
+  return done(result);
+}
+
 std::string Steering::snapshot(const std::string& reason) {
   if (const auto written = keeper_.snapshot(reason); !written.ok())
     return error_reply(written.error().to_string() + "; the recording goes on: free space there");
@@ -56,11 +80,7 @@ std::string Steering::snapshot(const std::string& reason) {
 }
 
 std::string Steering::status(std::span<RingHeader* const> rings) {
-  const uint64_t now = monotonic_now_ns();
-  DrainTotals totals = keeper_.totals();
-  const auto flight = keeper_.flight_totals();
-  if (flight) totals.exits = flight->exits, totals.lost = flight->lost;
-  if (now - newer_.taken_ns >= kRateWindowNs) older_ = std::exchange(newer_, {now, totals});
+  const auto [now, totals] = sample();
   const double seconds = std::max(1e-9, static_cast<double>(now - older_.taken_ns) * 1e-9);
   auto rate = [&](uint64_t before, uint64_t after) {
     return after < before ? 0.0 : static_cast<double>(after - before) / seconds;
@@ -75,8 +95,13 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
                                  {"write_errors", totals.write_errors},
                                  {"exits_per_second", rate(older_.totals.exits, totals.exits)},
                                  {"bytes_per_second", rate(older_.totals.bytes, totals.bytes)},
+                                 {"rate_seconds", seconds},
+                                 {"write_error", nullptr},
                                  {"rings", nlohmann::json::array()}};
-  if (flight) json["snapshots"] = flight->snapshots;  // null: what is recorded goes into the file
+  // null: what is recorded goes into the file
+  if (const auto flight = keeper_.flight_totals()) json["snapshots"] = flight->snapshots;
+  if (const auto& error = keeper_.last_error(); error && keeper_.write_fails())
+    json["write_error"] = cause_of(*error);
   for (const RingHeader* ring : rings)
     if (ring->vcpu_index != kSessionStream)
       json["rings"].push_back({{"vcpu", ring->vcpu_index},

@@ -19,6 +19,8 @@ class Steering {
 
   // One line of JSON. `rings` are the vCPUs'.
   std::string answer(const Request& request, std::span<RingHeader* const> rings);
+  // Behind each pump(): rates need to know what was a second ago.
+  void look();
 
  private:
   std::string snapshot(const std::string& reason);
@@ -26,11 +28,16 @@ class Steering {
 
   Keeper& keeper_;
   Mark mark_;
+  std::string set_paused(bool paused);
+  DrainTotals totals() const;
+
   struct Sample {
     uint64_t taken_ns = 0;
     DrainTotals totals;
   };
-  // Rates are since `older_`, a second ago at least (or the start), whoever else asks meanwhile.
+  Sample sample() const;
+  // Rates are since `older_`: one to two seconds ago, whoever asks how often, or the start, or when
+  // the recording was stopped or went on.
   Sample older_, newer_;
 };
 

@@ -178,6 +178,7 @@ uint32_t Recording::pump() {
   // acquire: pairs with the release in the preload library, whose ring then holds the exit
   const uint32_t crashes = control_->crashes.load(std::memory_order_acquire);
   const bool hurry = drain_->pump();
+  if (steering_) steering_->look();
   // release: pairs with the acquire of the vCPU's thread that waits
   control_->crashes_read.store(crashes, std::memory_order_release);
   give_back_rings();

@@ -11,11 +11,13 @@
 #include "recorder/control/unix_socket.h"
 #include "tests/support/run_tool.h"
 #include "tests/support/shell.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Ctl, ARecorderIsFoundByItsProcessThoughItsTraceWasRemoved) {
@@ -30,6 +32,29 @@ TEST(Ctl, ARecorderIsFoundByItsProcessThoughItsTraceWasRemoved) {
   const ToolRun live = tool.run("stat --live " + std::to_string(::getpid()));
   EXPECT_EQ(live.status, 2);
   EXPECT_THAT(live.err, HasSubstr("no recording open"));
+}
+
+TEST(Ctl, StatusSaysOfWhenItsRatesAreAndThatNothingCanBeWritten) {
+  TestSession session;
+  session.options.control = 1;
+  SmallFileSystem small(256 * 1024);
+  if (!small.mounted()) GTEST_SKIP() << small.why_not();
+  session.path = small / "vm.kvmtape";
+  ASSERT_TRUE(session.open()) << session.error.text;
+  const Tool tool;
+  const std::string ask = "ctl " + session.path + " ";
+  EXPECT_THAT(tool.run(ask + "status").out,
+              AllOf(HasSubstr("state     recording\n"), HasSubstr("\nrates     over the last ")));
+  small.fill();
+  FakeVcpu vcpu;
+  session.run_noisily(session.attach(0, vcpu), vcpu, 200);
+  EXPECT_EQ(tool.run(ask + "snapshot").status, 2);
+  EXPECT_THAT(tool.run(ask + "status").out,
+              HasSubstr("state     recording, but nothing can be written: cannot write the trace: "
+                        "No space left on device\n"));
+  small.free();
+  EXPECT_EQ(tool.run(ask + "snapshot").status, 0);
+  EXPECT_THAT(tool.run(ask + "status").out, HasSubstr("state     recording\n"));
 }
 
 TEST(Ctl, AFlightRecorderIsFoundByItsProcessWhileItGoesFromFileToFile) {

@@ -13,6 +13,7 @@
 #include "recorder/control/control_server.h"
 #include "recorder/control/unix_socket.h"
 #include "replayer/trace_reader.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/test_session.h"
 
 namespace kvmtape::testing {
@@ -126,6 +127,53 @@ TEST_F(ControlTest, RatesAreNotSpoiledByWhoAskedJustBefore) {
   ASSERT_EQ(ask("snapshot")["done"], true);
   EXPECT_GT(ask("status")["exits_per_second"], 0);
   EXPECT_GT(ask("status")["exits_per_second"], 0);
+}
+
+TEST_F(ControlTest, RatesAreOfTheLastSecondOrTwoWhoeverAsksHowOften) {
+  open();
+  run(1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  const auto status = ask("status");  // for the first time
+  EXPECT_EQ(status["exits"], 1000);
+  EXPECT_EQ(status["exits_per_second"], 0);
+  EXPECT_GT(status["rate_seconds"], 0.9);
+  EXPECT_LT(status["rate_seconds"], 2.5);
+  for (int i = 0; i < 3; ++i) {
+    run(1000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto again = ask("status");
+    EXPECT_NEAR(again["exits_per_second"].get<double>() * again["rate_seconds"].get<double>(),
+                1000 * (i + 1), 1);
+  }
+}
+
+TEST_F(ControlTest, ARecordingThatIsStoppedRecordsNothingASecond) {
+  open();
+  run(1000);
+  ASSERT_EQ(ask("stop")["done"], true);
+  run_stopped(4000);
+  const auto status = ask("status");
+  EXPECT_EQ(status["exits_per_second"], 0);
+  EXPECT_LT(status["rate_seconds"], 0.9) << "since it was stopped";
+}
+
+TEST_F(ControlTest, StatusSaysWhyNothingCanBeWritten) {
+  SmallFileSystem small(256 * 1024);
+  if (!small.mounted()) GTEST_SKIP() << small.why_not();
+  session_.path = small / "vm.kvmtape";
+  open();
+  run(100);
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  EXPECT_TRUE(ask("status")["write_error"].is_null());
+  small.fill();
+  session_.run_noisily(tape_, vcpu_, 200);
+  EXPECT_TRUE(ask("snapshot").contains("error"));
+  EXPECT_EQ(ask("status")["write_error"], "cannot write the trace: No space left on device");
+  EXPECT_EQ(ask("status")["state"], "recording");
+  small.free();
+  ASSERT_EQ(ask("snapshot")["done"], true);
+  EXPECT_TRUE(ask("status")["write_error"].is_null());
+  ASSERT_EQ(session_.close(), 0);
 }
 
 TEST_F(ControlTest, StatusSaysOfAStopWhatTheFileAndItsRingsDo) {
