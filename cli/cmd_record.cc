@@ -153,8 +153,8 @@ void remark_on(const RecordingTotals& totals, Console& console) {
     console.warn(fmt::format("{} failed, the last of them: {}",
                              counted(totals.write_errors, "write"), totals.write_error));
   if (totals.lost_unwritten != 0)
-    console.warn(fmt::format("{} were lost while nothing could be written",
-                             counted(totals.lost_unwritten, "exit")));
+    console.warn(counted_were(totals.lost_unwritten, "exit") +
+                 " lost while nothing could be written");
   if (totals.exits_removed != 0)
     console.warn(counted(totals.exits_removed, "exit") + " went with files that were removed");
   if (totals.files > 1)

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "analysis/count_text.h"
+#include "schema/base/count_text.h"
 
 namespace kvmtape {
 

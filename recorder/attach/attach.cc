@@ -15,6 +15,7 @@
 #include "recorder/attach/watch.h"
 #include "recorder/record/command.h"
 #include "recorder/record/way.h"
+#include "schema/base/count_text.h"
 #ifdef KVMTAPE_BPF
 #include "recorder/attach/bpf_watch.h"
 #endif
@@ -118,10 +119,11 @@ RecordReport end(kvmtape_session& session, Watch& watch, const WatchedProcess& p
   const auto closed = session.close(totals);
   if (!closed.ok()) say(closed.error().to_string());
   if (watch.unidentified() != 0)
-    say(std::to_string(watch.unidentified()) +
-        " exits are not in the recording: it could not be told of which vCPU they were");
+    say(counted(watch.unidentified(), "exit") +
+        " could not be told of which vCPU: not in the recording");
   if (watch.unfollowed() != 0)
-    say(std::to_string(watch.unfollowed()) + " processes of " + process.name +
+    say(count_text(watch.unfollowed()) +
+        (watch.unfollowed() == 1 ? " process of " : " processes of ") + process.name +
         " could not be watched, too many run at a time: exits of theirs are not in the recording");
   if (totals.vcpus == 0) say(process.name + " ran no vCPU while it was watched");
   report.totals = totals_there(session.keeper(), session.write_news(), totals.vcpus);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "schema/base/count_text.h"
 #include "schema/base/shell_word.h"
 
 namespace kvmtape {
@@ -17,8 +18,8 @@ std::optional<std::string> WriteNews::look(Keeper& keeper) {
     const uint64_t lost = lost_meanwhile(totals) - lost_before_;
     lost_before_ += lost;
     fails_ = false;
-    return keeper.path() + ": can be written again; " + std::to_string(lost) +
-           " exits were lost meanwhile";
+    return keeper.path() + ": can be written again; " + counted_were(lost, "exit") +
+           " lost meanwhile";
   }
   fails_ = true;
   lost_at_failure_ = totals.lost;

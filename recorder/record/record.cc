@@ -7,6 +7,7 @@
 #include "recorder/record/command.h"
 #include "recorder/record/way.h"
 #include "recorder/session_header.h"
+#include "schema/base/count_text.h"
 
 namespace kvmtape {
 namespace {
@@ -57,7 +58,8 @@ void say_what_is_missing(const RecordingTotals& totals, const std::string& monit
     say(monitor + " had no vCPU " + totals.vcpus_missing +
         ", which --vcpu asks for (KVM's ids are meant)");
   if (totals.calls_lost != 0)
-    say(std::to_string(totals.calls_lost) + " control calls are not in the recording");
+    say(counted(totals.calls_lost, "control call") + (totals.calls_lost == 1 ? " is" : " are") +
+        " not in the recording");
 }
 
 }  // namespace

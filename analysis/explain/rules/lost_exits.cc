@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "analysis/count_text.h"
 #include "analysis/explain/rule_tools.h"
 #include "analysis/explain/rules.h"
+#include "schema/base/count_text.h"
 #include "schema/base/shell_word.h"
 
 namespace kvmtape {

@@ -23,4 +23,9 @@ inline std::string counted(uint64_t count, const std::string& what) {
   return count_text(count) + " " + what + (count == 1 ? "" : "s");
 }
 
+// "1 exit was", "2 exits were".
+inline std::string counted_were(uint64_t count, const std::string& what) {
+  return counted(count, what) + (count == 1 ? " was" : " were");
+}
+
 }  // namespace kvmtape
