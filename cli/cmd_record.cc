@@ -150,8 +150,13 @@ int check(const RecordCommand& command, Console& console) {
 // What the last line does not say.
 void remark_on(const RecordingTotals& totals, Console& console) {
   if (totals.write_errors != 0)
-    console.warn(fmt::format("{} failed, the last of them: {}",
-                             counted(totals.write_errors, "write"), totals.write_error));
+    console.warn(fmt::format(
+        "{} failed, the last of them: {}{}", counted(totals.write_errors, "write"),
+        totals.write_error,
+        totals.rings_alone.empty()
+            ? ""
+            : fmt::format("; the newest exits are in the rings: kvmtape recover {} -o FILE",
+                          totals.rings_alone)));
   if (totals.lost_unwritten != 0)
     console.warn(counted_were(totals.lost_unwritten, "exit") +
                  " lost while nothing could be written");

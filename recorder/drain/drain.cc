@@ -124,7 +124,8 @@ bool Drain::append(const std::vector<uint8_t>& chunk, uint64_t lost,
 void Drain::note_failure(const Error& error) {
   ++write_errors_;
   last_error_ = error;
-  last_error_->message += "; what was written before is readable";
+  // Where nobody has removed that.
+  if (!file_.is_deleted()) last_error_->message += "; what was written before is readable";
   retry_ns_ = monotonic_now_ns() + kRetryIntervalNs;
 }
 

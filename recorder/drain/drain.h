@@ -37,6 +37,7 @@ class Drain final : public Keeper {
   bool end_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
+  const Session& session() const override { return session_; }
   void note_session_changed() override { session_due_ = true; }
   // From now on guest memory is taken at crash exits (crash_memory.h): system calls of the thread
   // that pumps, on the process that writes the rings.

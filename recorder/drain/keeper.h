@@ -46,6 +46,7 @@ class Keeper {
   // A vCPU that found no memory for a ring: `exits_lost` is written as a gap by finish().
   virtual void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) = 0;
   virtual Session& session() = 0;
+  virtual const Session& session() const = 0;
   // The header changed (a vCPU came): it is written again before the next chunk.
   virtual void note_session_changed() = 0;
 

@@ -18,11 +18,15 @@ std::optional<std::string> WriteNews::look(Keeper& keeper) {
     const uint64_t lost = lost_meanwhile(totals) - lost_before_;
     lost_before_ += lost;
     fails_ = false;
-    return keeper.path() + ": can be written again; " + counted_were(lost, "exit") +
-           " lost meanwhile";
+    const uint64_t removed = totals.exits_removed - removed_at_failure_;
+    return keeper.path() + ": can be written again; " +
+           (removed == 0 ? ""
+                         : counted(removed, "exit") + " went with the file that was removed, ") +
+           counted_were(lost, "exit") + " lost meanwhile";
   }
   fails_ = true;
   lost_at_failure_ = totals.lost;
+  removed_at_failure_ = totals.exits_removed;
   const auto& error = keeper.last_error();
   return (error && !error->path.empty() ? error->path : keeper.path()) + ": " +
          (error ? cause_of(*error) : "cannot be written") +

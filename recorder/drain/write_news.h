@@ -21,8 +21,8 @@ class WriteNews {
 
  private:
   bool fails_ = false;
-  uint64_t lost_at_failure_ = 0;  // by then, for whatever reason
-  uint64_t lost_before_ = 0;      // in failures that are over
+  uint64_t lost_at_failure_ = 0, removed_at_failure_ = 0;  // by then, for whatever reason
+  uint64_t lost_before_ = 0;                               // in failures that are over
 };
 
 // "cannot write the trace: No space left on device": without what followed from it.

@@ -43,6 +43,7 @@ class FlightRecorder final : public Keeper {
   void add_stream(RingHeader* ring) override;
   void add_lost_vcpu(const SessionVcpu& vcpu, uint64_t exits_lost) override;
   Session& session() override { return session_; }
+  const Session& session() const override { return session_; }
   void note_session_changed() override { session_due_ = true; }
 
   Result<void> begin() override { return write_header(*waiting_); }

@@ -227,6 +227,8 @@ RecordingTotals totals_there(const Keeper& keeper, const WriteNews& news, uint64
   totals.write_errors = drained.write_errors;
   totals.lost_unwritten = std::min(totals.lost, news.lost_meanwhile(drained));
   if (const auto& error = keeper.last_error()) totals.write_error = cause_of(*error);
+  if (keeper.write_fails() && ::access(keeper.path().c_str(), F_OK) != 0)
+    totals.rings_alone = keeper.session().ring_directory;
   return totals;
 }
 

@@ -50,6 +50,7 @@ struct RecordingTotals {
   uint64_t write_errors = 0;
   uint64_t lost_unwritten = 0;  // of the lost: while nothing could be written
   std::string write_error;      // the last, without what followed from it
+  std::string rings_alone;      // where they lie, if the file is gone and could not be replaced
   std::string vcpus_missing;    // "5, 6": that the filter names and that never came
 };
 // Of a recording of so many vCPUs.

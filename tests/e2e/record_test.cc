@@ -542,6 +542,18 @@ TEST_F(RecordTest, WhatWentWithAFileThatSomebodyRemovedIsNotCountedAsThere) {
   EXPECT_THAT(run.err, HasSubstr("kvmtape: 101 exits went with files that were removed\n"));
 }
 
+TEST_F(RecordTest, WhereItsDirectoryComesBackItSaysWhatWentWithTheFile) {
+  const std::string place = tool.file("gone"), name = place + "/t.kvmtape";
+  std::filesystem::create_directory(place);
+  const ToolRun run =
+      tool.run("record -o " + name + " -- sh -c '" + kMonitor +
+               " plain 1500; sleep 0.3; " KVMTAPE_BINARY_DIR "/kvmtape ctl " + name +
+               " snapshot; rm -r " + place + "; sleep 1.5; mkdir " + place + "; sleep 1.5'");
+  EXPECT_THAT(run.err, HasSubstr("kvmtape: " + name +
+                                 ": can be written again; 1,501 exits went with the file that was "
+                                 "removed, 0 exits were lost meanwhile\n"));
+}
+
 TEST_F(RecordTest, WithoutItsDirectoryItSaysHowTheRingsAreRead) {
   const std::string place = tool.file("gone"), rings = tool.file("rings");
   std::filesystem::create_directory(place);
@@ -551,8 +563,12 @@ TEST_F(RecordTest, WithoutItsDirectoryItSaysHowTheRingsAreRead) {
                place + "; " + kMonitor + " plain 500; sleep 1.5'");
   EXPECT_THAT(run.err, AllOf(HasSubstr("; until then kvmtape recover " + rings + "/"),
                              HasSubstr("with the trace gone, kvmtape recover " + rings + "/"),
-                             ::testing::Not(HasSubstr("trace and rings together"))));
+                             ::testing::Not(HasSubstr("trace and rings together")),
+                             ::testing::Not(HasSubstr("what was written before is readable"))));
   const std::string left = std::filesystem::directory_iterator(rings)->path();
+  EXPECT_THAT(run.err, HasSubstr("No such file or directory; the newest exits are in the rings: "
+                                 "kvmtape recover " +
+                                 left + " -o FILE\n"));
   EXPECT_EQ(tool.run("info --json " + left).json()["totals"]["exits"], 501);
   const ToolRun recover = tool.run("recover " + left + " -o " + tool.file("saved"));
   EXPECT_EQ(recover.status, 0) << recover.err;
