@@ -16,6 +16,7 @@
 #include "recorder/record/record.h"
 #include "recorder/record/way.h"
 #include "recorder/ring/ring_memory.h"
+#include "schema/base/shell_word.h"
 #include "schema/trace_file.h"
 
 namespace kvmtape {
@@ -156,7 +157,7 @@ void remark_on(const RecordingTotals& totals, Console& console) {
         totals.rings_alone.empty()
             ? ""
             : fmt::format("; the newest exits are in the rings: kvmtape recover {} -o FILE",
-                          totals.rings_alone)));
+                          shell_path(totals.rings_alone))));
   if (totals.lost_unwritten != 0)
     console.warn(counted_were(totals.lost_unwritten, "exit") +
                  " lost while nothing could be written");
