@@ -75,11 +75,10 @@ int run_recover(RecoverCommand& command, Console& console) {
   else
     console.print(fmt::format("{}: {}\n", printable(request.path), saved_text(*totals, health)));
   if (totals->exits_lost_before != 0)
-    console.warn(fmt::format(
-        "{} {}; they stay gaps", counted(totals->exits_lost_before, "exit"),
-        health.rings_alone
-            ? "had left the rings for the file that is gone, or been lost when this was recorded"
-            : "had been lost when this was recorded"));
+    console.warn(fmt::format("{} {}; they stay gaps", counted(totals->exits_lost_before, "exit"),
+                             health.rings_alone
+                                 ? "had left the rings before, or been lost when this was recorded"
+                                 : "had been lost when this was recorded"));
   for (const Error& problem : health.problems)
     console.warn(reader.path() + ": " + problem.to_string());
   if (const std::string text = abandoned_text(health); !text.empty())

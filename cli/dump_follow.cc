@@ -18,22 +18,22 @@ void Followed::begin_round(const TraceReader& reader) {
   for (auto& [vcpu_index, taken] : taken_) taken.seen_in_round = 0;
 }
 
+bool Followed::is_followed(const Item& item) const {
+  return std::ranges::any_of(reader_->vcpus(), [&](const VcpuTotals& vcpu) {
+    return vcpu.index == item.vcpu_index && reader_->time_ns(vcpu.last_tsc) > item.time_ns;
+  });
+}
+
 bool Followed::waits_for_answer(const Item& item) {
   if (item.exit->has_answer || !reader_->health().writer_alive) return false;
-  // One that never gets an answer is no more the last.
-  if (item.exit->tsc < reader_->vcpus()[item.vcpu_index].last_tsc) return false;
+  if (is_followed(item)) return false;  // it never gets one
   const auto [waiting, is_first] = waiting_seq_.try_emplace(item.vcpu_index, item.seq);
   return is_first || std::exchange(waiting->second, item.seq) != item.seq;
 }
 
-bool Followed::still_grows(const Item& item) {
-  if (item.gap.why != GapReason::kStopped || !reader_->health().writer_alive) return false;
-  for (const VcpuTotals& vcpu : reader_->vcpus())
-    if (vcpu.index == item.vcpu_index && reader_->time_ns(vcpu.last_tsc) > item.time_ns)
-      return false;  // something follows
-  const uint64_t end_seq = item.gap.first_seq + item.gap.lost;
-  const auto [seen, is_first] = gap_end_seq_.try_emplace(item.vcpu_index, end_seq);
-  return is_first || std::exchange(seen->second, end_seq) != end_seq;
+bool Followed::still_grows(const Item& item) const {
+  return item.gap.why == GapReason::kStopped && reader_->health().writer_alive &&
+         !is_followed(item);
 }
 
 bool Followed::is_new(const Item& item) {

@@ -19,18 +19,18 @@ class Followed {
  public:
   // Before each walk. An exit that waits for its answer is held back once while the recording
   // runs, so that the line has what the monitor answered; the gap of a stopped recording is held
-  // back while it grows.
+  // back until something follows it.
   void begin_round(const TraceReader& reader);
   bool is_new(const Item& item);
 
  private:
   bool waits_for_answer(const Item& item);
-  bool still_grows(const Item& item);
+  bool still_grows(const Item& item) const;
+  bool is_followed(const Item& item) const;  // by one of its vCPU
 
   const TraceReader* reader_ = nullptr;
   std::unordered_map<uint32_t, uint64_t> next_seq_;     // by vCPU
   std::unordered_map<uint32_t, uint64_t> waiting_seq_;  // by vCPU: held back in a round before
-  std::unordered_map<uint32_t, uint64_t> gap_end_seq_;  // by vCPU: likewise
   std::unordered_map<uint32_t, int64_t> last_side_ns_;  // by stream
   struct Taken {  // registers and memory that follow an exit, and may become readable after it
     uint64_t seq = 0;

@@ -1,7 +1,9 @@
 #include "cli/ring_hint.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "schema/base/shell_word.h"
@@ -70,12 +72,13 @@ std::string rings_of_missing(const std::string& trace) {
 
 std::string missing_trace_text(const std::string& rings) {
   std::error_code error;
-  const fs::path trace = fs::read_symlink(fs::path(rings) / kTraceLinkName, error);
-  return fmt::format("rings alone{}",
-                     trace.empty() ? ""
-                                   : fmt::format(", of {}, which is not there (if it was moved: "
-                                                 "name it, with --ring-dir)",
-                                                 trace.string()));
+  const std::string trace = fs::read_symlink(fs::path(rings) / kTraceLinkName, error);
+  if (trace.empty()) return "rings alone";
+  if (::access(trace.c_str(), R_OK) == 0)
+    return fmt::format("rings alone: {} stands for itself, a snapshot or another recording", trace);
+  if (errno == EACCES) return fmt::format("rings alone: {} is not yours to read", trace);
+  return fmt::format(
+      "rings alone, of {}, which is not there (if it was moved: name it, with --ring-dir)", trace);
 }
 
 std::optional<RunningRecording> running_recording(const TraceReader& reader) {

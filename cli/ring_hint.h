@@ -18,7 +18,8 @@ std::string ring_hint(const std::string& path);
 // the link stands that `trace` names; or empty.
 std::string rings_of_missing(const std::string& trace);
 
-// "rings alone, of vm.kvmtape, which is not there ...", of a directory that is read alone.
+// "rings alone, of vm.kvmtape, which is not there ...", of a directory that is read alone; or why
+// what is there was not read with it.
 std::string missing_trace_text(const std::string& rings);
 
 // The recording that a file is of, while it runs: as its rings tell.

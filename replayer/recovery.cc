@@ -176,7 +176,9 @@ class RingEncoder {
     const uint64_t next = encoder_.next_seq(), to = std::min(stopped_.to, next);
     const uint64_t tsc = skipped_tsc_ != 0 ? skipped_tsc_ : session_.now.ticks;
     start_at(stopped_.from, encoder_.lost_total());
-    encoder_.add_gap(to - stopped_.from, GapReason::kStopped, tsc);
+    const uint64_t dropped = std::min(stopped_.dropped, to - stopped_.from);
+    encoder_.add_gap(dropped, GapReason::kRingFull, tsc);
+    encoder_.add_gap(to - stopped_.from - dropped, GapReason::kStopped, tsc);
     encoder_.add_gap(next - to, GapReason::kOverwritten, tsc);
     stopped_exits_ = next - stopped_.from;
   }
@@ -209,7 +211,9 @@ class RingEncoder {
 // Of a header that may say anything.
 StoppedRange stopped_beyond(uint64_t end_seq, const RingSnapshot& ring) {
   if (ring.keeps_last || ring.vcpu_index == kSessionStream) return {};
-  const StoppedRange range{std::max(ring.stopped.from, end_seq), ring.stopped.to};
+  StoppedRange range = ring.stopped;
+  range.from = std::max(range.from, end_seq);
+  range.dropped -= std::min(range.dropped, range.from - ring.stopped.from);
   return range.from < range.to ? range : StoppedRange{};
 }
 

@@ -103,7 +103,9 @@ std::string default_ring_directory() { return "/dev/shm/kvmtape-" + std::to_stri
 
 bool is_maker_alive(const RingFile& ring) {
   const RingHeader& header = *ring.header();
-  return header.writer_pid != 0 && header.boot_id == this_boot_id() &&
+  // Without its start a number says nothing: here it is somebody else's, or nobody's.
+  return header.writer_pid != 0 && header.writer_start_time != 0 &&
+         header.boot_id == this_boot_id() &&
          process_start_time(static_cast<int>(header.writer_pid)) == header.writer_start_time;
 }
 

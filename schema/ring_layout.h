@@ -46,6 +46,13 @@ inline constexpr uint32_t kBlockBytesMin = 16 * 1024;  // two moments with sync 
 inline constexpr uint32_t kBlockBytesMax = 256 * 1024;
 inline constexpr uint32_t kBlockCountMin = 4;
 
+// What the producer said when it ended in order.
+enum class RingEnd : uint32_t {
+  kNone = 0,      // not yet, or it was killed
+  kUnmapped = 1,  // whoever reads the ring may give it back
+  kMapped = 2,    // likewise, but its process, which may not unmap it, would keep the memory
+};
+
 // Index is uint64_t in every file; tests use uint8_t to see it wrap.
 template <typename Index>
 struct BasicRingHeader {
@@ -69,7 +76,7 @@ struct BasicRingHeader {
   alignas(kCacheLinePairBytes) std::atomic<Index> open_block;
   std::atomic<uint64_t> lost_total;  // exits dropped so far; stored at each drop
   std::atomic<uint64_t> next_seq;    // stored when a block is opened and at each drop
-  std::atomic<uint32_t> finished;    // 1: the producer ended in order, the ring may be given back
+  std::atomic<uint32_t> finished;    // RingEnd
   std::atomic<uint32_t> gap_why;     // GapReason of the last drop; 0 where it was kRingFull
 
   // Consumer.
@@ -78,6 +85,7 @@ struct BasicRingHeader {
   std::atomic<uint64_t> read_bytes;                        // bytes of it that are
   std::atomic<uint32_t> stopped;  // 1: in a ring that coalesces, exits are only counted
   std::atomic<uint64_t> stopped_from, stopped_to;  // in one that does not: sequences
+  std::atomic<uint64_t> stopped_dropped;           // of these the first: the ring had been full
 };
 using RingHeader = BasicRingHeader<uint64_t>;
 
@@ -87,7 +95,7 @@ inline GapReason why_of_last_gap(const RingHeader& ring) {
   return why == 0 ? GapReason::kRingFull : static_cast<GapReason>(why);
 }
 
-struct BlockHeader {
+struct BlockHeader {  // written by the producer alone
   std::atomic<uint64_t> generation;
   std::atomic<uint64_t> committed;  // bytes of whole records behind this header
   uint32_t magic;
@@ -103,13 +111,15 @@ struct BlockHeader {
 // says why. What the trace has is not touched by it: the range counts from the trace's end on.
 //
 //   stop    everything published is in the trace; then stopped_from = the next exit; then
+//           stopped_dropped = how many had been dropped before with no gap record yet; then
 //           stopped_to = kStoppedNoEnd
 //   start   stopped_to = the first exit that is wanted again; its gap reaches the trace later
 //
-// Each step is one store, behind which the range is true as it stands: before a stop's second one
+// Each step is one store, behind which the range is true as it stands: before a stop's last one
 // it ends where it did, which is nowhere beyond the trace's end. So nobody has to clear it.
 struct StoppedRange {
   uint64_t from = 0, to = 0;
+  uint64_t dropped = 0;  // of them the first, by a ring that was full before it was stopped
   bool has(uint64_t seq) const { return from <= seq && seq < to; }
 };
 inline constexpr uint64_t kStoppedNoEnd = ~uint64_t{0};
@@ -117,7 +127,8 @@ inline constexpr uint64_t kStoppedNoEnd = ~uint64_t{0};
 inline StoppedRange stopped_range(const RingHeader& ring) {
   // acquire: pairs with the release in RingReader::stop, whose `from` is there then
   const uint64_t to = ring.stopped_to.load(std::memory_order_acquire);
-  return {ring.stopped_from.load(std::memory_order_relaxed), to};  // relaxed: as above
+  return {ring.stopped_from.load(std::memory_order_relaxed), to,  // relaxed, both: as above
+          ring.stopped_dropped.load(std::memory_order_relaxed)};
 }
 
 static_assert(sizeof(RingHeader) <= kRingHeaderBytes);

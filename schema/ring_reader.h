@@ -106,11 +106,13 @@ class BasicRingReader {
   }
 
   // The recording is stopped: what comes before `seq` is in the trace, what comes from there on is
-  // not wanted, and may be released without being there. Any number of times, by turns with
+  // not wanted, and may be released without being there; but for the first `dropped` of them, which
+  // the producer had dropped by then and has yet to tell of. Any number of times, by turns with
   // go_on(); StoppedRange says what whoever finds the ring makes of it.
-  void stop(uint64_t seq) {
-    // release, both: pairs with the acquire in stopped_range; neither overtakes the store before
+  void stop(uint64_t seq, uint64_t dropped = 0) {
+    // release, all: pairs with the acquire in stopped_range; none overtakes the store before
     ring_->stopped_from.store(seq, std::memory_order_release);
+    ring_->stopped_dropped.store(dropped, std::memory_order_release);   // as above
     ring_->stopped_to.store(kStoppedNoEnd, std::memory_order_release);  // as above
   }
   // Exits are wanted again from `seq` on.
@@ -135,7 +137,8 @@ class BasicRingReader {
   }
   // Exits dropped so far, those included whose gap record has not been written yet.
   uint64_t lost_total() const {
-    return ring_->lost_total.load(std::memory_order_relaxed);  // relaxed: statistics
+    // acquire: pairs with the release in RingWriter::drop; poll() then finds what came before
+    return ring_->lost_total.load(std::memory_order_acquire);
   }
   // Sequence after the last exit that the producer told of: exact once it has finished.
   uint64_t next_seq() const {

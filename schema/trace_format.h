@@ -71,8 +71,9 @@ static_assert(sizeof(FileTrailer) == 24 && std::has_unique_object_representation
 inline constexpr uint32_t kChunkExitsMax = 32768;         // 4,096 costs 12 % more bytes an exit
 inline constexpr uint32_t kChunkRawBytesMax = 16u << 20;  // all columns of a chunk, uncompressed
 inline constexpr uint32_t kChunkBodyBytesMax = 32u << 20;
-inline constexpr uint32_t kChunkMasksMax = 4096;  // distinct change masks in a chunk
-inline constexpr uint32_t kVcpusMax = 4096;       // KVM_MAX_VCPUS of x86 since 6.6
+inline constexpr uint32_t kChunkMasksMax = 4096;     // distinct change masks in a chunk
+inline constexpr uint32_t kVcpusMax = 4096;          // KVM_MAX_VCPUS of x86 since 6.6
+inline constexpr uint32_t kVcpusWithRingMax = 3840;  // by `record`; of the rest exits are counted
 // One session chunk in so many chunks, so that a trace with its head lost can still be read.
 inline constexpr uint32_t kSessionRepeatChunks = 64;
 

@@ -328,8 +328,8 @@ void VcpuCapture::put(RegisterSet set, RegisterStatus status, uint32_t error, co
   ring_.commit(words);
 }
 
-void VcpuCapture::finish() noexcept {
-  if (ring_.bound()) ring_.finish();
+void VcpuCapture::finish(RingEnd end) noexcept {
+  if (ring_.bound()) ring_.finish(end);
 }
 
 }  // namespace kvmtape

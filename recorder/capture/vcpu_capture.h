@@ -61,7 +61,7 @@ class VcpuCapture final : private RegisterSink {
     options_.allow_ioctls = ioctls != nullptr;
   }
   // The vCPU will not run again; call on its thread or after it has ended.
-  void finish() noexcept;
+  void finish(RingEnd end = RingEnd::kUnmapped) noexcept;
 
   // Any thread. Exits counted while there was no ring.
   uint64_t lost_without_ring() const noexcept {

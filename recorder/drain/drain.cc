@@ -34,7 +34,7 @@ void Drain::add_stream(RingHeader* ring) {
   if (ring->vcpu_index == kSessionStream) return;
   // Whoever made it may have known an earlier state.
   if (paused_)
-    streams_.back()->begin_pause();
+    streams_.back()->begin_pause(0);
   else
     streams_.back()->reader.go_on(0);
 }
@@ -243,6 +243,8 @@ bool Drain::cut(bool final) {
       return !more;
     });
   if (!written) return false;
+  // Of a new file, or one in a removed one's place: without it a reader finds no rings.
+  if (file_.chunks() == 0) return write_session();
   if (file_.chunks() == chunks_at_cut_) return true;  // idle: nothing to cut
   std::vector<uint8_t> chunk;
   encode_cut({cut_number_, now}, session_.uuid, chunk);
@@ -256,7 +258,7 @@ bool Drain::cut(bool final) {
 
 Result<void> Drain::flush() {
   if (!cut(false)) return *last_error_;
-  // Without a chunk it would go on waiting for the first: a reader could make nothing of the rings.
+  // A vCPU may have come of which nothing else has yet.
   if (session_due_ && !write_session()) return *last_error_;
   return file_.sync();
 }
@@ -311,10 +313,12 @@ DrainTotals Drain::totals() const {
   DrainTotals totals;
   totals.exits = exits_ended_;
   totals.lost = lost_ended_;
+  totals.stopped = stopped_ended_;
   for (const auto& [vcpu, lost] : lost_vcpus_) totals.lost += lost;
   for (const auto& stream : streams_) {
     totals.exits += stream->exits();
     totals.lost += stream->lost();
+    totals.stopped += stream->exits_in_pauses();
   }
   totals.bytes = bytes_before_ + file_.bytes();
   totals.write_errors = write_errors_;

@@ -94,7 +94,7 @@ class Drain final : public Keeper {
   ClockReader read_clocks_;
   bool session_due_ = true;
   std::vector<std::unique_ptr<Stream>> streams_;
-  uint64_t exits_ended_ = 0, lost_ended_ = 0;  // of streams that have ended
+  uint64_t exits_ended_ = 0, lost_ended_ = 0, stopped_ended_ = 0;  // of streams that have ended
   uint64_t cut_number_ = 0;
   uint64_t chunks_at_cut_ = 0;
   uint64_t chunks_at_session_ = 0;

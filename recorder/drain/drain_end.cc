@@ -30,6 +30,7 @@ bool Drain::end_stream(RingHeader* ring) {
   if (!finish_stream(stream) || !write_stream(stream)) return false;
   exits_ended_ += stream.exits();
   lost_ended_ += stream.lost();
+  stopped_ended_ += stream.exits_in_pauses();
   streams_.erase(found);
   return true;
 }

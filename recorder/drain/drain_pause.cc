@@ -2,7 +2,8 @@
 // is thrown away and counted. Each ring is told first, for whoever reads it should this process be
 // killed (ring_layout.h, StoppedRange). An exit belongs to the time when it was published: one that
 // waits for its answer when the recording is stopped is kept without it, one that waits when it
-// goes on is not kept.
+// goes on is not kept. What a full ring had dropped by then is told of later, within what is thrown
+// away; it is a gap of its own all the same.
 #include "recorder/drain/drain_stream.h"
 
 namespace kvmtape {
@@ -10,9 +11,11 @@ namespace kvmtape {
 Result<void> Drain::set_paused(bool paused) {
   if (paused == paused_) return {};
   if (paused) {
+    std::vector<uint64_t> dropped;
+    for (const auto& stream : streams_) dropped.push_back(stream->reader.lost_total());
     if (!cut(true)) return *last_error_;
-    for (auto& stream : streams_)
-      if (stream->vcpu_index != kSessionStream) stream->begin_pause();
+    for (size_t i = 0; i < streams_.size(); ++i)
+      if (streams_[i]->vcpu_index != kSessionStream) streams_[i]->begin_pause(dropped[i]);
     paused_ = true;
     return {};
   }
@@ -37,10 +40,13 @@ void Drain::end_pause(bool producers_ended) {
     stream->reader.go_on(encoder.next_seq());
     const uint64_t skipped = encoder.next_seq() - stream->pause_seq;
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
+    const uint64_t dropped = std::min(stream->pause_dropped, skipped);
+    stream->pauses_exits += skipped - dropped;
     stream->is_paused = false;
     encoder.resume(stream->pause_seq, stream->pause_lost);
     stream->lost_written = stream->pause_lost;
-    encoder.add_gap(skipped, GapReason::kStopped, ticks_now(read_clocks_));
+    encoder.add_gap(dropped, GapReason::kRingFull, ticks_now(read_clocks_));
+    encoder.add_gap(skipped - dropped, GapReason::kStopped, ticks_now(read_clocks_));
   }
   paused_ = false;
 }

@@ -59,9 +59,11 @@ struct Drain::Stream {
   // Of a pause.
   bool is_paused = false;
   uint64_t pause_seq = 0, pause_lost = 0, pause_exits = 0;  // when it began
+  uint64_t pause_dropped = 0;                               // of its exits the first, see stop()
   uint32_t chunk_exits = 0;                                 // in the chunk at hand
   uint64_t discarded = 0;                                   // exits that were read and not written
-  uint64_t stopped = 0;                                     // exits in gaps that pauses made
+  uint64_t stopped = 0;       // exits in gaps that pauses made, but for those lost meanwhile
+  uint64_t pauses_exits = 0;  // and with them, of the pauses that are over
 
   // In the file, or on the way there. What a pause reads is neither, but lost, as its gap will say.
   uint64_t exits() const {
@@ -75,12 +77,24 @@ struct Drain::Stream {
     return pause_lost + (encoder.next_seq() - pause_seq) + (known - in_gaps);
   }
 
-  void begin_pause() {
+  // Lost as wanted. Of a drop in a pause whose gap record has not come yet, at once: what is lost
+  // beside them would become less when it comes.
+  uint64_t exits_in_pauses() const {
+    const uint64_t so_far = is_paused ? lost() - pause_lost : 0;
+    return pauses_exits + so_far - std::min(so_far, pause_dropped);
+  }
+
+  // `dropped`: what reader.lost_total() was before all that had been published went into the file.
+  // If no gap record of that has come yet, it is the next thing to come.
+  void begin_pause(uint64_t dropped) {
+    pause_dropped = encoder.malformed()
+                        ? 0
+                        : dropped + stopped - std::min(dropped + stopped, encoder.lost_total());
     pause_seq = encoder.next_seq();
     pause_lost = encoder.lost_total();
     pause_exits = exits();
     is_paused = true;
-    reader.stop(pause_seq);
+    reader.stop(pause_seq, pause_dropped);
   }
 
   // The encoder's last chunk is not wanted.

@@ -21,6 +21,7 @@ struct DrainTotals {
   // What is thrown away while the recording is stopped is lost as it comes.
   uint64_t exits = 0;
   uint64_t lost = 0;
+  uint64_t stopped = 0;  // of the lost: while the recording was stopped, as somebody wanted
   uint64_t bytes = 0;
   uint64_t write_errors = 0;  // times an append failed
   uint64_t files = 1;         // that hold them

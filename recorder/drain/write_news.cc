@@ -11,7 +11,7 @@ std::string cause_of(const Error& error) {
   return error.message.substr(0, error.message.find(';'));
 }
 
-std::optional<std::string> WriteNews::look(Keeper& keeper) {
+std::optional<std::string> WriteNews::look(const Keeper& keeper) {
   if (keeper.write_fails() == fails_) return std::nullopt;
   const DrainTotals totals = keeper.totals();
   if (fails_) {
@@ -25,12 +25,13 @@ std::optional<std::string> WriteNews::look(Keeper& keeper) {
            counted_were(lost, "exit") + " lost meanwhile";
   }
   fails_ = true;
-  lost_at_failure_ = totals.lost;
+  lost_at_failure_ = lost_of(totals);
   removed_at_failure_ = totals.exits_removed;
   const auto& error = keeper.last_error();
   return (error && !error->path.empty() ? error->path : keeper.path()) + ": " +
          (error ? cause_of(*error) : "cannot be written") +
-         (keeper.flight_totals()
+         (keeper.paused() ? "; the guest runs on, and it is tried again"
+          : keeper.flight_totals()
               ? "; the rings go on with the last exits, and it is tried again"
               : "; the guest runs on, exits that no longer fit the rings are lost, and it is tried "
                 "again") +

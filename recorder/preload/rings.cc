@@ -68,8 +68,7 @@ RingMemory make_ring(uint32_t vcpu_id, RecordControl& control) noexcept {
   snprintf(name, sizeof name, "vcpu-%u.ring", spec.vcpu_index);
   RingMemory memory;
   // Those that are only counted get numbers, too.
-  if (spec.vcpu_index < kVcpusMax - kUnrecordedVcpusMax)
-    memory = make_within_cap(name, spec, control);
+  if (spec.vcpu_index < kVcpusWithRingMax) memory = make_within_cap(name, spec, control);
   if (memory.header == nullptr) give_back_index(spec.vcpu_index, control);
   return memory;
 }

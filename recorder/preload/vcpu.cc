@@ -188,11 +188,10 @@ void range_unmapped(void* address, size_t bytes) noexcept {
     // No KVM_RUN of it can be under way: its thread would read kvm_run when it returns.
     const auto state = vcpu->state.exchange(Vcpu::State::kUnmapped,
                                             std::memory_order_acq_rel);  // pairs with on_ioctl
-    // `record` takes the memory of a ring back that is finished; one that stays mapped has none to
-    // give.
-    if (state == Vcpu::State::kRecorded && !set_up_forbidden()) {
-      vcpu->capture().finish();
-      next::munmap(vcpu->ring, vcpu->ring_bytes);
+    if (state == Vcpu::State::kRecorded) {
+      const bool stays = set_up_forbidden();
+      vcpu->capture().finish(stays ? RingEnd::kMapped : RingEnd::kUnmapped);
+      if (!stays) next::munmap(vcpu->ring, vcpu->ring_bytes);
     }
     vcpu->ring = nullptr;
     vcpu->run = nullptr;

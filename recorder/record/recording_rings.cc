@@ -109,8 +109,9 @@ void Recording::give_back_rings() {
     RingHeader* header = ring.file.header();
     if (header->vcpu_index == kSessionStream) return false;
     // acquire: pairs with the release in RingWriter::finish
-    const bool has_ended = header->finished.load(std::memory_order_acquire) != 0 ||
-                           (look_for_dead && ring.is_maker_known && is_dead(*header));
+    const auto end = static_cast<RingEnd>(header->finished.load(std::memory_order_acquire));
+    const bool has_ended =
+        end == RingEnd::kUnmapped || (look_for_dead && ring.is_maker_known && is_dead(*header));
     if (!has_ended || !drain_->end_stream(header)) return false;
     if (::unlink(ring.file.path().c_str()) != 0 && errno != ENOENT) return false;
     // relaxed: as above

@@ -11,15 +11,16 @@
 
 #include "recorder/ring/capture_filter.h"
 #include "schema/base/uuid.h"
+#include "schema/trace_format.h"
 
 namespace kvmtape {
 
 inline constexpr uint64_t kRecordControlMagic = 0x6c6f72746e6f6374;  // "tcontrol", little-endian
-inline constexpr uint32_t kRecordControlVersion = 5;                 // both sides agree exactly
+inline constexpr uint32_t kRecordControlVersion = 6;                 // both sides agree exactly
 inline constexpr const char* kRecordControlFile = "control";
 // Names the session's ring directory to the preload library.
 inline constexpr const char* kRecordDirectoryVariable = "KVMTAPE_RECORD_DIRECTORY";
-inline constexpr uint32_t kUnrecordedVcpusMax = 256;
+inline constexpr uint32_t kUnrecordedVcpusMax = kVcpusMax - kVcpusWithRingMax;
 
 struct RecordControl {
   // Immutable once the monitor runs.

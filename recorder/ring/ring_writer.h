@@ -102,14 +102,16 @@ class BasicRingWriter {
     ++next_seq_;
     ++lost_pending_;
     ++lost_total_;
+    // release: pairs with the acquire in RingReader::lost_total
+    ring_->lost_total.store(lost_total_, std::memory_order_release);
     // relaxed: statistics; a reader of a dead producer's ring sees the last value
-    ring_->lost_total.store(lost_total_, std::memory_order_relaxed);
     ring_->next_seq.store(next_seq_, std::memory_order_relaxed);
   }
   // No more will come; lets the drain tell an orderly end from a death.
-  void finish() noexcept {
+  void finish(RingEnd end = RingEnd::kUnmapped) noexcept {
     ring_->next_seq.store(next_seq_, std::memory_order_relaxed);  // relaxed: ordered by `finished`
-    ring_->finished.store(1, std::memory_order_release);          // pairs with RingReader::finished
+    ring_->finished.store(static_cast<uint32_t>(end),
+                          std::memory_order_release);  // pairs with RingReader::finished
   }
 
   uint64_t next_seq() const { return next_seq_; }

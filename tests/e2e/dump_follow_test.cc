@@ -45,6 +45,19 @@ class DumpFollowTest : public ::testing::Test {
     other.join();
     return run;
   }
+  // Two exits, then 50 while it is stopped, as `add_fifty` lets them come, and three behind them.
+  template <typename AddFifty>
+  ToolRun follow_a_stop(AddFifty add_fifty) {
+    RingReader drain(ring_.header());
+    ring_.add_exits(2);
+    return follow("", "^0:54 ", [&] {
+      wait_for("0:1 ");
+      drain.stop(2);
+      add_fifty();
+      drain.go_on(52);
+      ring_.add_exits(3);
+    });
+  }
   static std::vector<std::string> places(const std::string& out) {
     std::vector<std::string> found;
     std::istringstream lines(out);
@@ -93,21 +106,32 @@ TEST_F(DumpFollowTest, AnExitThatIsNotAnsweredIsShownNevertheless) {
 }
 
 TEST_F(DumpFollowTest, ThatTheRecordingIsStoppedIsSaidOnce) {
-  RingReader drain(ring_.header());
-  ring_.add_exits(2);
-  const ToolRun run = follow("", "^0:54 ", [&] {
-    wait_for("0:1 ");
-    drain.stop(2);
+  const ToolRun run = follow_a_stop([this] {
     for (int i = 0; i < 50; ++i) {  // three rounds at least
       ring_.add_exits(1);
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    drain.go_on(52);
-    ring_.add_exits(3);
   });
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(places(run.out), ElementsAre("0:0", "0:1", "0:2", "0:52", "0:53", "0:54"));
   EXPECT_THAT(run.out, HasSubstr("50 exits")) << "of the whole gap";
+}
+
+TEST_F(DumpFollowTest, ThatItIsStoppedIsSaidOnceThoughTheGuestIsIdleInBetween) {
+  const ToolRun run = follow_a_stop([this] {
+    ring_.add_exits(20);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // four rounds
+    ring_.add_exits(30);
+  });
+  EXPECT_THAT(places(run.out), ElementsAre("0:0", "0:1", "0:2", "0:52", "0:53", "0:54"));
+}
+
+// The header names vCPUs late: those that ran have numbers beyond how many are known.
+TEST_F(DumpFollowTest, AVcpuWhoseNumberIsBeyondTheirCountIsShown) {
+  TestRing late(tool_.file(""), trace_.session(), 7);
+  late.add_exits(1).add_exit_without_answer();
+  const ToolRun run = follow("", "^7:1 ", [] {});
+  EXPECT_THAT(places(run.out), ElementsAre("7:0", "7:1"));
 }
 
 TEST_F(DumpFollowTest, EndsWithTheRecording) {

@@ -155,7 +155,7 @@ TEST_F(LostFileTest, EveryReadVerbTakesThemAndRecoverMakesARecordingOfThem) {
   const ToolRun recover = tool_.run("recover -o " + saved + " " + rings() + "/");
   EXPECT_EQ(recover.status, 3);
   EXPECT_THAT(recover.out, HasSubstr("exits from 1 ring saved"));
-  EXPECT_THAT(recover.err, AllOf(HasSubstr("had left the rings for the file that is gone"),
+  EXPECT_THAT(recover.err, AllOf(HasSubstr("had left the rings before, or been lost"),
                                  HasSubstr("are no longer needed: rm -r -- " + rings())));
   auto reader = TraceReader::open(saved);
   ASSERT_TRUE(reader) << reader.error().to_string();
@@ -262,6 +262,21 @@ TEST_F(LostFileTest, WithAFlightRecordersSnapshotItsSocketGoesToo) {
   const ToolRun info = tool_.run("info " + socket);
   EXPECT_EQ(info.status, 2);
   EXPECT_THAT(info.err, HasSubstr("is the control socket of " + session_.path + ": name that"));
+}
+
+// Which knows nothing of the rings that it was taken from.
+TEST_F(LostFileTest, ASnapshotThatIsThereIsNotCalledGone) {
+  session_.options.flight_bytes = 64 * 1024;
+  die_after([this] {
+    run(kBefore);
+    if (kvmtape_snapshot(session_.session, "one", nullptr) != 0) ::_exit(2);
+    run(kAfter);
+  });
+  const ToolRun run = tool_.run("info " + rings());
+  EXPECT_EQ(run.status, 3);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("rings alone: " + session_.path + " stands for itself"),
+                             Not(HasSubstr("not there"))));
+  EXPECT_THAT(tool_.run("recover -o saved " + rings()).err, Not(HasSubstr("that is gone")));
 }
 
 TEST_F(LostFileTest, TheLinkAmongThemSaysWhereItPointsAndLeadsToThem) {

@@ -365,6 +365,16 @@ TEST_F(RecordTest, WhatADiskDoesNotTakeIsToldAtOnceAndWhenItTakesItAgain) {
   EXPECT_THAT(run.err, HasSubstr(" were lost while nothing could be written\n"));
 }
 
+TEST_F(RecordTest, WhatAStoppedRecordingLeftOutIsNotLaidToTheDisk) {
+  const std::string gone = tool.file("gone");
+  std::filesystem::create_directory(gone);
+  const ToolRun run = tool.run("record -o " + gone + "/t.kvmtape --ring 1M -- sh -c '" + kMonitor +
+                               " plain 10; " KVMTAPE_BINARY_DIR "/kvmtape ctl $$ stop; rm -r " +
+                               gone + "; sleep 0.7; " + kMonitor + " plain 3000; sleep 0.7'");
+  EXPECT_THAT(run.err, HasSubstr("; the guest runs on, and it is tried again; until then"));
+  EXPECT_THAT(run.err, ::testing::Not(HasSubstr("lost while nothing could be written"))) << run.err;
+}
+
 TEST_F(RecordTest, WhatCannotBeStartedLeavesNoTrace) {
   EXPECT_EQ(record("no-such-monitor").status, 127);
   EXPECT_EQ(record("/etc/passwd").status, 126);
@@ -435,12 +445,14 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
   EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("end of the recording"));
 }
 
-// Unmapped its vCPU, was killed in KVM_RUN, or that and nobody reaped it.
+// Unmapped its vCPU, also where a filter keeps it from unmapping the ring, was killed in KVM_RUN,
+// or that and nobody reaped it.
 TEST_F(RecordTest, AVcpuThatHasEndedIsNotSilent) {
   const std::string hang = kMonitor + " hangs 50";
-  for (const std::string& ended :
-       {kMonitor + " plain 50; sleep 1.2", "timeout -s KILL 0.2 " + hang + "; sleep 1.2",
-        hang + " & sleep 0.2; kill -9 $!; exec sleep 1.2"}) {
+  for (const std::string& ended : {kMonitor + " plain 50; sleep 1.2",
+                                   "SMALL_MONITOR_LINGER=1 " + kMonitor + " cloud-hypervisor 50",
+                                   "timeout -s KILL 0.2 " + hang + "; sleep 1.2",
+                                   hang + " & sleep 0.2; kill -9 $!; exec sleep 1.2"}) {
     const ToolRun run = record("sh -c '" + ended + "'", "--flight 1M --trigger silent=700ms");
     EXPECT_THAT(run.err, HasSubstr("nothing triggered, nothing was written")) << ended;
     EXPECT_NE(::access(trace.c_str(), F_OK), 0) << ended;

@@ -123,6 +123,22 @@ TEST_F(BoundsTest, AFileThatIsRemovedIsBegunAnew) {
   EXPECT_EQ(read(session_.path, 1000), 2000u);
 }
 
+TEST_F(BoundsTest, AFileThatIsRemovedWhileNothingComesIsBegunAnewAndLeadsToItsRings) {
+  open();
+  run(10);
+  ASSERT_EQ(kvmtape_snapshot(session_.session, "before", nullptr), 0);
+  fs::remove(session_.path);
+  std::string rings;
+  for (int i = 0; i < 500 && rings.empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (const auto reader = TraceReader::open(session_.path); reader.ok())
+      rings = (*reader)->session().ring_directory;
+  }
+  ASSERT_FALSE(rings.empty());
+  EXPECT_EQ(rings, session_.ring_directory + rings.substr(rings.rfind('/')));
+  ASSERT_EQ(session_.close(), 0) << session_.error.text;
+}
+
 TEST_F(BoundsTest, WithoutItsDirectoryTheGuestRunsOnAndTheLossIsCounted) {
   session_.options.ring_bytes = 64 * 1024;
   const ScratchDirectory place;

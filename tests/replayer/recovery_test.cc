@@ -19,6 +19,17 @@ class RecoveryTest : public ::testing::Test {
   SeenTrace read(const TraceBuilder& trace) {
     return read_all(trace.write_to(scratch_.file("t.kvmtape")));
   }
+  // Exits that are in the ring and go into the file's next chunk.
+  static TraceBuilder& add_to_both(TraceBuilder& trace, TestRing& ring, uint32_t exits) {
+    ring.add_exits(exits);
+    return trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, exits);
+  }
+  // Two chunks of ten exits, the last of which breaks off.
+  static void ten_and_ten_torn_in_the_file(TraceBuilder& trace, TestRing& ring) {
+    add_to_both(trace, ring, 10).cut();
+    add_to_both(trace, ring, 10).flush(0);
+    trace.truncate_at(trace.bytes().size() - 9);
+  }
   // "88+12 ring full", a line for each.
   static std::string gaps_of(const SeenTrace& seen) {
     std::string text;
@@ -72,8 +83,7 @@ TEST_F(RecoveryTest, of_rings_alone_it_is_known_how_many_vcpus_have_none) {
 TEST_F(RecoveryTest, nothing_is_added_when_the_file_has_it_all) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);
-  ring.add_exits(12);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 12).cut();
+  add_to_both(trace, ring, 12).cut();
   const SeenTrace seen = read(trace);
   EXPECT_EQ(seen.seqs(0), seq_range(0, 12));
   EXPECT_EQ(seen.health.ring_exits, 0u);
@@ -120,11 +130,7 @@ TEST_F(RecoveryTest, a_flight_recorder_leaves_its_newest_exits_and_a_gap_before)
 TEST_F(RecoveryTest, a_torn_last_chunk_is_found_again_in_the_ring) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).flush(0);
-  trace.truncate_at(trace.bytes().size() - 9);
+  ten_and_ten_torn_in_the_file(trace, ring);
   const SeenTrace seen = read(trace);
   EXPECT_EQ(seen.seqs(0), seq_range(0, 20));
   EXPECT_EQ(seen.lost, 0u);
@@ -134,8 +140,7 @@ TEST_F(RecoveryTest, a_torn_last_chunk_is_found_again_in_the_ring) {
 TEST_F(RecoveryTest, what_came_while_the_recording_was_stopped_is_a_gap_that_says_so) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  add_to_both(trace, ring, 10).cut();
   RingReader drain(ring.header());
   drain.stop(10);
   ring.add_exits(25);
@@ -159,8 +164,7 @@ TEST_F(RecoveryTest, what_came_while_the_recording_was_stopped_is_a_gap_that_say
 TEST_F(RecoveryTest, what_was_overwritten_behind_a_stop_is_told_apart) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0, true);
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  add_to_both(trace, ring, 10).cut();
   RingReader drain(ring.header());
   drain.stop(10);
   ring.add_exits(100);
@@ -177,11 +181,7 @@ TEST_F(RecoveryTest, what_was_overwritten_behind_a_stop_is_told_apart) {
 TEST_F(RecoveryTest, what_the_file_lost_of_before_a_stop_is_found_in_the_ring) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).flush(0);
-  trace.truncate_at(trace.bytes().size() - 9);
+  ten_and_ten_torn_in_the_file(trace, ring);
   RingReader(ring.header()).stop(20);
   ring.add_exits(15);
   const SeenTrace seen = read(trace);
@@ -192,12 +192,35 @@ TEST_F(RecoveryTest, what_the_file_lost_of_before_a_stop_is_found_in_the_ring) {
 TEST_F(RecoveryTest, exits_that_found_no_room_while_it_was_stopped_belong_to_that) {
   TraceBuilder trace(rings());
   TestRing ring(rings(), trace.session(), 0);
-  ring.add_exits(10);
-  trace.ring_position(0, ring.block(), ring.bytes()).add_exits(0, 10).cut();
+  add_to_both(trace, ring, 10).cut();
   RingReader(ring.header()).stop(10);
   ring.add_exits(5000);
   ASSERT_GT(ring.dropped(), 0u);
   EXPECT_EQ(gaps_of(read(trace)), "10+5000 recording stopped\n");
+}
+
+TEST_F(RecoveryTest, exits_that_found_no_room_before_it_was_stopped_are_not_laid_to_that) {
+  TraceBuilder trace(rings());
+  TestRing ring(rings(), trace.session(), 0);
+  ring.add_exits(5000);
+  const uint64_t dropped = ring.dropped(), kept = 5000 - dropped;
+  trace.ring_position(0, ring.block(), ring.bytes())
+      .add_exits(0, static_cast<uint32_t>(kept))
+      .cut();
+  RingReader drain(ring.header());
+  while (!drain.poll().words.empty()) continue;
+  drain.stop(kept, dropped);
+  const std::string full = std::to_string(kept) + "+" + std::to_string(dropped) + " ring full\n";
+  EXPECT_EQ(gaps_of(read(trace)), full) << "nothing came since";
+  drain.release(drain.position());
+  ring.add_exits(100);
+  EXPECT_EQ(gaps_of(read(trace)), full + "5000+100 recording stopped\n");
+  drain.go_on(5100);
+  ring.add_exits(5);
+  const SeenTrace seen = read(trace);
+  EXPECT_EQ(gaps_of(seen), full + "5000+100 recording stopped\n");
+  EXPECT_EQ(seen.exits + seen.lost, 5105u);
+  EXPECT_EQ(seen.invented(), "");
 }
 
 TEST_F(RecoveryTest, a_ring_that_nobody_empties_is_not_stopped_by_who_does) {
@@ -215,7 +238,9 @@ TEST_F(RecoveryTest, whatever_a_ring_says_was_stopped_every_exit_counts_once) {
   for (const bool in_file : {false, true})
     for (const uint64_t from : values)
       for (const uint64_t to : values) {
-        SCOPED_TRACE(std::to_string(from) + " to " + std::to_string(to));
+        const uint64_t dropped = values[(from + to) % std::size(values)];
+        SCOPED_TRACE(std::to_string(from) + " to " + std::to_string(to) + ", dropped " +
+                     std::to_string(dropped));
         ScratchDirectory scratch;
         TraceBuilder trace(scratch.file(""));
         TestRing ring(scratch.file(""), trace.session(), 0);
@@ -224,6 +249,7 @@ TEST_F(RecoveryTest, whatever_a_ring_says_was_stopped_every_exit_counts_once) {
         ring.add_exits(25);
         ring.header()->stopped_from = from;
         ring.header()->stopped_to = to;
+        ring.header()->stopped_dropped = dropped;
         const SeenTrace seen = read_all(trace.write_to(scratch.file("t.kvmtape")));
         const uint64_t first = std::min<uint64_t>(std::max<uint64_t>(from, in_file ? 10 : 0), 35);
         const uint64_t stopped = std::min<uint64_t>(to, 35) - std::min({to, first, uint64_t{35}});

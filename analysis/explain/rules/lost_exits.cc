@@ -12,6 +12,7 @@
 #include "analysis/explain/rules.h"
 #include "schema/base/count_text.h"
 #include "schema/base/shell_word.h"
+#include "schema/trace_format.h"
 
 namespace kvmtape {
 namespace {
@@ -116,7 +117,12 @@ class LostExits : public Rule {
       steps.emplace_back("see what ended the recorder: memory, a full disk, a signal");
     else if (lost_by({GapReason::kRingFull, GapReason::kOverwritten}))
       steps.emplace_back("record with a larger --ring, or --flight, which keeps the newest");
-    if (lost_by({GapReason::kNoRing})) steps.emplace_back("see to room for the rings, in memory");
+    if (lost_by({GapReason::kNoRing}))
+      steps.push_back(all.reader.vcpus().size() > kVcpusWithRingMax
+                          ? fmt::format("begin a recording anew before it has had {} vCPUs, which "
+                                        "is how many it has rings for",
+                                        count_text(kVcpusWithRingMax))
+                          : "see to room for the rings, in memory");
     if (lost_by({GapReason::kWriteFailed}))
       steps.emplace_back("see to room where the recording is written");
     const std::string path = shell_path(all.reader.path());

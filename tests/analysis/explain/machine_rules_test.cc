@@ -457,6 +457,19 @@ TEST(LostExits, ToDamageAreNotMendedByALargerRing) {
       AllOf(HasSubstr("3 exits are missing"), HasSubstr("another copy"), Not(HasSubstr("--ring"))));
 }
 
+TEST(LostExits, OfVcpusThatFoundNoRingAreTheMemorysOrTheirNumbers) {
+  for (const uint32_t vcpus : {kVcpusWithRingMax, kVcpusWithRingMax + 1}) {
+    SyntheticTrace trace;
+    trace.intel().out(0x80, {1});
+    for (uint32_t i = 1; i < vcpus; ++i)
+      trace.builder().edit_session().vcpus.push_back({i, i, 12288});
+    trace.builder().add_gap(vcpus - 1, 3, GapReason::kNoRing);
+    EXPECT_THAT(Explained(trace).of("lost-exits").next,
+                HasSubstr(vcpus == kVcpusWithRingMax ? "room for the rings, in memory"
+                                                     : "before it has had 3,840 vCPUs"));
+  }
+}
+
 TEST(LostExits, AreANoteWhereAllOfThemAreLost) {
   SyntheticTrace lost;
   lost.intel().lost(1);

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
 #include "recorder/ring/clock.h"
@@ -82,6 +84,47 @@ TEST(Drain, AStreamDoesNotEndWhileItsExitsWouldGoNowhere) {
   EXPECT_FALSE(recording.drain().end_stream(recording.ring(0))) << "nobody would find it";
   ASSERT_TRUE(recording.drain().flush().ok()) << "into a new file";
   EXPECT_TRUE(recording.drain().end_stream(recording.ring(0)));
+}
+
+TEST(Drain, WhatAFullRingDroppedBeforeItWasStoppedIsNotLaidToThat) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  vcpu.run(20'000);  // more than fit
+  const uint64_t dropped = recording.ring(0)->lost_total;
+  ASSERT_TRUE(recording.drain().set_paused(true).ok());
+  EXPECT_EQ(recording.drain().totals().stopped, 0u);
+  vcpu.run(100);
+  recording.drain().pump();
+  EXPECT_EQ(recording.drain().totals().stopped, 100u);
+  ASSERT_TRUE(recording.drain().set_paused(false).ok());
+  vcpu.run(10);
+  std::vector<std::pair<GapReason, uint64_t>> gaps;
+  const WalkedTrace all = recording.finish([&](const WalkedItem& item) {
+    if (item.side == nullptr || item.side->kind != RecordKind::kGap) return;
+    const GapRecord gap = gap_in(*item.side);
+    gaps.emplace_back(static_cast<GapReason>(gap.why), gap.lost);
+  });
+  EXPECT_THAT(gaps, ::testing::ElementsAre(std::pair(GapReason::kRingFull, dropped),
+                                           std::pair(GapReason::kStopped, uint64_t{100})));
+  EXPECT_TRUE(all.streams.at(0).in_sequence);
+  EXPECT_EQ(all.exits() + all.lost(), 20'110u);
+  EXPECT_EQ(recording.drain().totals().lost, dropped + 100);
+}
+
+// Also such as the ring had no room for meanwhile, before their gap record comes: what is lost
+// beside them never becomes less.
+TEST(Drain, AllThatAPauseLosesIsStoppedAsItComes) {
+  RingRecording recording(1, 64 * 1024);
+  NumberedVcpu vcpu(recording.ring(0));
+  ASSERT_TRUE(recording.drain().set_paused(true).ok());
+  vcpu.run(20'000);  // more than fit
+  for (int i = 0; i < 3; ++i) {
+    const DrainTotals totals = recording.drain().totals();
+    EXPECT_GT(totals.lost, 0u);
+    EXPECT_EQ(totals.stopped, totals.lost);
+    recording.drain().pump();
+    vcpu.run(1);
+  }
 }
 
 TEST(Drain, HurriesWhenARingFillsQuicklyNotWhenItIsHalfFull) {

@@ -49,6 +49,22 @@ class RingFileTest : public ::testing::Test {
   ScratchDirectory directory_{true};
 };
 
+// It could not read /proc: under its number here there may be nobody, who has no start time either.
+TEST_F(RingFileTest, AMakerWhoseStartIsNotKnownIsNotTakenForAlive) {
+  for (const uint32_t pid : {uint32_t{1} << 22, static_cast<uint32_t>(::getpid())}) {
+    const auto ring = RingFile::open(ring_with([pid](RingHeader& header) {
+                                       header.writer_pid = pid;
+                                       header.writer_start_time = 0;
+                                     }),
+                                     RingFile::Access::kCopy);
+    ASSERT_TRUE(ring.ok());
+    EXPECT_FALSE(is_maker_alive(*ring)) << pid;
+  }
+  const auto own = RingFile::open(ring_with([](RingHeader&) {}), RingFile::Access::kCopy);
+  ASSERT_TRUE(own.ok());
+  EXPECT_TRUE(is_maker_alive(*own));
+}
+
 TEST_F(RingFileTest, WhatOneMappingWritesTheOtherReads) {
   const std::string path = ring_with([](RingHeader&) {});
   for (auto access : {RingFile::Access::kCopy, RingFile::Access::kShared}) {
