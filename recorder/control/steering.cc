@@ -11,8 +11,6 @@
 namespace kvmtape {
 namespace {
 
-constexpr uint64_t kRateWindowNs = 1'000'000'000;
-
 std::string line_of(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -31,7 +29,7 @@ std::string done(const Result<void>& result) {
 }  // namespace
 
 Steering::Steering(Keeper& keeper, Mark mark)
-    : keeper_(keeper), mark_(std::move(mark)), older_(sample()), newer_(older_) {}
+    : keeper_(keeper), mark_(std::move(mark)), window_(monotonic_now_ns(), totals()) {}
 
 // Of a flight recorder, what has gone by.
 DrainTotals Steering::totals() const {
@@ -43,11 +41,8 @@ DrainTotals Steering::totals() const {
   return totals;
 }
 
-Steering::Sample Steering::sample() const { return {monotonic_now_ns(), totals()}; }
-
 void Steering::look() {
-  if (monotonic_now_ns() - newer_.taken_ns >= kRateWindowNs)
-    older_ = std::exchange(newer_, sample());
+  if (const uint64_t now = monotonic_now_ns(); window_.is_due(now)) window_.advance(now, totals());
 }
 
 std::string Steering::answer(const Request& request, std::span<RingHeader* const> rings) {
@@ -69,7 +64,7 @@ std::string Steering::answer(const Request& request, std::span<RingHeader* const
 
 std::string Steering::set_paused(bool paused) {
   const auto result = keeper_.set_paused(paused);
-  if (result.ok()) older_ = newer_ = sample();
+  if (result.ok()) window_.begin_anew(monotonic_now_ns(), totals());
   return done(result);
 }
 
@@ -80,11 +75,8 @@ std::string Steering::snapshot(const std::string& reason) {
 }
 
 std::string Steering::status(std::span<RingHeader* const> rings) {
-  const auto [now, totals] = sample();
-  const double seconds = std::max(1e-9, static_cast<double>(now - older_.taken_ns) * 1e-9);
-  auto rate = [&](uint64_t before, uint64_t after) {
-    return after < before ? 0.0 : static_cast<double>(after - before) / seconds;
-  };
+  const DrainTotals totals = this->totals();
+  const Rates rates = window_.rates(monotonic_now_ns(), totals);
   nlohmann::ordered_json json = {{"kvmtape_ctl", 1},
                                  {"trace", keeper_.path()},
                                  {"state", keeper_.paused() ? "stopped" : "recording"},
@@ -93,9 +85,9 @@ std::string Steering::status(std::span<RingHeader* const> rings) {
                                  {"lost", totals.lost},
                                  {"bytes", totals.bytes},
                                  {"write_errors", totals.write_errors},
-                                 {"exits_per_second", rate(older_.totals.exits, totals.exits)},
-                                 {"bytes_per_second", rate(older_.totals.bytes, totals.bytes)},
-                                 {"rate_seconds", seconds},
+                                 {"exits_per_second", rates.exits_per_second},
+                                 {"bytes_per_second", rates.bytes_per_second},
+                                 {"rate_seconds", rates.seconds},
                                  {"write_error", nullptr},
                                  {"rings", nlohmann::json::array()}};
   // null: what is recorded goes into the file

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "recorder/control/rate_window.h"
 #include "recorder/control/request.h"
 #include "recorder/drain/keeper.h"
 
@@ -23,21 +24,14 @@ class Steering {
   void look();
 
  private:
-  struct Sample {
-    uint64_t taken_ns = 0;
-    DrainTotals totals;
-  };
   std::string set_paused(bool paused);
   std::string snapshot(const std::string& reason);
   std::string status(std::span<RingHeader* const> rings);
   DrainTotals totals() const;
-  Sample sample() const;
 
   Keeper& keeper_;
   Mark mark_;
-  // Rates are since `older_`: one to two seconds ago, whoever asks how often, or the start, or when
-  // the recording was stopped or went on.
-  Sample older_, newer_;
+  RateWindow window_;
 };
 
 }  // namespace kvmtape

@@ -38,7 +38,9 @@ ClockReading read_monotonic_clocks() {
 }
 
 uint64_t ticks_now(ClockReader clock) {
-  return clock == read_monotonic_clocks ? monotonic_now_ns() : read_clock();
+  if (clock == read_clocks) return read_clock();
+  if (clock == read_monotonic_clocks) return monotonic_now_ns();
+  return clock().ticks;
 }
 
 std::optional<uint64_t> ticks_per_second(const ClockReading& from, const ClockReading& to) {

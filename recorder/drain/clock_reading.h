@@ -19,7 +19,7 @@ ClockReading read_clocks();
 ClockReading read_monotonic_clocks();
 inline constexpr const char* kMonotonicClockName = "monotonic-ns";
 
-// The clock of a recording: one of the two above.
+// The clock of a recording: one of the two above, or one that a test turns.
 using ClockReader = ClockReading (*)();
 
 // What `clock` would say of its ticks, for what is stamped often: one reading of one clock.

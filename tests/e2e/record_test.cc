@@ -449,18 +449,18 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
 // or that and nobody reaped it.
 TEST_F(RecordTest, AVcpuThatHasEndedIsNotSilent) {
   const std::string hang = kMonitor + " hangs 50";
-  for (const std::string& ended : {kMonitor + " plain 50; sleep 1.2",
-                                   "SMALL_MONITOR_LINGER=1 " + kMonitor + " cloud-hypervisor 50",
-                                   "timeout -s KILL 0.2 " + hang + "; sleep 1.2",
-                                   hang + " & sleep 0.2; kill -9 $!; exec sleep 1.2"}) {
-    const ToolRun run = record("sh -c '" + ended + "'", "--flight 1M --trigger silent=700ms");
+  for (const std::string& ended : {kMonitor + " plain 50; sleep 4",
+                                   "SMALL_MONITOR_LINGER=4 " + kMonitor + " cloud-hypervisor 50",
+                                   "timeout -s KILL 0.2 " + hang + "; sleep 4",
+                                   hang + " & sleep 0.2; kill -9 $!; exec sleep 4"}) {
+    const ToolRun run = record("sh -c '" + ended + "'", "--flight 1M --trigger silent=3s");
     EXPECT_THAT(run.err, HasSubstr("nothing triggered, nothing was written")) << ended;
     EXPECT_NE(::access(trace.c_str(), F_OK), 0) << ended;
   }
 }
 
 TEST_F(RecordTest, AVcpuThatHangsIsSilentThoughItIsKilledThen) {
-  record("timeout -s KILL 1 " + kMonitor + " hangs 50", "--flight 1M --trigger silent=300ms");
+  record("timeout -s KILL 4 " + kMonitor + " hangs 50", "--flight 1M --trigger silent=800ms");
   EXPECT_THAT(tool.run("info " + trace).out, HasSubstr("silent: nothing since exit 0:49"));
   EXPECT_NE(::access(tool.file("t.2.kvmtape").c_str(), F_OK), 0);
 }

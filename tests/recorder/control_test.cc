@@ -121,32 +121,6 @@ TEST_F(ControlTest, StatusTellsWhatIsRecorded) {
   EXPECT_TRUE(status["snapshots"].is_null());
 }
 
-TEST_F(ControlTest, RatesAreNotSpoiledByWhoAskedJustBefore) {
-  open();
-  run(100);
-  ASSERT_EQ(ask("snapshot")["done"], true);
-  EXPECT_GT(ask("status")["exits_per_second"], 0);
-  EXPECT_GT(ask("status")["exits_per_second"], 0);
-}
-
-TEST_F(ControlTest, RatesAreOfTheLastSecondOrTwoWhoeverAsksHowOften) {
-  open();
-  run(1000);
-  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
-  const auto status = ask("status");  // for the first time
-  EXPECT_EQ(status["exits"], 1000);
-  EXPECT_EQ(status["exits_per_second"], 0);
-  EXPECT_GT(status["rate_seconds"], 0.9);
-  EXPECT_LT(status["rate_seconds"], 2.5);
-  for (int i = 0; i < 3; ++i) {
-    run(1000);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    const auto again = ask("status");
-    EXPECT_NEAR(again["exits_per_second"].get<double>() * again["rate_seconds"].get<double>(),
-                1000 * (i + 1), 1);
-  }
-}
-
 TEST_F(ControlTest, ARecordingThatIsStoppedRecordsNothingASecond) {
   open();
   run(1000);
@@ -154,7 +128,6 @@ TEST_F(ControlTest, ARecordingThatIsStoppedRecordsNothingASecond) {
   run_stopped(4000);
   const auto status = ask("status");
   EXPECT_EQ(status["exits_per_second"], 0);
-  EXPECT_LT(status["rate_seconds"], 0.9) << "since it was stopped";
 }
 
 TEST_F(ControlTest, StatusSaysWhyNothingCanBeWritten) {
@@ -439,13 +412,16 @@ TEST_F(ControlTest, WhatIsRefusedIsToldThoughNothingFollows) {
   open();
   say("fly\n");
   say("flee\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-  ASSERT_EQ(ask("snapshot")["done"], true);
-  auto reader = TraceReader::open(session_.path, {false, {}, true});
-  ASSERT_TRUE(reader) << reader.error().to_string();
+  // What is refused within a second of the last is told when that is over, or with the next.
   int told = 0;
-  for (Item item; (*reader)->next(item);)
-    told += item.kind == Item::Kind::kMark && item.mark.starts_with("ctl: refused a request");
+  for (int i = 0; i < 400 && told < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    auto reader = TraceReader::open(session_.path);
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    told = 0;
+    for (Item item; (*reader)->next(item);)
+      told += item.kind == Item::Kind::kMark && item.mark.starts_with("ctl: refused a request");
+  }
   EXPECT_EQ(told, 2);
 }
 

