@@ -88,11 +88,13 @@ int run_recover(RecoverCommand& command, Console& console) {
                  ": was never sealed: what was written last, if anything, may be missing");
   if (const std::string text = copied_text(health); !text.empty())
     console.warn(reader.path() + ": " + text);
-  console.note(leftover_rings_text(reader));
+  const bool undamaged =
+      health.damaged_chunks == 0 && totals->chunks_lost == 0 && totals->exits_damaged == 0;
+  // Of a damaged file a better copy may yet turn up, and its rings are part of the recording.
+  if (undamaged) console.note(leftover_rings_text(reader));
   // Intact rings hold what a file that was never sealed lacks.
-  const bool all_here = health.open_end() == OpenEnd::kNone && health.damaged_chunks == 0 &&
-                        health.behind != BehindEnd::kAnother && health.lost == 0 &&
-                        totals->chunks_lost == 0 && totals->exits_damaged == 0;
+  const bool all_here = undamaged && health.open_end() == OpenEnd::kNone &&
+                        health.behind != BehindEnd::kAnother && health.lost == 0;
   return all_here ? kDone : kIncomplete;
 }
 

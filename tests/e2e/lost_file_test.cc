@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "replayer/trace_reader.h"
@@ -162,6 +163,24 @@ TEST_F(LostFileTest, EveryReadVerbTakesThemAndRecoverMakesARecordingOfThem) {
   EXPECT_TRUE((*reader)->health().sealed);
   EXPECT_EQ((*reader)->exits(), totals["exits"]);
   EXPECT_EQ((*reader)->lost(), totals["lost"]);
+}
+
+TEST_F(LostFileTest, RingsOfAFileThatIsDamagedAreNotSaidToBeNeededNoLonger) {
+  die_after([this] {
+    run(kBefore);
+    if (kvmtape_snapshot(session_.session, "all of it", nullptr) != 0) ::_exit(2);
+    run(kAfter);
+  });
+  const std::string line = "recover --force -o " + tool_.file("saved") + " " + session_.path;
+  EXPECT_THAT(tool_.run(line).err, HasSubstr("are no longer needed: rm -r -- " + rings()));
+  std::fstream file(session_.path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(fs::file_size(session_.path) / 2));
+  file << "not what was there";
+  file.close();
+  const ToolRun damaged = tool_.run(line);
+  EXPECT_EQ(damaged.status, 3);
+  EXPECT_THAT(damaged.out, HasSubstr("in 1 damaged chunk"));
+  EXPECT_THAT(damaged.err, Not(HasSubstr("no longer needed")));
 }
 
 class OtherUserTest : public LostFileTest {
