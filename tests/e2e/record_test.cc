@@ -509,7 +509,8 @@ TEST_F(RecordTest, RingsThatWereMadeBeforeAFilterAndNotUsedAreGivenBackToo) {
 }
 
 TEST_F(RecordTest, FilesInBoundsStandAlone) {
-  const ToolRun run = record(kMonitor + " plain 300000", "--max-size 256K --max-files 3");
+  const ToolRun run =
+      record(kMonitor + " plain 500000", "--max-size 256K --max-files 3 --ring 64M");
   EXPECT_EQ(tool.run("verify " + trace).status, 0);
   EXPECT_LE(std::filesystem::file_size(trace), 256u * 1024);
   uint64_t there = 0, bytes = 0;
@@ -529,7 +530,7 @@ TEST_F(RecordTest, FilesInBoundsStandAlone) {
 TEST_F(RecordTest, OfFilesWithoutNumberThoseThatSomebodyRemovedAreNotCountedAsThere) {
   const std::string removed[] = {tool.file("t.1.kvmtape"), tool.file("t.3.kvmtape")};
   const ToolRun run =
-      record("sh -c '" + kMonitor + " plain 300000; rm " + removed[0] + " " + removed[1] + "'",
+      record("sh -c '" + kMonitor + " plain 500000; rm " + removed[0] + " " + removed[1] + "'",
              "--max-size 256K --max-files 0");
   uint64_t there = 0, files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(tool.file(""))) {
@@ -538,7 +539,7 @@ TEST_F(RecordTest, OfFilesWithoutNumberThoseThatSomebodyRemovedAreNotCountedAsTh
     there += info["totals"]["exits"].get<uint64_t>();
     ++files;
   }
-  EXPECT_LT(there, 300'001u);
+  EXPECT_LT(there, 500'001u);
   EXPECT_THAT(run.err, HasSubstr(fmt::format("\nrecorded in {} files, ", files)));
   EXPECT_THAT(run.err, HasSubstr(fmt::format("[ kvmtape: {}: {} exits, 1 vCPUs, ", trace, there)));
 }
