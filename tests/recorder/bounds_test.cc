@@ -27,7 +27,10 @@ using ::testing::HasSubstr;
 
 class BoundsTest : public ::testing::Test {
  protected:
-  BoundsTest() { session_.options.registers = KVMTAPE_REGISTERS_NEVER; }
+  BoundsTest() {
+    session_.options.registers = KVMTAPE_REGISTERS_NEVER;
+    session_.options.ring_bytes = 4 << 20;  // so that nothing is lost, whatever is held up
+  }
   void open() {
     ASSERT_TRUE(session_.open()) << session_.error.text;
     tape_ = session_.attach(0, vcpu_);
@@ -129,7 +132,7 @@ TEST_F(BoundsTest, AFileThatIsRemovedWhileNothingComesIsBegunAnewAndLeadsToItsRi
   ASSERT_EQ(kvmtape_snapshot(session_.session, "before", nullptr), 0);
   fs::remove(session_.path);
   std::string rings;
-  for (int i = 0; i < 500 && rings.empty(); ++i) {
+  for (int i = 0; i < 3000 && rings.empty(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     if (const auto reader = TraceReader::open(session_.path); reader.ok())
       rings = (*reader)->session().ring_directory;

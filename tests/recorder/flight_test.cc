@@ -143,26 +143,6 @@ TEST_F(FlightTest, AGuestThatSpinsIsFoldedAndTold) {
   EXPECT_GT(reader->folded(), 500u);
 }
 
-TEST_F(FlightTest, TheEndIsNamedBesideWhatWasDueAndSoIsHowManyReasonsThereWere) {
-  constexpr unsigned kVcpus = 9;
-  open("crash,end");
-  run(5);
-  ASSERT_EQ(kvmtape_snapshot(session_.session, "first", &session_.error), 0);  // none for a second
-  FakeVcpu others[kVcpus];
-  for (unsigned id = 0; id < kVcpus; ++id) {
-    kvmtape_vcpu* tape = session_.attach(id + 1, others[id]);
-    others[id].set_reason(KVM_EXIT_INTERNAL_ERROR);
-    kvmtape_exit(tape, 0, 0);
-    kvmtape_enter(tape);
-  }
-  EXPECT_EQ(session_.close(), 0) << session_.error.text;
-  const std::string trigger = wait_for(2)->session().trigger;
-  EXPECT_THAT(trigger, StartsWith("crash: exit 1:0, reason 17; crash: exit 2:0, reason 17; "));
-  EXPECT_THAT(trigger,
-              ::testing::EndsWith("crash: exit 7:0, reason 17; and 2 more; end of the recording"));
-  EXPECT_FALSE(std::filesystem::exists(file(3)));
-}
-
 TEST_F(FlightTest, ASilentVcpuIsTold) {
   open("silent=20ms");
   run(20);

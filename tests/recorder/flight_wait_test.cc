@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
 #include "recorder/flight/flight_recorder.h"
@@ -21,44 +22,53 @@
 namespace kvmtape::testing {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr uint64_t kMillisecondNs = 1'000'000, kHourNs = 3'600'000'000'000;
 
-// A flight recorder of one vCPU, both of the test's own thread.
+// A flight recorder and its vCPUs, all of the test's own thread.
 class FlightWaitTest : public ::testing::Test {
  protected:
-  void open(const char* triggers) {
+  void open(const char* triggers, uint32_t vcpus = 1) {
     start_clocks(session_);
+    now_ = session_.start;
     ticks_per_second_ = session_.ticks_per_second;
-    turned_by_ns_ = 0;
-    auto ring = create_ring(directory_ / "vcpu.ring", {session_.uuid, 0, 0, 64 * 1024, true, true});
-    ASSERT_TRUE(ring) << ring.error().to_string();
-    ring_.emplace(std::move(*ring));
     auto file = TraceFile::create(path_, false, session_.uuid);
     ASSERT_TRUE(file) << file.error().to_string();
-    flight_.emplace(std::move(*file), session_, *parse_triggers(triggers), 0, read_turned_clocks);
+    flight_.emplace(std::move(*file), session_, *parse_triggers(triggers), 0, [] { return now_; });
     flight_->ask_who_has_died([this](const RingHeader&) { return has_died_; });
-    flight_->add_stream(ring_->header());
+    for (uint32_t index = 0; index < vcpus; ++index) {
+      auto ring = create_ring(directory_ / ("vcpu-" + std::to_string(index) + ".ring"),
+                              {session_.uuid, index, index, 64 * 1024, true, true});
+      ASSERT_TRUE(ring) << ring.error().to_string();
+      vcpus_.push_back(std::make_unique<Vcpu>(std::move(*ring)));
+      flight_->add_stream(vcpus_.back()->ring.header());
+    }
     ASSERT_TRUE(flight_->begin());
-    capture_.emplace(ring_->header(), vcpu_.mapping(), vcpu_.mapping_bytes(), -1, CaptureOptions{});
   }
   void exit(int ret = 0, int error = 0) {
-    vcpu_.set_numbered(number_++);
-    capture_->exit(ret, error);
+    vcpus_[0]->page.set_numbered(number_++);
+    vcpus_[0]->capture.exit_at(now_.ticks, ret, error);
   }
+  void enter() { vcpus_[0]->capture.enter_at(now_.ticks); }
   void run(int exits) {
     for (int i = 0; i < exits; ++i) {
+      turn(kMillisecondNs);
       exit();
-      capture_->enter();
+      enter();
     }
     flight_->pump();
     ASSERT_EQ(snapshots(), 0u);
   }
-  // From now on, and what the machine takes besides.
+  void turn(uint64_t ns) {
+    now_.ticks += ns / 1000 * ticks_per_second_ / 1'000'000;
+    now_.monotonic_ns += ns;
+    now_.realtime_ns += ns;
+  }
   void pass(uint64_t ns) {
-    turned_by_ns_ += ns;
+    turn(ns);
     flight_->pump();
   }
   uint64_t snapshots() const { return flight_->flight_totals()->snapshots; }
@@ -68,24 +78,23 @@ class FlightWaitTest : public ::testing::Test {
     return (*reader)->health().sealed ? (*reader)->session().trigger : "not sealed";
   }
 
-  FakeVcpu vcpu_;
-  std::optional<VcpuCapture> capture_;
+  struct Vcpu {
+    explicit Vcpu(RingFile of) : ring(std::move(of)) {}
+    RingFile ring;
+    FakeVcpu page;
+    VcpuCapture capture{ring.header(), page.mapping(), page.mapping_bytes(), -1, {}};
+  };
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::optional<FlightRecorder> flight_;
   bool has_died_ = false;
 
  private:
-  static ClockReading read_turned_clocks() {
-    ClockReading now = read_clocks();
-    now.ticks += turned_by_ns_ / 1000 * ticks_per_second_ / 1'000'000;
-    now.monotonic_ns += turned_by_ns_;
-    return now;
-  }
-  inline static uint64_t turned_by_ns_ = 0, ticks_per_second_ = 0;
+  inline static ClockReading now_;
+  inline static uint64_t ticks_per_second_ = 0;
 
   ScratchDirectory directory_;
   const std::string path_ = directory_ / "vm.kvmtape";
   Session session_;
-  std::optional<RingFile> ring_;
   uint64_t number_ = 0;
 };
 
@@ -102,9 +111,8 @@ TEST_F(FlightWaitTest, AnAnswerThatDoesNotComeIsTold) {
 TEST_F(FlightWaitTest, AnAnswerThatCameTooLateIsTold) {
   open("slow=10us");
   exit();
-  const uint64_t begin = read_clocks().monotonic_ns;
-  while (read_clocks().monotonic_ns - begin < 100'000) continue;
-  capture_->enter();
+  turn(kMillisecondNs);
+  enter();
   flight_->pump();
   EXPECT_EQ(trigger(), "slow: the answer to exit 0:0");
 }
@@ -148,6 +156,20 @@ TEST_F(FlightWaitTest, ASilentVcpuIsToldOnce) {
   pass(kHourNs);
   EXPECT_EQ(trigger(), "silent: nothing since exit 0:19");
   pass(kHourNs);
+  ASSERT_TRUE(flight_->finish());
+  EXPECT_EQ(snapshots(), 1u);
+}
+
+TEST_F(FlightWaitTest, TheEndIsNamedBesideWhatWasDueAndSoIsHowManyReasonsThereWere) {
+  open("crash,end", 9);
+  for (const auto& vcpu : vcpus_) {
+    vcpu->page.set_reason(KVM_EXIT_INTERNAL_ERROR);
+    vcpu->capture.exit(0, 0);
+    vcpu->capture.enter();
+  }
+  ASSERT_TRUE(flight_->finish());
+  EXPECT_THAT(trigger(), StartsWith("crash: exit 0:0, reason 17; crash: exit 1:0, reason 17; "));
+  EXPECT_THAT(trigger(), EndsWith("crash: exit 6:0, reason 17; and 2 more; end of the recording"));
   EXPECT_EQ(snapshots(), 1u);
 }
 
@@ -161,7 +183,7 @@ TEST_P(EndedVcpuTest, IsNeitherSilentNorWaitsForItsMonitor) {
   exit();
   flight_->pump();
   if (is_finished)
-    capture_->finish();
+    vcpus_[0]->capture.finish();
   else
     has_died_ = true;
   pass(4 * kHourNs);

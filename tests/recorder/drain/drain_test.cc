@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "recorder/capture/vcpu_capture.h"
+#include "recorder/drain/clock_reading.h"
 #include "recorder/ring/clock.h"
 #include "schema/base/uuid_text.h"
 #include "tests/support/fake_vcpu.h"
@@ -39,11 +40,16 @@ struct NumberedVcpu {
 };
 
 TEST(Drain, GivesTheRingBackOnlyWhenTheChunkIsInTheFile) {
+  const uint64_t begin_ns = monotonic_now_ns();
   RingRecording recording(1, 64 * 1024);
   NumberedVcpu vcpu(recording.ring(0));
   vcpu.run(100);
   recording.drain().pump();  // into the encoder: the ring is far from full
-  EXPECT_EQ(recording.ring(0)->read_bytes, 0u);
+  const uint64_t read_bytes = recording.ring(0)->read_bytes;
+  // Once a second everything goes into the file.
+  if (monotonic_now_ns() - begin_ns < 1'000'000'000) {
+    EXPECT_EQ(read_bytes, 0u);
+  }
   ASSERT_TRUE(recording.drain().flush().ok());
   EXPECT_EQ(walk_trace(recording.path())->exits(), 100u);
   RingReader next(recording.ring(0));

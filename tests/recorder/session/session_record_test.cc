@@ -145,7 +145,7 @@ TEST(SessionRecord, ASnapshotMakesEverythingPublishedReadableWhileRecordingGoesO
   ASSERT_TRUE(trace.ok());
   EXPECT_FALSE(trace->sealed);
   EXPECT_EQ(trace->exits(), 100u);
-  EXPECT_EQ(trace->cuts, 1u);
+  EXPECT_GE(trace->cuts, 1u);  // another where the first second went by before
   EXPECT_EQ(mark, "snapshot: because");
   kvmtape_totals totals;
   kvmtape_get_totals(test.session, &totals);
