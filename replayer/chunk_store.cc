@@ -106,6 +106,18 @@ Result<std::span<const uint8_t>> ChunkStore::bytes(size_t number, bool verify) {
   return ref.bytes.first(size);
 }
 
+// What the header of a damaged chunk says of its size may be wrong: up to the next one that is
+// there. One that is gone has no bytes, and its place is the index's, which need not be this
+// file's.
+uint64_t ChunkStore::room_of(size_t number) const {
+  const ChunkRef& ref = chunks_[number];
+  if (ref.bytes.empty()) return 0;
+  size_t next = number + 1;
+  while (next < chunks_.size() && !chunks_[next].from_ring && chunks_[next].bytes.empty()) ++next;
+  if (next == chunks_.size() || chunks_[next].from_ring) return ref.bytes.size();
+  return std::min<uint64_t>(ref.bytes.size(), chunks_[next].entry.offset - ref.entry.offset);
+}
+
 Result<void> ChunkStore::open(size_t number, bool verify, ChunkDecoder& decoder) {
   KVMTAPE_TRY_ASSIGN(const auto chunk, bytes(number, verify));
   KVMTAPE_TRY(decoder.open(chunk));
@@ -131,6 +143,17 @@ void ChunkStore::note_session_lost() {
   session_lost_ = true;
   health_.redundant_chunks -= redundant_sessions_;
   health_.damaged_chunks += std::exchange(redundant_sessions_, 0);
+  for (size_t number = 0; number < chunks_.size(); ++number)
+    if (chunks_[number].entry.type == ChunkType::kSession && chunks_[number].damaged)
+      count_damaged_bytes(number);
+}
+
+// Of one that is whole but cannot be read to its end, some was.
+void ChunkStore::count_damaged_bytes(size_t number) {
+  ChunkRef& ref = chunks_[number];
+  if (ref.from_ring || ref.damaged_bytes != 0 || bytes(number, true)) return;
+  ref.damaged_bytes = room_of(number);
+  health_.damaged_bytes += ref.damaged_bytes;
 }
 
 void ChunkStore::mark_gone() {
@@ -154,6 +177,7 @@ void ChunkStore::mark_damaged(size_t number, uint64_t readable_exits, Error why)
                  : ref.entry.type == ChunkType::kCut || (ref.duplicate && !ref.is_gone());
   ++(redundant ? health_.redundant_chunks : health_.damaged_chunks);
   redundant_sessions_ += redundant && is_session ? 1 : 0;
+  if (!redundant) count_damaged_bytes(number);
   if (!redundant && why.code == ErrorCode::kUnsupported) ++health_.unsupported_chunks;
   if (!why.byte_offset) why.byte_offset = ref.entry.offset;
   health_.note(std::move(why));

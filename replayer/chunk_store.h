@@ -65,6 +65,8 @@ class ChunkStore {
   // The chunk's bytes, if its checksum holds (`verify`) and its header is what the index says.
   Result<std::span<const uint8_t>> bytes(size_t number, bool verify);
   Result<void> open(size_t number, bool verify, ChunkDecoder& decoder);
+  // What an unreadable chunk takes in the file.
+  uint64_t room_of(size_t number) const;
   // Notes that a chunk cannot be read to its end, and how many of its own exits can be.
   void mark_damaged(size_t number, uint64_t readable_exits, Error why);
   // The same of a chunk of which nothing can be read, unless a walk knows better.
@@ -78,6 +80,7 @@ class ChunkStore {
 
  private:
   void take_lost(size_t number, uint64_t lost);
+  void count_damaged_bytes(size_t number);
 
   uint64_t file_bytes_ = 0;
   Uuid session_{};

@@ -286,22 +286,6 @@ void TraceReader::for_each_chunk(
   state.count();
 }
 
-namespace {
-
-// What the header of a damaged chunk says of its size may be wrong: up to the next one that is
-// there. One that is gone has no bytes, and its place is the index's, which need not be this
-// file's.
-uint64_t room_of(const std::vector<ChunkRef>& chunks, size_t number) {
-  const ChunkRef& ref = chunks[number];
-  if (ref.bytes.empty()) return 0;
-  size_t next = number + 1;
-  while (next < chunks.size() && !chunks[next].from_ring && chunks[next].bytes.empty()) ++next;
-  if (next == chunks.size() || chunks[next].from_ring) return ref.bytes.size();
-  return std::min<uint64_t>(ref.bytes.size(), chunks[next].entry.offset - ref.entry.offset);
-}
-
-}  // namespace
-
 Result<void> TraceReader::for_each_stored_chunk(
     const std::function<Result<void>(const StoredChunk&)>& visit) {
   ChunkStore& store = state_->store;
@@ -309,10 +293,15 @@ Result<void> TraceReader::for_each_stored_chunk(
   for (size_t number = 0; number < chunks.size(); ++number) {
     const ChunkRef& ref = chunks[number];
     if (ref.duplicate) continue;
-    StoredChunk chunk{ref.entry,   store.bytes(number, true), 0,
-                      ref.damaged, ref.missing_before,        ref.skip_below};
+    StoredChunk chunk{ref.entry,
+                      store.bytes(number, true),
+                      0,
+                      ref.damaged_bytes,
+                      ref.damaged,
+                      ref.missing_before,
+                      ref.skip_below};
     if (!ref.from_ring)
-      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : room_of(chunks, number);
+      chunk.file_bytes = chunk.bytes ? chunk.bytes->size() : store.room_of(number);
     KVMTAPE_TRY(visit(chunk));
   }
   return {};

@@ -136,6 +136,7 @@ class TraceReader {
     const IndexEntry& entry;
     Result<std::span<const uint8_t>> bytes;  // an error: it cannot be trusted
     uint64_t file_bytes = 0;                 // that it takes in the file; 0: it is from a ring
+    uint64_t damaged_bytes = 0;              // of these, that health() counts already
     bool damage_known = false;               // health() counts it already
     uint64_t missing_before = 0;             // exits that are lost in front of it
     uint64_t skip_below = 0;                 // sequences below stand in an earlier chunk

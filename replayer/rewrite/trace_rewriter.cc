@@ -80,7 +80,7 @@ Result<void> Rewriter::take(const StoredChunk& chunk) {
     const bool redundant =
         chunk.entry.type == ChunkType::kSession || chunk.entry.type == ChunkType::kCut;
     totals_.chunks_lost += chunk.damage_known || redundant ? 0 : 1;
-    totals_.bytes_lost += chunk.file_bytes;
+    totals_.bytes_lost += chunk.file_bytes - chunk.damaged_bytes;
     const uint64_t first = std::max(chunk.entry.first_seq, chunk.skip_below);
     if (chunk.entry.type != ChunkType::kExits || chunk.entry.end_seq <= first) return {};
     return append_gap(chunk.entry, first, chunk.entry.end_seq - first);

@@ -55,6 +55,8 @@ TEST_F(TraceDamageTest, a_flipped_byte_anywhere_never_invents_an_exit) {
       ASSERT_EQ(seen.invented(), "") << at;
       ASSERT_GE(seen.exit_count(), 15u - 6u) << "one chunk at most is lost, at " << at;
       ASSERT_EQ(seen.exit_count() == 15 || !seen.health.complete(), true) << at;
+      ASSERT_EQ(seen.health.damaged_chunks == 0, seen.health.damaged_bytes == 0) << at;
+      ASSERT_LE(seen.health.damaged_bytes, whole.bytes().size()) << at;
     }
   }
 }
@@ -222,6 +224,8 @@ TEST_F(TraceDamageTest, verify_finds_the_damage_that_opening_does_not_touch) {
   (*reader)->verify();
   (*reader)->verify();
   EXPECT_EQ((*reader)->health().damaged_chunks, 1u);
+  EXPECT_EQ((*reader)->health().damaged_bytes,
+            trace.offset_of(ChunkType::kCut) - trace.offset_of(ChunkType::kExits, 1));
   EXPECT_EQ((*reader)->health().redundant_chunks, 1u) << "the cut";
   EXPECT_EQ((*reader)->exits(), 12u);
   EXPECT_EQ((*reader)->lost(), 3u);
