@@ -98,7 +98,8 @@ void OutputOptions::apply(Console& console) const {
 void TraceOptions::add_to(CLI::App& verb) {
   verb.add_option("trace", trace, "the recording; without it, the latest in the default directory");
   verb.add_option("--ring-dir", ring_directory,
-                  "where its rings lie, if not where its header says");
+                  "where its rings lie, or the --ring-dir of its recorder, if not where its header "
+                  "says");
   OutputOptions::add_to(verb);
 }
 

@@ -10,6 +10,7 @@
 #include "replayer/stream_cursor.h"
 #include "replayer/trace_clock.h"
 #include "replayer/trace_description.h"
+#include "schema/base/uuid_text.h"
 #include "schema/ring_file.h"
 
 namespace kvmtape {
@@ -102,11 +103,17 @@ Result<void> TraceReader::State::map() {
 // The rings are copied first and the file mapped again after: what a living recorder moved from one
 // to the other meanwhile is then in both rather than in neither.
 Result<void> TraceReader::State::add_rings() {
-  const std::string directory = !options.ring_directory.empty() ? options.ring_directory
-                                : rings_alone                   ? path
-                                                                : session.ring_directory;
+  std::string directory = !options.ring_directory.empty() ? options.ring_directory
+                          : rings_alone                   ? path
+                                                          : session.ring_directory;
   if (directory.empty()) return {};
   RingSnapshots rings = copy_rings(directory, store.session());
+  if (rings.rings.empty() && rings.problems.empty() && !options.ring_directory.empty()) {
+    // What a recorder is told is the place in which it makes a directory of its own.
+    const std::string within = directory + "/" + to_string(store.session());
+    rings = copy_rings(within, store.session());
+    if (!rings.rings.empty() || !rings.problems.empty()) directory = within;
+  }
   if (rings.rings.empty() && rings.problems.empty()) {
     if (!options.ring_directory.empty())
       store.health().note(

@@ -73,7 +73,7 @@ class TraceReader {
  public:
   struct Options {
     bool with_rings = true;        // take the rings that the trace's header names
-    std::string ring_directory;    // instead of the one that the header names
+    std::string ring_directory;    // instead of the one that the header names; or where that lies
     bool verify_checksums = true;  // of every chunk when it is decoded
   };
 

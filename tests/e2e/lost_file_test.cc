@@ -242,6 +242,18 @@ TEST_F(LostFileTest, WhereTheRingsAreNotThereItIsSaid) {
   }
 }
 
+TEST_F(LostFileTest, WhereTheyWereMovedToIsNamedAsTheRecorderNamedIt) {
+  die_after([this] { run(kAfter); });
+  const fs::path moved = place_ / "moved";
+  fs::rename(session_.ring_directory, moved);
+  const std::string own = fs::directory_iterator(moved)->path();
+  for (const std::string& named : {moved.string(), own}) {
+    const auto info = tool_.run("info --json --ring-dir " + named + " " + session_.path).json();
+    EXPECT_EQ(info["totals"]["exits"], kAfter) << named;
+    EXPECT_GT(info["storage"]["ring_exits"], 0) << named;
+  }
+}
+
 // As somebody would who pastes it.
 TEST_F(LostFileTest, TheCommandThatIsToldRemovesWhatItIsMeantToAndNothingElse) {
   session_.options.control = 1;
