@@ -168,6 +168,9 @@ void Recording::monitor_started(int pid) {
 }
 
 uint32_t Recording::pump() {
+  // Before the rings are looked for, so that the ring of whoever has counted a crash is among them.
+  // acquire: pairs with the release in the preload library, whose ring then holds the exit
+  const uint32_t crashes = control_->crashes.load(std::memory_order_acquire);
   open_new_rings();
   if (const uint64_t now = monotonic_now_ns(); now >= header_copy_due_ns_) {
     if (vcpus_told_ != drain_->session().vcpus.size()) note_session_changed();
@@ -175,8 +178,6 @@ uint32_t Recording::pump() {
     header_copy_due_ns_ = now + kHeaderCopyIntervalNs;
   }
   if (server_) server_->poll();
-  // acquire: pairs with the release in the preload library, whose ring then holds the exit
-  const uint32_t crashes = control_->crashes.load(std::memory_order_acquire);
   const bool hurry = drain_->pump();
   if (steering_) steering_->look();
   // release: pairs with the acquire of the vCPU's thread that waits
