@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +21,7 @@ namespace {
 struct ProbeCommand {
   OutputOptions output;
   ProbeOptions probe;
+  uint32_t guest_seconds = kGuestTimeMax.count();
   bool list = false;
 };
 
@@ -122,7 +124,12 @@ void add_probe(CLI::App& app, Action& chosen) {
   verb->add_flag("--list", command->list, "names the guests and runs none");
   verb->add_flag("--poison", command->probe.poison,
                  "fill kvm_run with 0xaa before each KVM_RUN: what the kernel wrote then shows");
+  verb->add_option("--guest-seconds", command->guest_seconds,
+                   "stop a guest that takes longer; 1 unless given: more on a machine that is busy")
+      ->check(positive_number())
+      ->type_name("N");
   verb->callback([command, &chosen] {
+    command->probe.guest_time_max = std::chrono::seconds(command->guest_seconds);
     chosen = [command](Console& console) {
       command->output.apply(console);
       return run(*command, console);

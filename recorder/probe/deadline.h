@@ -10,10 +10,6 @@
 
 namespace kvmtape {
 
-// How long a guest may take. Making its virtual machine alone takes 200 ms where KVM itself is
-// emulated.
-inline constexpr std::chrono::milliseconds kGuestTimeMax{1000};
-
 // Handles the kick signal (by doing nothing) while it lives; process-wide, one at a time.
 class KickHandler {
  public:

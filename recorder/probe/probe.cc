@@ -118,11 +118,12 @@ const char* outcome_words(GuestOutcome outcome) {
   return "";
 }
 
-GuestReport play(const Guest& guest, const Kvm& kvm, kvmtape_session* session, bool poison) {
+GuestReport play(const Guest& guest, const Kvm& kvm, kvmtape_session* session,
+                 const ProbeOptions& options) {
   kvmtape_mark(session, fmt::format("probe {}: {}", guest.name, guest.what).c_str());
-  Stage stage(kvm.system.get(), session, poison);
+  Stage stage(kvm.system.get(), session, options.poison, kGuestExitsMax, options.guest_time_max);
   {
-    const Deadline deadline(kGuestTimeMax);
+    const Deadline deadline(stage.time_max());
     guest.play(stage);
   }
   GuestReport report{.name = guest.name,
@@ -152,7 +153,7 @@ Result<ProbeReport> run_probe(const ProbeOptions& options) {
   {
     const KickHandler kick_handler;
     for (const Guest* guest : guests) {
-      report.guests.push_back(play(*guest, kvm, session, options.poison));
+      report.guests.push_back(play(*guest, kvm, session, options));
     }
   }
   report.path = kvmtape_path(session);

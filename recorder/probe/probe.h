@@ -8,6 +8,7 @@
 // an unknown guest (kUsage), a trace that cannot be written (kIo).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,11 +18,16 @@
 
 namespace kvmtape {
 
+// Making a guest's virtual machine alone takes 200 ms where KVM itself is emulated.
+inline constexpr std::chrono::seconds kGuestTimeMax{1};
+
 struct ProbeOptions {
   std::string path;               // trace to write; empty: a new file in the default directory
   bool force = false;             // overwrite it
   std::vector<std::string> only;  // names of guests; empty: all
   bool poison = false;  // fill kvm_run with 0xaa before each KVM_RUN: what the kernel wrote shows
+  // A guest that takes longer is stopped, and differs; one that spins on this KVM takes all of it.
+  std::chrono::seconds guest_time_max = kGuestTimeMax;
   std::string kvm_device = "/dev/kvm";
 };
 

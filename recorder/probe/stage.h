@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -20,14 +21,21 @@ inline constexpr uint64_t kGuestExitsMax = 512;
 
 class Stage {
  public:
-  Stage(int kvm_fd, kvmtape_session* session, bool poison, uint64_t exits_max = kGuestExitsMax)
-      : kvm_fd_(kvm_fd), session_(session), poison_(poison), exits_max_(exits_max) {}
+  Stage(int kvm_fd, kvmtape_session* session, bool poison, uint64_t exits_max = kGuestExitsMax,
+        std::chrono::milliseconds time_max = kGuestTimeMax)
+      : kvm_fd_(kvm_fd),
+        session_(session),
+        poison_(poison),
+        exits_max_(exits_max),
+        time_max_(time_max) {}
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
   int kvm_fd() const { return kvm_fd_; }
   kvmtape_session* session() const { return session_; }
   bool poison() const { return poison_; }
+  // For who runs a vCPU on a thread of its own; the guest's first thread has its deadline.
+  std::chrono::milliseconds time_max() const { return time_max_; }
 
   bool going() const { return !stopped_.load(std::memory_order_acquire); }
   void refuse(std::string why) { stop(GuestOutcome::kRefused, std::move(why)); }
@@ -52,6 +60,7 @@ class Stage {
   kvmtape_session* const session_;
   const bool poison_;
   const uint64_t exits_max_;
+  const std::chrono::milliseconds time_max_;
   // Any thread of the guest.
   std::atomic<bool> stopped_ = false;
   std::atomic<uint64_t> exits_ = 0;

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kArgumentsMax = 63, kSecondsMax = 120 };
+enum { kArgumentsMax = 63, kSecondsMax = 280 };
 
 static void start(char* line, const char* log) {
   char* arguments[kArgumentsMax + 1];

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
@@ -89,6 +90,7 @@ class PoisonedProbe : public ::testing::Test {
     options.path = (folder_ / (guest + ".kvmtape")).string();
     options.only = {guest};
     options.poison = true;
+    options.guest_time_max = std::chrono::minutes(1);  // each of them ends by itself
     const Result<ProbeReport> report = run_probe(options);
     std::vector<Seen> seen;
     if (!report && report.error().code == ErrorCode::kRefused) return seen;

@@ -21,7 +21,7 @@ namespace {
 constexpr unsigned kVcpus = 4;
 
 void run_vcpu(Vcpu& vcpu) {
-  const Deadline deadline(kGuestTimeMax);
+  const Deadline deadline(vcpu.stage().time_max());
   for (int store = 0; store < 8; ++store) {
     const uint64_t value = expect_store(vcpu, kMmioAddress + vcpu.id() * 8);
     vcpu.stage().check(value == vcpu.id(), "another vCPU's exit came");

@@ -23,7 +23,7 @@ constexpr unsigned kVcpus = 4;
 constexpr uint16_t kFirstPort = 0x100;
 
 void run_vcpu(Vcpu& vcpu) {
-  const Deadline deadline(kGuestTimeMax);
+  const Deadline deadline(vcpu.stage().time_max());
   for (int write = 0; write < 8; ++write) {
     if (!vcpu.expect(KVM_EXIT_IO)) return;
     vcpu.stage().check(vcpu.run().io.port == kFirstPort + vcpu.id() && *io_data(vcpu) == vcpu.id(),
