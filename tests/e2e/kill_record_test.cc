@@ -40,6 +40,14 @@ class KillRecordTest : public ::testing::Test {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // of the monitor that outlives its recorder
   }
 
+  static bool wait_until(const std::function<bool()>& holds) {
+    for (int ms = 0; ms < 60'000; ++ms) {
+      if (holds()) return true;
+      ::usleep(1000);
+    }
+    return false;
+  }
+
   void record_and_kill(Victim victim,
                        const KillPlan& plan = {KilledRecording::kPlain, false, 60'000}) {
     const std::string shared = scratch_->file("progress");
@@ -56,16 +64,18 @@ class KillRecordTest : public ::testing::Test {
       ::_exit(127);
     }
     // Who has not even begun yet cannot be killed by its number.
-    for (int ms = 0; ms < 20'000 && !(plan.from_start ? victim != Victim::kMonitor || has_begun()
-                                                      : all_have_published());
-         ++ms)
-      ::usleep(1000);
-    ASSERT_TRUE(plan.from_start || all_have_published()) << "the monitor did not start";
+    ASSERT_TRUE(wait_until([&] {
+      return plan.from_start ? victim != Victim::kMonitor || has_begun() : all_have_published();
+    })) << "the monitor did not start";
     ::usleep(static_cast<useconds_t>(random_() % plan.delay_us_max));
     if (before_any_) before_any_();
     if (victim != Victim::kMonitor) ::kill(recorder, SIGKILL);
-    // Alone, the monitor runs on, into a ring that nobody empties.
-    if (victim == Victim::kRecorder) ::usleep(static_cast<useconds_t>(random_() % 20'000));
+    // Alone, the monitor runs on, into a ring that nobody empties once the recorder is dead.
+    if (victim == Victim::kRecorder) {
+      siginfo_t dead{};
+      ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(recorder), &dead, WEXITED | WNOWAIT), 0);
+      ::usleep(static_cast<useconds_t>(random_() % 20'000));
+    }
     if (before_monitor_) before_monitor_(progress_->pid);
     if (has_begun()) ::kill(progress_->pid, SIGKILL);
     int status = 0;
@@ -102,6 +112,15 @@ class KillRecordTest : public ::testing::Test {
   bool all_have_published() const {
     return std::all_of(progress_->published, progress_->published + kCountingVcpus,
                        [](const auto& exits) { return exits != 0; });
+  }
+
+  // Waits until each vCPU has had so many exits beyond `before`.
+  bool all_go_on(const uint64_t (&before)[kCountingVcpus], uint64_t exits) const {
+    return wait_until([&] {
+      for (uint32_t id = 0; id < kCountingVcpus; ++id)
+        if (progress_->published[id] <= before[id] + exits) return false;
+      return true;
+    });
   }
 
   bool any_has_published() const {
@@ -187,6 +206,13 @@ class KillRecordTest : public ::testing::Test {
     ASSERT_EQ(reader.health().damaged_chunks, 0u);
   }
 
+  static uint64_t rings_given_back(const TraceReader& reader) {
+    return static_cast<uint64_t>(std::ranges::count_if(reader.vcpus(), [&](const VcpuTotals& vcpu) {
+      return !std::filesystem::exists(reader.session().ring_directory + "/" +
+                                      ring_file_name(vcpu.index));
+    }));
+  }
+
   std::string trace() const { return scratch_->file("t.kvmtape"); }
 
   std::unique_ptr<ScratchDirectory> scratch_;
@@ -261,7 +287,12 @@ TEST_F(KillRecordTest, WhileRingsAreGivenBackNoExitIsLostOrDoubled) {
               nullptr);
       ::_exit(127);
     }
-    ::usleep(150'000 + static_cast<useconds_t>(random_() % 700'000));
+    // In the first round until a ring is given back.
+    ASSERT_TRUE(wait_until([&] {
+      const auto begun = TraceReader::open(path);
+      return begun.ok() && (i > 0 || rings_given_back(**begun) > 0);
+    })) << "it was not recorded in a minute";
+    ::usleep(static_cast<useconds_t>(random_() % 700'000));
     ::kill(-recorder, SIGKILL);
     int status = 0;
     while (::waitpid(-1, &status, 0) > 0) continue;
@@ -272,11 +303,8 @@ TEST_F(KillRecordTest, WhileRingsAreGivenBackNoExitIsLostOrDoubled) {
       const bool is_last = &vcpu == &(*reader)->vcpus().back();
       EXPECT_TRUE(is_last ? vcpu.exits <= kExits : vcpu.exits == kExits)
           << "vCPU " << vcpu.index << ": " << vcpu.exits;
-      given_back += std::filesystem::exists((*reader)->session().ring_directory + "/" +
-                                            ring_file_name(vcpu.index))
-                        ? 0
-                        : 1;
     }
+    given_back += rings_given_back(**reader);
   }
   EXPECT_GT(given_back, 0u) << "no ring was given back: the test shows nothing";
 }
@@ -312,6 +340,7 @@ TEST_F(KillRecordTest, WhatCameWhileItWasStoppedIsLeftOutAndEveryReadVerbSaysWhy
       ASSERT_EQ(tool.run("ctl " + trace() + " stop").status, 0);
       for (uint32_t id = 0; id < kCountingVcpus; ++id) after_stop[id] = progress_->published[id];
       ::usleep(static_cast<useconds_t>(random_() % 40'000));
+      ASSERT_TRUE(all_go_on(after_stop, 10)) << "no exit came while it was stopped";
     };
     record_and_kill(victim);
     if (HasFatalFailure()) return;
@@ -414,7 +443,11 @@ TEST_F(KillRecordTest, WhileTheMonitorRunsOnItIsSaidThatNobodyRecordsIt) {
 
 TEST_F(KillRecordTest, WhatRingsThatNobodyEmptiedHadNoRoomForIsNotLaidToTheirSize) {
   scratch_ = std::make_unique<ScratchDirectory>();
-  before_monitor_ = [&](pid_t) { ::usleep(400'000); };  // in which the rings fill up
+  before_monitor_ = [&](pid_t) {
+    uint64_t now[kCountingVcpus] = {};
+    for (uint32_t id = 0; id < kCountingVcpus; ++id) now[id] = progress_->published[id];
+    ASSERT_TRUE(all_go_on(now, 10'000)) << "the rings, of half as many exits, are not full";
+  };
   record_and_kill(Victim::kRecorder);
   if (HasFatalFailure()) return;
   const Tool tool;

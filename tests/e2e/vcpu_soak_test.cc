@@ -1,6 +1,7 @@
 // Real vCPUs, as many as there are processors, that do nothing but exit, under `kvmtape record`:
-// what was recorded and what was lost are together what KVM_RUN gave back, rings of 16 MiB lose
-// nothing, and the recorder does not grow. Five seconds; ten minutes in ./dev soak. Needs KVM.
+// what was recorded and what was lost are together what KVM_RUN gave back, and the recorder does
+// not grow. Five seconds; ten minutes in ./dev soak, in which rings of 16 MiB lose nothing. Needs
+// KVM.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mman.h>
@@ -49,6 +50,16 @@ TEST(VcpuSoak, WhatIsRecordedAndWhatIsLostIsTogetherWhatKvmGave) {
             KVMTAPE_COUNTING_MONITOR, shared.c_str(), std::to_string(vcpus).c_str(), nullptr);
     ::_exit(127);
   }
+  constexpr uint64_t kWarm = 1000;
+  const auto have_begun = [&] {
+    return std::all_of(progress.published, progress.published + vcpus,
+                       [](const auto& exits) { return exits > kWarm; });
+  };
+  for (int ms = 0; ms < 60'000 && !have_begun(); ++ms) ::usleep(1000);
+  if (!have_begun()) {
+    progress.please_end.store(1);
+    FAIL() << "a vCPU has not had " << kWarm << " exits in a minute";
+  }
   const auto half = std::chrono::milliseconds(500 * load_seconds());
   std::this_thread::sleep_for(half);
   const uint64_t resident_early = resident_bytes(std::to_string(recorder));
@@ -73,11 +84,11 @@ TEST(VcpuSoak, WhatIsRecordedAndWhatIsLostIsTogetherWhatKvmGave) {
       << text;
   EXPECT_EQ(recorded_vcpus, vcpus);
   EXPECT_EQ(recorded + lost, produced);
-  EXPECT_EQ(lost, 0u);
-  EXPECT_GT(produced, 1000u);
   if constexpr (!kSanitized) {  // a sanitizer keeps notes of its own
     EXPECT_LT(resident_late, vcpus * (kRingBytes + kStreamBytesMax));
     if (load_seconds() >= kSecondsToSettle) {
+      EXPECT_EQ(lost,
+                0u);  // in a quiet hour; else who takes both processors for seconds loses some
       EXPECT_LT(resident_late, resident_early + kGrowthMax);
     }
   }
