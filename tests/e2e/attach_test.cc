@@ -282,10 +282,12 @@ TEST_P(BothWays, AnInterruptEndsTheRecordingAndTheMonitorRunsOn) {
   const ShellRun run = attach(kStatic + " plain 300000", std::string("--way ") + GetParam(),
                               "until [ $(stat -c %s $TRACE) -gt 20000 ]; do sleep 0.01; done; "
                               "kill -INT $r; wait $r; echo ended $?");
-  EXPECT_THAT(run.out, AllOf(HasSubstr("ended 0\n"), HasSubstr("monitor 7\n"),
-                             HasSubstr("exit2=300000 exit5=1")));
   EXPECT_GT(totals()["exits"], 0);
-  EXPECT_EQ(tool.run("verify " + trace).status, 0);
+  // The kernel's ring holds what comes in a third of a second.
+  const std::string status = totals()["lost"] == 0 ? "0" : "3";
+  EXPECT_THAT(run.out, AllOf(HasSubstr("ended " + status + "\n"), HasSubstr("monitor 7\n"),
+                             HasSubstr("exit2=300000 exit5=1")));
+  EXPECT_EQ(std::to_string(tool.run("verify " + trace).status), status);
 }
 
 TEST_F(AttachTest, WhoIsNoMonitorIsRefused) {
@@ -344,18 +346,26 @@ TEST_F(AttachTest, WhoGetsTheNumberOfOneThatHasEndedIsNotRecorded) {
   need_bpf();
   if (IsSkipped()) return;
   const std::string printed = tool.file("printed");
-  std::thread recorder(
-      [&] { tool.run("record -o " + trace + " -- " + kStatic + " child-ends 1 > " + printed); });
+  // Without its number nobody lets the monitor go on: `timeout` ends both.
+  std::thread recorder([&] {
+    tool.run("record -o " + trace + " -- " + kStatic + " child-ends 1 > " + printed,
+             "timeout -k 5 120");
+  });
   pid_t ended = 0, monitor = 0;
-  for (int tries = 0; tries < 1000 && monitor == 0; ++tries) {
+  for (int tries = 0; tries < 6000 && monitor == 0; ++tries) {
     std::string words;
     std::ifstream(printed) >> words >> ended >> words >> monitor;
     ::usleep(10'000);
   }
+  if (monitor == 0) {
+    recorder.join();
+    FAIL() << "the monitor did not say its number in a minute";
+  }
   const int status = run_as_number(ended, {kStatic, "plain", "50"});
+  shell("timeout 60 sh -c \"until grep -q '^State:.T' /proc/" + std::to_string(monitor) +
+        "/status; do sleep 0.01; done\"");  // it stops itself behind what it says
   ::kill(monitor, SIGCONT);
   recorder.join();
-  ASSERT_NE(monitor, 0);
   if (status == EPERM) GTEST_SKIP() << "no right to choose a process's number";
   EXPECT_EQ(status, 7);
   EXPECT_EQ(totals()["exits"], 0);
@@ -398,8 +408,8 @@ TEST_F(AttachTest, QemuIsAttachedToWhileItRuns) {
             kTellQemu +
             "' $1; }; tell cont; until " KVMTAPE_BINARY_DIR "/kvmtape dump --exit KVM_EXIT_IO " +
             trace + " | grep -q 0x8086; do sleep 0.1; done; tell quit; wait $!; echo $?");
-  EXPECT_THAT(run.out, HasSubstr("0\n"));
-  EXPECT_EQ(totals()["lost"], 0);
+  // What it looks for comes before the kernel's ring can be full; behind that exits may be lost.
+  EXPECT_THAT(run.out, HasSubstr(totals()["lost"] == 0 ? "0\n" : "3\n"));
   // Of QEMU's host bridge: the answer to a read, which KVM has not looked at yet.
   EXPECT_THAT(tool.run("dump --exit KVM_EXIT_IO " + trace).out,
               HasSubstr("IN  port 0xcfc 2 bytes = 0x8086"));
