@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 
 #include "recorder/probe/deadline.h"
 #include "schema/base/unique_fd.h"
@@ -22,7 +24,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr uint64_t kExitsMax = 100'000;
-constexpr std::chrono::seconds kTimeMax{20};
+constexpr std::chrono::seconds kTimeMax{120};  // for what hangs
+constexpr int kTriesMax = 5;
+constexpr std::string_view kMonitorAway = "monitor-away";
 constexpr double kStormPerSecond = 20'000;  // exit_storm.cc's
 
 class RealGuests : public ::testing::Test {
@@ -63,6 +67,19 @@ class RealGuests : public ::testing::Test {
   void leave_out(const RealGuest& guest, const std::string& why) {
     left_out += fmt::format("{}{}: {}", left_out.empty() ? "" : "; ", guest.name, why);
   }
+  // What is found in a recording of it, none where KVM refused it. Where this machine stood still
+  // for a second the monitor was away, truly: that recording says nothing of the guest, another
+  // does.
+  std::unique_ptr<Explained> explain_anew(const RealGuest& guest) {
+    const bool is_away =
+        guest.competing == kMonitorAway || std::ranges::count(guest.first, kMonitorAway) != 0;
+    for (int tries = 1;; ++tries) {
+      const std::string path = record(guest);
+      if (path.empty()) return nullptr;
+      auto explained = std::make_unique<Explained>(path);
+      if (is_away || tries == kTriesMax || !explained->found(kMonitorAway)) return explained;
+    }
+  }
   // A storm on a machine that was too busy for one.
   static bool is_slow(const RealGuest& guest, const Explained& explained) {
     const Case& all = *explained.explanation().all;
@@ -71,9 +88,9 @@ class RealGuests : public ::testing::Test {
   }
   void expect_causes_of(std::span<const RealGuest> guests) {
     for (const RealGuest& guest : guests) {
-      const std::string path = record(guest);
-      if (path.empty()) continue;
-      const Explained explained(path);
+      const auto found = explain_anew(guest);
+      if (!found) continue;
+      const Explained& explained = *found;
       if (is_slow(guest, explained)) {
         leave_out(guest, "this machine is too busy for a storm of exits");
         continue;
@@ -107,10 +124,9 @@ TEST_F(RealGuests, WhatTheMonitorDidComesFirst) { expect_causes_of(monitors_doin
 
 TEST_F(RealGuests, NothingIsFoundInHealthyOnes) {
   for (const RealGuest& guest : healthy()) {
-    const std::string path = record(guest);
-    if (path.empty()) continue;
-    const Explained explained(path);
-    EXPECT_THAT(explained.causes(), IsEmpty()) << guest.name;
+    const auto explained = explain_anew(guest);
+    if (!explained) continue;
+    EXPECT_THAT(explained->causes(), IsEmpty()) << guest.name;
   }
   if (!left_out.empty()) GTEST_SKIP() << left_out;
 }
