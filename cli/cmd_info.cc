@@ -98,7 +98,7 @@ class InfoText {
                      counted(reader_.chunk_count(), "chunk"), per_exit, end_text(health)));
     if (health.ring_exits != 0)
       line("rings", fmt::format("{} only in rings: {}", counted(health.ring_exits, "exit"),
-                                session_.ring_directory));
+                                health.ring_directory));
   }
 
   void gaps(const GapList& list) {

@@ -90,8 +90,7 @@ int run_recover(RecoverCommand& command, Console& console) {
     console.warn(reader.path() + ": " + text);
   const bool undamaged =
       health.damaged_chunks == 0 && totals->chunks_lost == 0 && totals->exits_damaged == 0;
-  // Of a damaged file a better copy may yet turn up, and its rings are part of the recording.
-  if (undamaged) console.note(leftover_rings_text(reader));
+  console.note(undamaged ? leftover_rings_text(reader) : kept_rings_text(reader));
   // Intact rings hold what a file that was never sealed lacks.
   const bool all_here = undamaged && health.open_end() == OpenEnd::kNone &&
                         health.behind != BehindEnd::kAnother && health.lost == 0;

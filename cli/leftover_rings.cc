@@ -21,6 +21,7 @@ bool is_heard(const std::string& socket) {
   return connected.ok() || connected.error().code == ErrorCode::kRefused;
 }
 
+// "the rings in DIR (1.0 MB)", where they are whole and nobody writes them.
 std::string rings_text(const TraceReader& reader) {
   const TraceHealth& health = reader.health();
   const fs::path rings = health.ring_directory;
@@ -28,8 +29,14 @@ std::string rings_text(const TraceReader& reader) {
   if (health.ring_bytes == 0 || !is_its_own || health.writer_alive || health.ring_writer_pid != 0 ||
       !health.ring_problems.empty())
     return {};
-  return fmt::format("the rings in {} ({}) are no longer needed: rm -r -- {}", rings.string(),
-                     bytes_text(health.ring_bytes), shell_path(rings.string()));
+  return fmt::format("the rings in {} ({})", rings.string(), bytes_text(health.ring_bytes));
+}
+
+std::string not_needed_text(const TraceReader& reader) {
+  const std::string rings = rings_text(reader);
+  return rings.empty() ? rings
+                       : fmt::format("{} are no longer needed: rm -r -- {}", rings,
+                                     shell_path(reader.health().ring_directory));
 }
 
 // " && rm -- vm.kvmtape.ctl", of the socket that its recorder left: beside this file or, of a
@@ -52,15 +59,21 @@ std::string dead_sockets_text(const TraceReader& reader) {
 }  // namespace
 
 std::string leftover_rings_text(const TraceReader& reader) {
-  const std::string rings = rings_text(reader);
+  const std::string rings = not_needed_text(reader);
   return rings.empty() ? rings : rings + dead_sockets_text(reader);
+}
+
+std::string kept_rings_text(const TraceReader& reader) {
+  const std::string rings = rings_text(reader);
+  return rings.empty() ? rings : rings + " stay, for a better copy of " + reader.path();
 }
 
 std::string leftover_rings_text(const std::string& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) return {};
   const auto reader = TraceReader::open(path);
-  return reader.ok() ? rings_text(**reader) : std::string();  // who replaces it takes the socket
+  return reader.ok() ? not_needed_text(**reader)
+                     : std::string();  // who replaces it takes the socket
 }
 
 }  // namespace kvmtape

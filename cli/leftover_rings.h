@@ -12,7 +12,12 @@ namespace kvmtape {
 // somebody may still need them.
 std::string leftover_rings_text(const TraceReader& reader);
 
-// The same of the recording at `path`, if there is one: for who is about to replace it.
+// "the rings in DIR (1.0 MB) stay, for a better copy of FILE", of one that is damaged; empty as
+// above.
+std::string kept_rings_text(const TraceReader& reader);
+
+// As leftover_rings_text of the recording at `path`, if there is one: for who is about to replace
+// it.
 std::string leftover_rings_text(const std::string& path);
 
 }  // namespace kvmtape

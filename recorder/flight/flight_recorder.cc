@@ -160,7 +160,7 @@ bool FlightRecorder::pump() {
   const uint64_t now = ticks_now(clock_);
   const bool settled =
       std::ranges::all_of(watched_, [now](const auto& vcpu) { return vcpu->watch.settled(now); });
-  if (!due_.empty() && settled && monotonic_now_ns() >= not_before_ns_) {
+  if (!due_.empty() && settled && clock_().monotonic_ns >= not_before_ns_) {
     const std::string reason = reasons_due();
     if (snapshot(reason).ok()) {
       named_ = std::exchange(due_, {});
@@ -215,7 +215,7 @@ void FlightRecorder::note_written(const Result<void>& written) {
 }
 
 Result<void> FlightRecorder::snapshot_to(const std::string& path, std::string_view reason) {
-  not_before_ns_ = monotonic_now_ns() + kSnapshotIntervalNs;
+  not_before_ns_ = clock_().monotonic_ns + kSnapshotIntervalNs;
   look();
   const ClockReading now = clock_();
   session_.now = now;

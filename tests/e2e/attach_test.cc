@@ -279,9 +279,10 @@ INSTANTIATE_TEST_SUITE_P(Ways, BothWays, ::testing::Values("bpf", "ptrace"));
 TEST_P(BothWays, AnInterruptEndsTheRecordingAndTheMonitorRunsOn) {
   if (GetParam() == std::string("bpf")) need_bpf();
   if (IsSkipped()) return;
-  const ShellRun run = attach(kStatic + " plain 300000", std::string("--way ") + GetParam(),
-                              "until [ $(stat -c %s $TRACE) -gt 20000 ]; do sleep 0.01; done; "
-                              "kill -INT $r; wait $r; echo ended $?");
+  const ShellRun run =
+      attach(kStatic + " plain 300000", std::string("--way ") + GetParam(),
+             "until [ $(stat -c %s $TRACE) -gt 20000 ]; do kill -0 $r || break; sleep 0.01; done; "
+             "kill -INT $r; wait $r; echo ended $?");
   EXPECT_GT(totals()["exits"], 0);
   // The kernel's ring holds what comes in a third of a second.
   const std::string status = totals()["lost"] == 0 ? "0" : "3";
@@ -397,17 +398,17 @@ TEST_F(AttachTest, QemuIsAttachedToWhileItRuns) {
     GTEST_SKIP() << "qemu-system-x86_64 is not installed";
   const std::string pid = tool.file("pid");
   // Its guest waits (-S) until it is watched.
-  const ShellRun run =
-      shell("cd " + tool.file("") +
-            " && qemu-system-x86_64 -accel kvm -smp 2 -sandbox on -display none -nodefaults -S "
-            "-no-reboot -monitor unix:monitor,server,nowait -daemonize -pidfile " +
-            pid + " && " KVMTAPE_BINARY_DIR "/kvmtape record --force -o " + trace +
-            " -p $(cat pid) 2>record.err & cd " + tool.file("") +
-            "; until grep -qs ^attached record.err; do sleep 0.05; done; "
-            "tell() { python3 -c '" +
-            kTellQemu +
-            "' $1; }; tell cont; until " KVMTAPE_BINARY_DIR "/kvmtape dump --exit KVM_EXIT_IO " +
-            trace + " | grep -q 0x8086; do sleep 0.1; done; tell quit; wait $!; echo $?");
+  const ShellRun run = shell(
+      "cd " + tool.file("") +
+      " && qemu-system-x86_64 -accel kvm -smp 2 -sandbox on -display none -nodefaults -S "
+      "-no-reboot -monitor unix:monitor,server,nowait -daemonize -pidfile " +
+      pid + " && " KVMTAPE_BINARY_DIR "/kvmtape record --force -o " + trace +
+      " -p $(cat pid) 2>record.err & cd " + tool.file("") +
+      "; until grep -qs ^attached record.err; do kill -0 $! || break; sleep 0.05; done; "
+      "tell() { python3 -c '" +
+      kTellQemu +
+      "' $1; }; tell cont; until " KVMTAPE_BINARY_DIR "/kvmtape dump --exit KVM_EXIT_IO " + trace +
+      " | grep -q 0x8086; do kill -0 $! || break; sleep 0.1; done; tell quit; wait $!; echo $?");
   // What it looks for comes before the kernel's ring can be full; behind that exits may be lost.
   EXPECT_THAT(run.out, HasSubstr(totals()["lost"] == 0 ? "0\n" : "3\n"));
   // Of QEMU's host bridge: the answer to a read, which KVM has not looked at yet.

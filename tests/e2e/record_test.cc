@@ -157,12 +157,13 @@ nlohmann::json slice_of(const nlohmann::json& exit, const std::string& of) {
 }
 
 // A crashed vCPU waits 50 ms for the recorder, which the machine may hold up for longer: here, by
-// what is put into RecordControl, minutes (2^40 ticks).
+// what is put into RecordControl, 2^36 ticks, half a minute and more.
 std::string crash(const std::string& way, const std::string& then = {}) {
   return fmt::format(
-      "sh -c 'printf \"\\377\\377\\377\\377\\377\" | dd of=$KVMTAPE_RECORD_DIRECTORY/control bs=1 "
-      "seek={} conv=notrunc status=none; {} {} 3; {}'",
-      offsetof(RecordControl, crash_wait_ticks), kMonitor, way, then);
+      "sh -c 'cd $KVMTAPE_RECORD_DIRECTORY && test -s {0} && "
+      "printf \"\\377\\377\\377\\377\\017\" | dd of={0} bs=1 seek={1} conv=notrunc status=none; "
+      "cd - >/dev/null; {2} {3} 3; {4}'",
+      kRecordControlFile, offsetof(RecordControl, crash_wait_ticks), kMonitor, way, then);
 }
 
 TEST_F(RecordTest, ACrashBringsTheMemoryAtItsPointersThoughTheMonitorEndsAtOnce) {
@@ -492,6 +493,7 @@ TEST_F(RecordTest, AFlightRecorderWritesTheCrashAndTheEndIntoFilesOfTheirOwn) {
 // indeed: such a run is not judged.
 TEST_F(RecordTest, AVcpuThatHasEndedIsNotSilent) {
   const std::string hang = kMonitor + " hangs 50 & ", seen = until_status_says("\\\"vcpu\\\":0");
+  int judged = 0;
   const std::string linger =
       "if [ $(($(date +%s) - begin)) -gt 1 ]; then echo too slow; else sleep 4; fi; ";
   for (const std::string& ended :
@@ -504,9 +506,11 @@ TEST_F(RecordTest, AVcpuThatHasEndedIsNotSilent) {
     const ToolRun run =
         record("sh -c 'begin=$(date +%s); " + ended + "'", "--flight 1M --trigger silent=3s");
     if (run.out.ends_with("too slow\n")) continue;
+    ++judged;
     EXPECT_THAT(run.err, HasSubstr("nothing triggered, nothing was written")) << ended;
     EXPECT_NE(::access(trace.c_str(), F_OK), 0) << ended;
   }
+  if (judged == 0) GTEST_SKIP() << "this machine takes seconds to end a process";
 }
 
 TEST_F(RecordTest, AVcpuThatHangsIsSilentThoughItIsKilledThen) {

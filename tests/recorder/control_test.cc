@@ -130,6 +130,17 @@ TEST_F(ControlTest, ARecordingThatIsStoppedRecordsNothingASecond) {
   EXPECT_EQ(status["exits_per_second"], 0);
 }
 
+TEST_F(ControlTest, WhatWasRecordedIsNoRateAnyMoreWhenSecondsHaveGoneBy) {
+  open();
+  run(1000);
+  double rate = 1;
+  for (int i = 0; i < 600 && rate > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    rate = ask("status")["exits_per_second"];
+  }
+  EXPECT_EQ(rate, 0);
+}
+
 TEST_F(ControlTest, StatusSaysWhyNothingCanBeWritten) {
   SmallFileSystem small(256 * 1024);
   if (!small.mounted()) GTEST_SKIP() << small.why_not();
