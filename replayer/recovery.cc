@@ -176,9 +176,7 @@ class RingEncoder {
     const uint64_t next = encoder_.next_seq(), to = std::min(stopped_.to, next);
     const uint64_t tsc = skipped_tsc_ != 0 ? skipped_tsc_ : session_.now.ticks;
     start_at(stopped_.from, encoder_.lost_total());
-    const uint64_t dropped = std::min(stopped_.dropped, to - stopped_.from);
-    encoder_.add_gap(dropped, GapReason::kRingFull, tsc);
-    encoder_.add_gap(to - stopped_.from - dropped, GapReason::kStopped, tsc);
+    encoder_.add_stop(to - stopped_.from, stopped_.dropped, tsc);
     encoder_.add_gap(next - to, GapReason::kOverwritten, tsc);
     stopped_exits_ = next - stopped_.from;
   }

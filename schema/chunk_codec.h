@@ -70,6 +70,9 @@ class ChunkEncoder {
   uint64_t first_tsc() const;  // of this chunk
   // Notes exits that the producer counted as lost and for which no gap record can come any more.
   void add_gap(uint64_t lost, GapReason why, uint64_t tsc);
+  // The same of `exits` that came up to the end of a stop, of which a full ring had dropped the
+  // first `dropped`, at most all, before it began. Returns how many are the stop's.
+  uint64_t add_stop(uint64_t exits, uint64_t dropped, uint64_t tsc);
 
   // From the next finish() on: less time, more bytes; or as usual again.
   void set_haste(bool haste);

@@ -210,6 +210,13 @@ void ChunkEncoder::add_gap(uint64_t lost, GapReason why, uint64_t tsc) {
   if (lost != 0) state_->add_gap(lost, why, tsc);
 }
 
+uint64_t ChunkEncoder::add_stop(uint64_t exits, uint64_t dropped, uint64_t tsc) {
+  dropped = std::min(dropped, exits);
+  add_gap(dropped, GapReason::kRingFull, tsc);
+  add_gap(exits - dropped, GapReason::kStopped, tsc);
+  return exits - dropped;
+}
+
 void ChunkEncoder::set_haste(bool haste) { state_->writer.set_haste(haste); }
 
 bool ChunkEncoder::finish(const ChunkPlace& place, std::vector<uint8_t>& out,

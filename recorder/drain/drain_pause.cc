@@ -40,13 +40,11 @@ void Drain::end_pause(bool producers_ended) {
     stream->reader.go_on(encoder.next_seq());
     const uint64_t skipped = encoder.next_seq() - stream->pause_seq;
     stream->stopped += skipped - (encoder.lost_total() - stream->pause_lost);
-    const uint64_t dropped = std::min(stream->pause_dropped, skipped);
-    stream->pauses_exits += skipped - dropped;
     stream->is_paused = false;
     encoder.resume(stream->pause_seq, stream->pause_lost);
     stream->lost_written = stream->pause_lost;
-    encoder.add_gap(dropped, GapReason::kRingFull, ticks_now(read_clocks_));
-    encoder.add_gap(skipped - dropped, GapReason::kStopped, ticks_now(read_clocks_));
+    stream->pauses_exits +=
+        encoder.add_stop(skipped, stream->pause_dropped, ticks_now(read_clocks_));
   }
   paused_ = false;
 }
