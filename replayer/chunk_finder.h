@@ -23,7 +23,7 @@ struct ChunkRef {
   std::span<const uint8_t> bytes;  // from the header on, maybe beyond the chunk; empty: it is gone
   bool checked = false;            // its checksum was computed and holds
   bool damaged = false;            // counted in health already
-  uint64_t damaged_bytes = 0;      // of these, in health
+  uint64_t damaged_bytes = 0;      // and so are these bytes, if nothing of it can be read
   bool from_ring = false;
   // Of a chunk of exits, by what precedes it in its stream:
   bool duplicate = false;       // everything in it stands in an earlier chunk

@@ -108,16 +108,18 @@ Result<void> TraceReader::State::add_rings() {
                                                           : session.ring_directory;
   if (directory.empty()) return {};
   RingSnapshots rings = copy_rings(directory, store.session());
-  if (rings.rings.empty() && rings.problems.empty() && !options.ring_directory.empty()) {
+  const auto none_are_there = [&] { return rings.rings.empty() && rings.problems.empty(); };
+  if (none_are_there() && !options.ring_directory.empty()) {
     // What a recorder is told is the place in which it makes a directory of its own.
-    const std::string within = directory + "/" + to_string(store.session());
-    rings = copy_rings(within, store.session());
-    if (!rings.rings.empty() || !rings.problems.empty()) directory = within;
+    directory.append("/").append(to_string(store.session()));
+    rings = copy_rings(directory, store.session());
   }
-  if (rings.rings.empty() && rings.problems.empty()) {
+  if (none_are_there()) {
     if (!options.ring_directory.empty())
-      store.health().note(
-          {ErrorCode::kIo, "no rings of this recording in " + directory, {}, std::nullopt});
+      store.health().note({ErrorCode::kIo,
+                           "no rings of this recording in " + options.ring_directory,
+                           {},
+                           std::nullopt});
     return {};
   }
   KVMTAPE_TRY(map());
